@@ -1,0 +1,166 @@
+"""What can go wrong, and how to tell it apart.
+
+::
+
+    TransportError
+    ├── TransportConnectionFailed     no connection, or it was lost (code, reason)
+    │   ├── TransportConnectTimeout   no connection in time (a TimeoutError too)
+    │   └── TransportInvalidURL       the URL can't be used (a ValueError too)
+    ├── TransportTimeout              no answer in time (a TimeoutError too)
+    ├── TransportClosed               we closed it, or it was never opened
+    ├── TransportServerError          the server answered with an HTTP status (code)
+    ├── TransportProtocolError        the peer broke the protocol (code, reason)
+    ├── TransportQueryError           the answer holds GraphQL errors (errors, data)
+    └── SubscriptionOverflow          a consumer fell too far behind
+
+What the caller got wrong (a document that doesn't parse, variables that have no JSON form) is
+never a ``TransportError``: it is a ``GraphQLError``, ``ValueError`` or ``TypeError``, raised
+before anything is sent.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+__all__ = [
+    "SubscriptionOverflow",
+    "TransportClosed",
+    "TransportConnectTimeout",
+    "TransportConnectionFailed",
+    "TransportError",
+    "TransportInvalidURL",
+    "TransportProtocolError",
+    "TransportQueryError",
+    "TransportServerError",
+    "TransportTimeout",
+    "fresh",
+]
+
+_E = TypeVar("_E", bound=BaseException)
+
+#: How much of an answer that isn't GraphQL is kept on an error, in characters.
+BODY_LIMIT = 1024
+
+
+class TransportError(Exception):
+    """Anything that a transport can fail with.
+
+    ``code`` is the WebSocket close code or the HTTP status that ended it, where there was one,
+    ``reason`` the text that came with it, and ``retryable`` says whether the same attempt may
+    succeed later.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: int | None = None,
+        reason: str = "",
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.retryable = retryable
+
+
+class TransportConnectionFailed(TransportError):
+    """There is no connection: it could not be made, or it was lost."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: int | None = None,
+        reason: str = "",
+        retryable: bool = True,
+    ) -> None:
+        super().__init__(message, code=code, reason=reason, retryable=retryable)
+
+
+class TransportTimeout(TransportError, TimeoutError):
+    """The server did not answer within the time it was given."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: int | None = None,
+        reason: str = "",
+        retryable: bool = True,
+    ) -> None:
+        super().__init__(message, code=code, reason=reason, retryable=retryable)
+
+
+class TransportConnectTimeout(TransportConnectionFailed, TimeoutError):
+    """No connection, or no acknowledgement, within ``connect_timeout`` or ``ack_timeout``."""
+
+
+class TransportInvalidURL(TransportConnectionFailed, ValueError):
+    """The URL names nothing that this transport can connect to."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, retryable=False)
+
+
+class TransportClosed(TransportError):
+    """The session or connection was closed on this side, so nothing more can be asked of it."""
+
+
+class TransportServerError(TransportError):
+    """The server answered with an HTTP status instead of what was asked for.
+
+    ``code`` is the status, ``headers`` the answer's headers and ``body`` its first characters.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: int | None = None,
+        reason: str = "",
+        retryable: bool = False,
+        headers: Mapping[str, str] | None = None,
+        body: str = "",
+    ) -> None:
+        super().__init__(message, code=code, reason=reason, retryable=retryable)
+        self.headers: Mapping[str, str] = headers or {}
+        self.body = body
+
+
+class TransportProtocolError(TransportError):
+    """The peer sent something that its protocol does not allow."""
+
+
+class TransportQueryError(TransportError):
+    """The answer has ``errors``; ``data`` and ``extensions`` are what came with them."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        errors: Sequence[Any] = (),
+        data: Any = None,
+        extensions: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.errors = list(errors)
+        self.data = data
+        self.extensions = extensions
+
+
+class SubscriptionOverflow(TransportError):
+    """A subscription's consumer fell further behind than its ``on_overflow`` rule allows."""
+
+
+def fresh(error: _E) -> _E:
+    """A copy of a recorded fault, to be raised to one of several waiters.
+
+    Raising one instance in many tasks would mix their tracebacks into each other.
+    """
+    again = copy.copy(error)
+    again.__cause__ = error.__cause__
+    again.__suppress_context__ = True
+    return again

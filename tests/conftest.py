@@ -1,0 +1,58 @@
+"""Both loops, both sockets, and nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+from anygql.sockets.stream import StreamConnector
+
+from anygql.sockets.base import Connector
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["stream", "trio-websocket"])
+def connector(request: pytest.FixtureRequest, anyio_backend: str) -> Connector:
+    """The default socket under both loops, and trio-websocket under trio."""
+    if request.param == "stream":
+        return StreamConnector()
+    from anygql.sockets.trio_websocket import trio_websocket_connector
+
+    return trio_websocket_connector()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # trio-websocket has no asyncio side: those pairs are no tests, not skipped ones.
+    kept = [
+        item
+        for item in items
+        if not (
+            (call := getattr(item, "callspec", None))
+            and call.params.get("connector") == "trio-websocket"
+            and call.params.get("anyio_backend") == "asyncio"
+        )
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+@pytest.fixture(autouse=True)
+def collected() -> AsyncIterator[None]:  # type: ignore[misc]
+    """What a test dropped without closing warns when it is collected: here, so that it fails."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+async def no_tasks_left(anyio_backend: str) -> AsyncIterator[None]:
+    """The test leaves as many tasks as it found."""
+    before = {task.id for task in anyio.get_running_tasks()}
+    yield
+    left = [task for task in anyio.get_running_tasks() if task.id not in before]
+    assert not left, left
