@@ -1,0 +1,44 @@
+"""A GraphQL client for structured concurrency: one code path under asyncio and trio."""
+
+from __future__ import annotations
+
+from .client import Client
+from .exceptions import (
+    SubscriptionOverflow,
+    TransportClosed,
+    TransportConnectionFailed,
+    TransportConnectTimeout,
+    TransportError,
+    TransportInvalidURL,
+    TransportProtocolError,
+    TransportQueryError,
+    TransportServerError,
+    TransportTimeout,
+)
+from .request import GraphQLRequest, gql
+from .result import ExecutionResult
+from .session import Session
+from .sockets.trio_websocket import trio_websocket_connector
+from .subscription import Subscription
+from .transports.websocket import WebSocketTransport
+
+__all__ = [
+    "Client",
+    "ExecutionResult",
+    "GraphQLRequest",
+    "Session",
+    "Subscription",
+    "SubscriptionOverflow",
+    "TransportClosed",
+    "TransportConnectTimeout",
+    "TransportConnectionFailed",
+    "TransportError",
+    "TransportInvalidURL",
+    "TransportProtocolError",
+    "TransportQueryError",
+    "TransportServerError",
+    "TransportTimeout",
+    "WebSocketTransport",
+    "gql",
+    "trio_websocket_connector",
+]

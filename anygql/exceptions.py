@@ -49,8 +49,10 @@ class TransportError(Exception):
 
     ``code`` is the WebSocket close code or the HTTP status that ended it, where there was one,
     ``reason`` the text that came with it, and ``retryable`` says whether the same attempt may
-    succeed later.
+    succeed later. ``unsent`` is true only if the request has certainly not left this machine.
     """
+
+    unsent: bool = False
 
     def __init__(
         self,
@@ -158,9 +160,13 @@ class SubscriptionOverflow(TransportError):
 def fresh(error: _E) -> _E:
     """A copy of a recorded fault, to be raised to one of several waiters.
 
-    Raising one instance in many tasks would mix their tracebacks into each other.
+    Raising one instance in many tasks would mix their tracebacks into each other. An error that
+    can't be copied (its constructor wants more than its ``args``) is given back as it is.
     """
-    again = copy.copy(error)
+    try:
+        again = copy.copy(error)
+    except Exception:  # noqa: BLE001  # whatever a foreign constructor raises
+        return error
     again.__cause__ = error.__cause__
     again.__suppress_context__ = True
     return again

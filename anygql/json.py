@@ -8,12 +8,16 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 import msgspec
 
-__all__ = ["JSON", "MsgspecJSON", "encode_named"]
+__all__ = ["JSON", "MsgspecJSON", "decode_typed", "encode_named", "mended"]
+
+_T = TypeVar("_T")
 
 
 class JSON(Protocol):
@@ -28,37 +32,123 @@ class JSON(Protocol):
         ...
 
 
+def _is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
+
+
+def _is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    """What msgspec encodes instead of a value that it doesn't know."""
+    if _is_mapping(value):
+        return dict(value)
+    # Subclasses of these are values of theirs (numpy's float64, a template engine's str).
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
     raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
+def _plain_or_text(value: Any) -> Any:
+    return None if isinstance(value, msgspec.Raw) else _plain(value)
+
+
+def _refuse_non_finite(value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"JSON has no {value}")
+    for item in value.values() if _is_mapping(value) else value if _is_sequence(value) else ():
+        _refuse_non_finite(item)
+
+
+# An escaped character, in group 1 if it is half of a surrogate pair without its other half.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+def _whole_character(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape[1] else escape[0]
+
+
+def mended(text: bytes | str) -> bytes:
+    """The text with each half of a character as U+FFFD.
+
+    A server that cuts a string in the middle of a surrogate pair sends half of it as an escape,
+    which RFC 8259 §8.2 leaves open: JavaScript and the standard library accept it, msgspec not.
+    """
+    given = text.encode() if isinstance(text, str) else bytes(text)
+    return _ESCAPE.sub(_whole_character, given)
+
+
+def decode_typed(decoder: msgspec.json.Decoder[_T], text: bytes | str, /) -> _T:
+    """What ``decoder`` reads in ``text``, mended if it must be; raises ``ValueError``."""
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        whole = mended(text)
+        if whole == text:
+            raise
+        return decoder.decode(whole)
+
+
 class MsgspecJSON:
-    """The default: msgspec's encoder and decoder."""
+    """The default: msgspec's encoder and decoder, but NaN and the infinities are refused."""
 
     def __init__(self) -> None:
-        self.encode = msgspec.json.Encoder(enc_hook=_plain).encode
-        self.decode = msgspec.json.Decoder().decode
+        self._encode = msgspec.json.Encoder(enc_hook=_plain).encode
+        self._decoder = msgspec.json.Decoder()
+
+    def encode(self, value: Any, /) -> bytes:
+        """The UTF-8 JSON text of ``value``; raises ``TypeError`` or ``ValueError``."""
+        text = self._encode(value)
+        if b"null" in text:
+            # msgspec writes a float that is not finite as null, which is another value.
+            _refuse_non_finite(msgspec.to_builtins(value, enc_hook=_plain_or_text))
+        return text
+
+    def decode(self, text: bytes, /) -> Any:
+        """The value of a UTF-8 JSON text; raises ``ValueError`` if it is not one."""
+        return decode_typed(self._decoder, text)
+
+
+def _children(value: Any, path: str) -> list[tuple[str, Any]]:
+    if _is_mapping(value):
+        return [(f"{path}.{key}", child) for key, child in value.items()]
+    if _is_sequence(value):
+        return [(f"{path}[{index}]", child) for index, child in enumerate(value)]
+    named: Iterable[str] = getattr(value, "__struct_fields__", ())  # msgspec's
+    fields: Iterable[str] = getattr(value, "__dataclass_fields__", named)
+    return [(f"{path}.{field}", getattr(value, field)) for field in fields]
+
+
+def _failing_child(json: JSON, value: Any, path: str) -> tuple[str, Any] | None:
+    for where, child in _children(value, path):
+        try:
+            json.encode(child)
+        except Exception:  # noqa: BLE001  # the user's JSON, or a hook of theirs, may raise anything
+            return where, child
+    return None
 
 
 def _culprit(json: JSON, value: Any, path: str) -> tuple[str, Any]:
     """The innermost value that can't be encoded, and where it is."""
-    children: list[tuple[str, Any]] = []
-    if isinstance(value, Mapping):
-        mapping: Mapping[Any, Any] = value
-        children = [(f"{path}.{key}", child) for key, child in mapping.items()]
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
-        sequence: Sequence[Any] = value
-        children = [(f"{path}[{index}]", child) for index, child in enumerate(sequence)]
-    for where, child in children:
-        try:
-            json.encode(child)
-        except RecursionError:
-            return where, child
-        except Exception:
-            return _culprit(json, child, where)
-    return path, value  # pyright: ignore[reportUnknownVariableType]
+    seen: set[int] = set()
+    while id(value) not in seen:  # a structure within itself has no innermost value
+        seen.add(id(value))
+        found = _failing_child(json, value, path)
+        if found is None:
+            break
+        path, value = found
+    return path, value
 
 
 def encode_named(json: JSON, value: Any, name: str) -> bytes:

@@ -121,9 +121,11 @@ def _from_node(key: _SameNode) -> Document:
 
 def _document(source: object) -> Document:
     if isinstance(source, str):
-        return _from_text(source)
-    if type(source).__name__ == "DocumentNode":
-        return _from_node(_SameNode(source))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        return _from_text(str.__str__(source))  # msgspec encodes no subclass of str
+    from graphql import DocumentNode
+
+    if isinstance(source, DocumentNode):
+        return _from_node(_SameNode(source))
     raise TypeError(
         f"a GraphQL document is a str or a graphql.DocumentNode, not {type(source).__name__}"
     )
@@ -163,6 +165,11 @@ class GraphQLRequest:
         for name, value in (("variable_values", variable_values), ("extensions", extensions)):
             if value is not None and not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"{name} must be a mapping, not {type(value).__name__}")
+        if operation_name is not None:
+            if not isinstance(operation_name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+                given = type(operation_name).__name__
+                raise TypeError(f"operation_name must be a str, not {given}")
+            operation_name = str.__str__(operation_name)
         put = object.__setattr__
         put(self, "_source", source)
         put(self, "variable_values", variable_values)
@@ -172,6 +179,14 @@ class GraphQLRequest:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a GraphQLRequest can't be changed: use replace()")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a GraphQLRequest can't be changed: use replace()")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copied and pickled by its text: attributes can't be set one by one.
+        given = (self.text, self.variable_values, self.operation_name, self.extensions)
+        return GraphQLRequest, given
 
     def replace(
         self,

@@ -26,8 +26,8 @@ class CloseCode(IntEnum):
     SERVICE_RESTART = 1012
     TRY_AGAIN_LATER = 1013
     BAD_GATEWAY = 1014
-    INTERNAL_CLIENT_ERROR = 4005
     BAD_RESPONSE = 4004
+    INTERNAL_CLIENT_ERROR = 4005
     BAD_REQUEST = 4400
     UNAUTHORIZED = 4401
     FORBIDDEN = 4403
@@ -53,4 +53,4 @@ def is_retryable_code(code: int) -> bool:
 
 def clip_reason(reason: str) -> str:
     """A close reason of at most 123 bytes of UTF-8 (RFC 6455 §5.5), cut at a character."""
-    return reason.encode()[:123].decode(errors="ignore")
+    return reason.encode(errors="replace")[:123].decode(errors="ignore")

@@ -86,6 +86,9 @@ class ProtocolViolation(Exception):
     """The peer sent what the protocol does not allow: close with this code and reason."""
 
     def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(code, reason)
         self.code = code
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.code:d})"

@@ -1,0 +1,22 @@
+"""A GraphQL server and a scripted peer for tests, in memory and on loopback, on either loop."""
+
+from __future__ import annotations
+
+from .connection import ServerConnection
+from .executor import AnyioExecutor
+from .memory import MemoryStream, memory_stream_pair
+from .peer import PeerConnection, ScriptedPeer
+from .schema import DEMO_SDL, demo_schema
+from .server import GraphQLServer
+
+__all__ = [
+    "DEMO_SDL",
+    "AnyioExecutor",
+    "GraphQLServer",
+    "MemoryStream",
+    "PeerConnection",
+    "ScriptedPeer",
+    "ServerConnection",
+    "demo_schema",
+    "memory_stream_pair",
+]

@@ -1,0 +1,218 @@
+"""The client: which server, and how sessions with it are opened and owned."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Protocol
+
+from anyio import AsyncContextManagerMixin, Event, create_task_group, get_current_task
+from anyio.abc import TaskStatus
+
+from .reconnecting import SessionOptions, Supervisor, is_retryable
+from .retry import Policy
+from .session import Session
+from .states import SessionEvent
+from .tasks import unwrapped
+from .transports.base import Transport
+from .transports.websocket import WebSocketTransport, check_url
+
+__all__ = ["Client"]
+
+
+class _TaskGroup(Protocol):
+    """What ``connect_async`` needs of an owner: anyio's task group, or trio's nursery."""
+
+    def start(self, func: Callable[..., Awaitable[Any]], /, *args: Any) -> Awaitable[Any]: ...
+
+
+def _transport(given: Transport | str) -> Transport:
+    if not isinstance(given, str):
+        if not callable(getattr(given, "connect", None)):
+            raise TypeError(f"a transport is a Transport or a URL, not {type(given).__name__}")
+        return given
+    return WebSocketTransport(check_url(given, ("ws", "wss")))
+
+
+class Client:
+    """A GraphQL server to have sessions with.
+
+    ``transport`` is a transport, or a ``ws://`` or ``wss://`` URL. ``execute_timeout``: seconds
+    for each attempt to ``execute``, ``None`` for no limit. ``on_event``: called with each
+    ``SessionEvent`` of each session. ``is_retryable``: whether an attempt may succeed after an
+    error, instead of the default (``error.retryable``).
+
+    Every session is a connection of its own, so one client may have many at the same time::
+
+        async with client as session: ...
+        async with client.connect(reconnecting=True) as session: ...
+        session = await client.connect_async(task_group, reconnecting=True)
+    """
+
+    def __init__(
+        self,
+        transport: Transport | str,
+        *,
+        execute_timeout: float | None = 10,
+        on_event: Callable[[SessionEvent], object] | None = None,
+        is_retryable: Callable[[Exception], bool] = is_retryable,
+    ) -> None:
+        self.transport = _transport(transport)
+        self._options = SessionOptions(
+            execute_timeout=execute_timeout, on_event=on_event, is_retryable=is_retryable
+        )
+        # Contexts entered by `async with client`, by task: each task leaves its own.
+        self._entered: dict[int, list[AbstractAsyncContextManager[Session]]] = {}
+        self._hosted: list[_Hosted] = []
+
+    def connect(
+        self,
+        *,
+        reconnecting: bool = False,
+        retry_connect: Policy = True,
+        retry_execute: Policy = True,
+        retry_subscribe: Policy = True,
+        retry_mutations: bool = False,
+        lazy: bool = False,
+        idle_timeout: float | None = None,
+    ) -> AbstractAsyncContextManager[Session]:
+        """A session of its own: entering connects, leaving closes.
+
+        A plain session has one connection: it fails fast, at connect and after a loss. With
+        ``reconnecting=True`` it comes back by itself, by three policies, each ``True`` (the
+        default), ``False`` (never), a ``tenacity.AsyncRetrying`` or a decorator such as
+        ``tenacity.retry(…)``:
+
+        - ``retry_connect``: for ever, at random intervals growing to 60 s;
+        - ``retry_execute``: five attempts after faults of the transport; of mutations only those
+          that certainly never left, unless ``retry_mutations``;
+        - ``retry_subscribe``: subscriptions are sent again on each new connection.
+
+        When ``retry_connect`` gives up, or the server refuses for good (``is_retryable``), the
+        last error is raised: by ``connect`` itself, or later by every waiting call and out of the
+        ``async with``.
+
+        ``lazy``: connect at the first operation, and close after ``idle_timeout`` seconds without
+        any. Cancelled while connecting, it leaves nothing behind.
+        """
+        return _Connect(
+            self.transport,
+            replace(
+                self._options,
+                reconnecting=reconnecting,
+                retry_connect=retry_connect,
+                retry_execute=retry_execute,
+                retry_subscribe=retry_subscribe,
+                retry_mutations=retry_mutations,
+                lazy=lazy,
+                idle_timeout=idle_timeout,
+            ),
+        )
+
+    async def __aenter__(self) -> Session:
+        """``connect()``, entered."""
+        context = self.connect()
+        session = await context.__aenter__()
+        self._entered.setdefault(get_current_task().id, []).append(context)
+        return session
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        task = get_current_task().id
+        contexts = self._entered[task]
+        context = contexts.pop()
+        if not contexts:
+            del self._entered[task]
+        return await context.__aexit__(exc_type, exc_value, traceback)
+
+    async def connect_async(
+        self,
+        task_group: _TaskGroup,
+        *,
+        reconnecting: bool = False,
+        retry_connect: Policy = True,
+        retry_execute: Policy = True,
+        retry_subscribe: Policy = True,
+        retry_mutations: bool = False,
+        lazy: bool = False,
+        idle_timeout: float | None = None,
+    ) -> Session:
+        """``connect`` for an owner that can't hold an ``async with`` open.
+
+        The session lives in ``task_group`` (anyio's, or a trio nursery) until ``close_async``, or
+        until the group ends. Raises, and can be cancelled, as ``connect`` does; what ends a
+        reconnecting session later is raised in ``task_group``.
+        """
+        if not callable(getattr(task_group, "start", None)):
+            raise TypeError(
+                "connect_async needs an anyio task group or a trio nursery, "
+                f"not {type(task_group).__module__}.{type(task_group).__name__}"
+            )
+        context = self.connect(
+            reconnecting=reconnecting,
+            retry_connect=retry_connect,
+            retry_execute=retry_execute,
+            retry_subscribe=retry_subscribe,
+            retry_mutations=retry_mutations,
+            lazy=lazy,
+            idle_timeout=idle_timeout,
+        )
+        session: Session = await task_group.start(self._host, context)
+        return session
+
+    async def close_async(self) -> None:
+        """Close every session that ``connect_async`` opened, and wait until they are closed.
+
+        Cancelled, it has still asked them to close.
+        """
+        hosted = list(self._hosted)
+        for host in hosted:
+            host.close.set()
+        for host in hosted:
+            await host.closed.wait()
+
+    async def _host(
+        self, context: AbstractAsyncContextManager[Session], *, task_status: TaskStatus[Session]
+    ) -> None:
+        host = _Hosted()
+        try:
+            async with context as session:
+                self._hosted.append(host)
+                task_status.started(session)
+                await host.close.wait()
+        finally:
+            host.closed.set()
+            if host in self._hosted:
+                self._hosted.remove(host)
+
+
+class _Hosted:
+    """A session that a task of `connect_async` holds open."""
+
+    def __init__(self) -> None:
+        self.close = Event()
+        self.closed = Event()
+
+
+class _Connect(AsyncContextManagerMixin):
+    def __init__(self, transport: Transport, options: SessionOptions) -> None:
+        self._supervisor = Supervisor(transport, options)
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Session]:
+        supervisor = self._supervisor
+        with unwrapped():
+            async with create_task_group() as tg:
+                await tg.start(supervisor.run, tg.cancel_scope.cancel)
+                try:
+                    yield Session(supervisor)
+                finally:
+                    supervisor.close()
+        if supervisor.gave_up is not None:
+            raise supervisor.gave_up

@@ -1,0 +1,153 @@
+"""What a server and a scripted peer have in common: how connections reach them."""
+
+from __future__ import annotations
+
+import ssl as ssl_module
+from abc import abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Self
+
+import anyio
+import anyio.lowlevel
+from anyio import AsyncContextManagerMixin, ClosedResourceError
+from anyio.abc import ByteStream, TaskGroup
+from anyio.streams.tls import TLSStream
+
+from ..sockets.base import Connector
+from ._errors import single
+from .loopback import LoopbackListener
+from .memory import DEFAULT_BUFFER_SIZE, memory_stream_pair
+
+__all__ = ["Endpoint"]
+
+
+class Endpoint(AsyncContextManagerMixin):
+    """Takes connections, in memory and on loopback, into a task group of its own.
+
+    Leaving the context closes everything; one exception of its tasks comes out as itself.
+    """
+
+    #: The URL for in-memory connections, with ``connector()``.
+    url = "ws://memory/graphql"
+
+    def __init__(self, *, buffer_size: int = DEFAULT_BUFFER_SIZE) -> None:
+        self._buffer_size = buffer_size
+        self._tasks: TaskGroup | None = None
+        self._listener: LoopbackListener | None = None
+        self._address: tuple[str, int, ssl_module.SSLContext | None] | None = None
+        self._accepting = True
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                try:
+                    yield self
+                    await self._leave()
+                finally:
+                    self._close_listener()
+                    self._tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            error = single(group)
+            if error is group:
+                raise
+        else:
+            return
+        finally:
+            self._tasks = None
+        raise error
+
+    async def _leave(self) -> None:
+        """What there is to wait for before everything is cancelled."""
+
+    @abstractmethod
+    async def _serve(self, stream: ByteStream) -> None:
+        """Serve one connection, and close its stream."""
+
+    def _task_group(self) -> TaskGroup:
+        if self._tasks is None:
+            name = type(self).__name__
+            raise RuntimeError(f"this {name} is not running: use `async with {name}(…)`")
+        return self._tasks
+
+    # In memory
+
+    async def open_stream(self, host: str = "memory", port: int = 80) -> ByteStream:
+        """The client's end of a new in-memory connection, whatever the host and port.
+
+        Raises ``ConnectionRefusedError`` while connections are not taken.
+        """
+        task_group = self._task_group()
+        await anyio.lowlevel.checkpoint()
+        if not self._accepting:
+            raise ConnectionRefusedError(f"nothing listens at {host}:{port} (in memory)")
+        ours, theirs = memory_stream_pair(self._buffer_size)
+        task_group.start_soon(self._serve, ours)
+        return theirs
+
+    def connector(self) -> Connector:
+        """A connector whose WebSockets lead here, in memory: no sockets, no name resolution."""
+        from ..sockets.stream import StreamConnector
+
+        return StreamConnector(open_stream=self.open_stream)
+
+    # Loopback
+
+    async def listen(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        ssl: ssl_module.SSLContext | None = None,
+    ) -> str:
+        """Listen on loopback, and return the URL; port 0 takes any that is free.
+
+        With an ``ssl`` context of the server's side the URL is ``wss://``. Raises ``OSError`` if
+        the port is taken, and ``RuntimeError`` if this endpoint listens already.
+        """
+        task_group = self._task_group()
+        if self._listener is not None:
+            raise RuntimeError(f"already listening on port {self._listener.port}")
+        await anyio.lowlevel.checkpoint()
+        self._listener = LoopbackListener(host, port)
+        self._address = (host, self._listener.port, ssl)
+        task_group.start_soon(self._accept, self._listener, ssl)
+        scheme, name = ("ws" if ssl is None else "wss"), (f"[{host}]" if ":" in host else host)
+        return f"{scheme}://{name}:{self._listener.port}/graphql"
+
+    async def stop_listening(self) -> None:
+        """Take no more connections on loopback: the port is free, what is open stays open."""
+        self._close_listener()
+        await anyio.lowlevel.checkpoint()
+
+    def _close_listener(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    async def _accept(
+        self, listener: LoopbackListener, context: ssl_module.SSLContext | None
+    ) -> None:
+        task_group = self._task_group()
+        while True:
+            try:
+                stream = await listener.accept()
+            except ClosedResourceError:
+                return
+            if context is None:
+                task_group.start_soon(self._serve, stream)
+            else:
+                task_group.start_soon(self._serve_tls, stream, context)
+
+    async def _serve_tls(self, stream: ByteStream, context: ssl_module.SSLContext) -> None:
+        try:
+            wrapped = await TLSStream.wrap(
+                stream, server_side=True, ssl_context=context, standard_compatible=False
+            )
+        except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):
+            return
+        finally:
+            if "wrapped" not in locals():
+                await anyio.aclose_forcefully(stream)
+        await self._serve(wrapped)

@@ -1,0 +1,380 @@
+"""One connection of a ``GraphQLServer``, as it serves it and as a test sees it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ..protocols.close_codes import CloseCode
+from ..sockets.base import WebSocketEnded
+from .dialects import (
+    DIALECTS,
+    REASONS,
+    Dialect,
+    Init,
+    Malformed,
+    Ping,
+    Start,
+    Stop,
+    Terminate,
+)
+from .execution import Execution
+from .operations import Operations
+from .outbox import Bell, MessageLog, Outbox, encode
+from .websocket import ServerWebSocket
+
+__all__ = ["OnConnect", "ServerConnection", "Serving"]
+
+Message = dict[str, Any]
+Predicate: TypeAlias = "str | Callable[[Message], bool]"
+OnConnect: TypeAlias = "Callable[[Any], Any | Awaitable[Any]]"
+
+
+@dataclass(slots=True)
+class Serving:
+    """How a server treats its connections."""
+
+    execution: Execution
+    context_value: Any = None
+    protocols: Sequence[str] = tuple(DIALECTS)
+    on_connect: OnConnect | None = None
+    connection_init_wait_timeout: float = 3
+    keep_alive_interval: float | None = None
+    close_timeout: float = 5
+    history: int = 100_000
+    max_queued_messages: int = 64
+    max_queued_bytes: int = 2**16
+
+
+class ServerConnection:
+    """One client's connection: what came, what went, and ways to misbehave."""
+
+    def __init__(self, websocket: ServerWebSocket, serving: Serving) -> None:
+        request = websocket.request
+        #: The path (and query string) that the client asked for.
+        self.path: str = request.path if request else ""
+        #: The headers of the client's request.
+        self.headers: Mapping[str, str] = request.headers if request else {}
+        #: The subprotocol that was agreed on; ``None`` if there was none (closed with 4406).
+        self.subprotocol = _choose(serving.protocols, request.subprotocols if request else [])
+        #: The messages that came, in order.
+        self.received: list[Message] = []
+        #: The messages that were written, in order.
+        self.sent = MessageLog(serving.history)
+        #: The payload of ``connection_init``.
+        self.init_payload: Any = None
+        #: Code and reason of the close frame that ended the connection, 1006 if none did.
+        self.closed: tuple[int, str] | None = None
+        self._dialect: Dialect = DIALECTS[self.subprotocol or serving.protocols[0]]()
+        self._websocket = websocket
+        self._serving = serving
+        self._outbox = Outbox(serving.max_queued_messages, serving.max_queued_bytes)
+        self._changed = Bell()
+        self._operations = Operations(
+            self._dialect, serving.execution, self._outbox, self._changed, serving.close_timeout
+        )
+        self._thawed: anyio.Event | None = None
+        self._tasks: TaskGroup | None = None
+        self._init_received = self._acknowledged = False
+        self._closing: tuple[int, str] | None = None
+        self._reading_over = False
+        self._writing_over = anyio.Event()
+
+    def __repr__(self) -> str:
+        state = "open" if self.closed is None else f"closed: {self.closed[0]}"
+        return f"<ServerConnection {self.subprotocol} {state}>"
+
+    # What a test sees
+
+    @property
+    def operations(self) -> list[str]:
+        """The ids of the operations that are active now."""
+        return self._operations.active
+
+    async def wait_received(self, what: Predicate, count: int = 1) -> Message:
+        """Wait for the ``count``-th message of a type, or that a predicate likes, and return it.
+
+        Messages that have come already count. Raises ``AssertionError`` if the connection ends
+        before.
+        """
+        return await self._wait_message(self.received, "received", what, count)
+
+    async def wait_sent(self, what: Predicate, count: int = 1) -> Message:
+        """The same for messages that the server has written."""
+        return await self._wait_message(self.sent, "sent", what, count)
+
+    async def _wait_message(
+        self, messages: Sequence[Message], verb: str, what: Predicate, count: int
+    ) -> Message:
+        def matches(message: Message) -> bool:
+            return message.get("type") == what if isinstance(what, str) else what(message)
+
+        def find() -> Message | None:
+            found = [message for message in messages if matches(message)]
+            if len(found) >= count:
+                return found[count - 1]
+            if self.closed is not None:
+                kinds = [message.get("type") for message in messages]
+                raise AssertionError(
+                    f"the connection ended ({self.closed[0]}) when it had {verb} {len(found)} of "
+                    f"{count} messages that match {what!r}; it had {verb} {kinds}"
+                )
+            return None
+
+        return await self._changed.wait_until(find)
+
+    async def wait_operations(self, count: int) -> None:
+        """Wait until exactly ``count`` operations are active."""
+        await self._changed.wait_until(lambda: len(self.operations) == count or None)
+
+    async def wait_closed(self) -> tuple[int, str]:
+        """Wait until the connection is over; its close code and reason."""
+        return await self._changed.wait_until(lambda: self.closed)
+
+    # Ways to misbehave
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Send any message, allowed or not, and wait until it is written."""
+        await self._written(lambda: self._outbox.add(encode(message)))
+
+    async def ping(self, payload: bytes = b"") -> None:
+        """Send a WebSocket ping (not a message of the subprotocol)."""
+        await self._written(lambda: self._websocket.ping(payload))
+
+    async def _written(self, queue: Callable[[], None]) -> None:
+        if not self._websocket.is_open:
+            raise self._websocket.ended()
+        queue()
+        self._outbox.wake()
+        while self._outbox.has_work and self.closed is None:
+            await self._changed.wait()
+
+    async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Close with a code and a reason, and wait for the client to do the same."""
+        self._begin_close(code, reason)
+        await self.wait_closed()
+
+    def reset(self) -> None:
+        """End the connection abruptly, as a crash or a broken network does."""
+        self._websocket.reset()
+
+    def freeze(self) -> None:
+        """Stop reading and writing: the connection is open, and nobody is there."""
+        if self._thawed is None:
+            self._thawed = anyio.Event()
+
+    def unfreeze(self) -> None:
+        """Go on reading and writing."""
+        if self._thawed is not None:
+            self._thawed.set()
+            self._thawed = None
+
+    # Serving
+
+    async def run(self) -> None:
+        """Serve until the connection is over; leaves nothing open."""
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._websocket.on_output = self._outbox.wake
+                self._tasks.start_soon(self._write)
+                self._open()
+                await self._read()
+                self._tasks.cancel_scope.cancel()
+            if self._writing_over.is_set():
+                await self._websocket.drain()
+        finally:
+            await anyio.aclose_forcefully(self._websocket.stream)
+            self.closed = self._websocket.closed
+            self._changed.ring()
+
+    def _open(self) -> None:
+        if self.subprotocol is None:
+            self._close_with(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE)
+        elif self._dialect.strict:
+            self._start_soon(self._wait_init)
+
+    async def _wait_init(self) -> None:
+        await anyio.sleep(self._serving.connection_init_wait_timeout)
+        if not self._init_received:
+            self._close_with(CloseCode.CONNECTION_INITIALISATION_TIMEOUT)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                await self._thaw()
+                messages = await self._websocket.receive()
+                await self._thaw()
+                for message in messages:
+                    self._handle(message)
+        except WebSocketEnded:
+            pass
+        self._operations.stop_all()
+        self._reading_over = True
+        self._outbox.wake()
+        with anyio.move_on_after(self._serving.close_timeout):
+            await self._writing_over.wait()
+
+    async def _write(self) -> None:
+        websocket, outbox = self._websocket, self._outbox
+        try:
+            while not self._reading_over or outbox.has_work:
+                await outbox.wait_work()
+                if self._thawed is not None and not self._reading_over:
+                    await self._thaw()
+                messages = outbox.take()
+                if websocket.is_open:
+                    self.sent.extend(messages)
+                    websocket.send_text(messages)
+                    if self._closing is not None:
+                        websocket.send_close(*self._closing)
+                        self._start_soon(self._limit_closing)
+                await websocket.flush()
+                outbox.done()
+                self._changed.ring()
+        except WebSocketEnded:
+            pass  # the reader gets it too
+        self._writing_over.set()
+
+    async def _limit_closing(self) -> None:
+        await anyio.sleep(self._serving.close_timeout)
+        self._task_group.cancel_scope.cancel()
+
+    async def _thaw(self) -> None:
+        while self._thawed is not None:
+            await self._thawed.wait()
+
+    @property
+    def _task_group(self) -> TaskGroup:
+        if self._tasks is None:
+            raise RuntimeError("the connection is not being served")
+        return self._tasks
+
+    def _start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        self._task_group.start_soon(function, *args)
+
+    def _begin_close(self, code: int, reason: str) -> None:
+        if self._closing is None:
+            self._closing = (int(code), reason)
+            self._operations.stop_all()
+            self._outbox.wake()
+
+    def _close_with(self, code: CloseCode) -> None:
+        self._begin_close(code, REASONS[code])
+
+    # What came
+
+    def _handle(self, text: str | bytes) -> None:
+        if self._closing is not None:
+            return
+        if isinstance(text, bytes):
+            self._begin_close(CloseCode.UNSUPPORTED_DATA, "binary messages are not understood")
+            return
+        try:
+            message = self._dialect.decode(text)
+            self._note(message)
+            request = self._dialect.parse(message)
+        except Malformed as exc:
+            self._on_malformed(str(exc))
+            return
+        match request:
+            case Start():
+                self._on_start(request)
+            case Stop():
+                self._on_stop(request)
+            case Init():
+                self._on_init(request)
+            case Ping():
+                self._post(self._dialect.pong(request.payload))
+            case Terminate():
+                self._begin_close(CloseCode.NORMAL, "")
+            case _:
+                pass  # a pong needs no answer
+
+    def _note(self, message: Message) -> None:
+        self.received.append(message)
+        if len(self.received) > 2 * self._serving.history:
+            del self.received[: self._serving.history]
+        self._changed.ring()
+
+    def _on_malformed(self, text: str) -> None:
+        if self._dialect.strict:
+            self._begin_close(CloseCode.BAD_REQUEST, f"Invalid message: {text}")
+        else:
+            self._post(self._dialect.refuse(text))
+
+    def _on_init(self, request: Init) -> None:
+        if self._init_received and self._dialect.strict:
+            self._close_with(CloseCode.TOO_MANY_INITIALISATION_REQUESTS)
+            return
+        self._init_received = True
+        self.init_payload = request.payload
+        if self._serving.on_connect is None:
+            self._acknowledge(None)
+        else:
+            self._start_soon(self._ask, self._serving.on_connect, request.payload)
+
+    async def _ask(self, on_connect: OnConnect, payload: Any) -> None:
+        try:
+            answer = on_connect(payload)
+            if inspect.isawaitable(answer):
+                answer = await answer
+        except Exception as exc:  # noqa: BLE001 - what the hook raises is its answer
+            self._refuse(CloseCode.INTERNAL_SERVER_ERROR, str(exc))
+            return
+        if answer is False:
+            self._refuse(CloseCode.FORBIDDEN, REASONS[CloseCode.FORBIDDEN])
+        else:
+            self._acknowledge(None if answer is True else answer)
+
+    def _refuse(self, code: CloseCode, reason: str) -> None:
+        if self._dialect.strict:
+            self._begin_close(code, reason)
+        elif self._closing is None:
+            self._outbox.add(encode(self._dialect.refuse(reason)))
+            self._begin_close(CloseCode.INTERNAL_ERROR, reason)
+
+    def _acknowledge(self, payload: Any) -> None:
+        first, self._acknowledged = not self._acknowledged, True
+        self._post(self._dialect.ack(payload))
+        if first and not self._dialect.strict and self._serving.keep_alive_interval is not None:
+            self._start_soon(self._keep_alive, self._serving.keep_alive_interval)
+
+    async def _keep_alive(self, interval: float) -> None:
+        while True:
+            self._post(self._dialect.keep_alive())
+            await anyio.sleep(interval)
+
+    # Operations
+
+    def _on_start(self, start: Start) -> None:
+        if not self._acknowledged:
+            self._refuse(CloseCode.UNAUTHORIZED, REASONS[CloseCode.UNAUTHORIZED])
+        elif start.id in self._operations and self._dialect.strict:
+            reason = f"Subscriber for {start.id} already exists"
+            self._begin_close(CloseCode.SUBSCRIBER_ALREADY_EXISTS, reason)
+        else:
+            self._operations.stop(start.id)  # legacy: the new one takes its place
+            self._operations.start(start, self._context(), self._task_group)
+
+    def _context(self) -> Any:
+        context = self._serving.context_value
+        return context(self) if callable(context) else context
+
+    def _on_stop(self, request: Stop) -> None:
+        if self._operations.stop(request.id) and not self._dialect.strict:
+            self._post(self._dialect.complete(request.id))
+
+    def _post(self, message: Message) -> None:
+        """Send a message that nobody waits for."""
+        if self._closing is None:
+            self._outbox.add(encode(message))
+
+
+def _choose(supported: Sequence[str], offered: Sequence[str]) -> str | None:
+    """The first offer that is supported, as graphql-ws chooses."""
+    return next((name for name in offered if name in supported), None)

@@ -1,0 +1,184 @@
+"""Byte streams without sockets: what one end sends, the other receives.
+
+They behave as TCP does where it matters to a protocol: buffering is bounded, so a sender waits
+for a receiver; the end of the data is told apart from a connection that broke. Nothing here
+touches the operating system, so time may be virtual (trio's ``MockClock``).
+"""
+
+from __future__ import annotations
+
+import warnings
+from types import TracebackType
+
+import anyio
+import anyio.lowlevel
+from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+from anyio.abc import ByteStream
+
+__all__ = ["MemoryStream", "memory_stream_pair"]
+
+#: How much each direction buffers, in bytes.
+DEFAULT_BUFFER_SIZE = 2**16
+
+
+class _Pipe:
+    """One direction: bytes between a writer and a reader."""
+
+    __slots__ = ("_readable", "_writable", "broken", "buffer", "capacity", "ended", "unread")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.buffer = bytearray()
+        self.ended = False  # the writer will write no more
+        self.unread = False  # the reader will read no more
+        self.broken = False
+        self._readable: anyio.Event | None = None
+        self._writable: anyio.Event | None = None
+
+    def put(self, data: memoryview) -> int:
+        """Take as much as there is room for; how much that was."""
+        size = min(len(data), self.capacity - len(self.buffer))
+        if size > 0:
+            self.buffer += data[:size]
+            self._wake_reader()
+        return size
+
+    def take(self, max_bytes: int) -> bytes:
+        with memoryview(self.buffer) as view:
+            data = bytes(view[:max_bytes])
+        del self.buffer[: len(data)]
+        self._wake_writer()
+        return data
+
+    def end(self) -> None:
+        self.ended = True
+        self.wake()
+
+    def abandon(self) -> None:
+        self.unread = True
+        self.wake()
+
+    def break_(self) -> None:
+        self.broken = True
+        self.buffer.clear()
+        self.wake()
+
+    def wake(self) -> None:
+        self._wake_reader()
+        self._wake_writer()
+
+    def _wake_reader(self) -> None:
+        if self._readable is not None:
+            self._readable.set()
+
+    def _wake_writer(self) -> None:
+        if self._writable is not None:
+            self._writable.set()
+
+    async def wait_readable(self) -> None:
+        self._readable = anyio.Event()
+        try:
+            await self._readable.wait()
+        finally:
+            self._readable = None
+
+    async def wait_writable(self) -> None:
+        self._writable = anyio.Event()
+        try:
+            await self._writable.wait()
+        finally:
+            self._writable = None
+
+
+class MemoryStream(ByteStream):
+    """One end of a pair of connected streams; see ``memory_stream_pair``."""
+
+    def __init__(self, incoming: _Pipe, outgoing: _Pipe) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._closed = False
+        self._receiving = anyio.ResourceGuard("receiving from")
+        self._sending = anyio.ResourceGuard("sending to")
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """The next bytes, at least one. Cancelling loses nothing.
+
+        Raises ``EndOfStream`` after the other end's ``send_eof`` or ``aclose``, and
+        ``BrokenResourceError`` after its ``reset``.
+        """
+        with self._receiving:
+            await anyio.lowlevel.checkpoint()
+            while not self._closed:
+                pipe = self._incoming
+                if pipe.broken:
+                    raise BrokenResourceError
+                if pipe.buffer:
+                    return pipe.take(max_bytes)
+                if pipe.ended:
+                    raise EndOfStream
+                await pipe.wait_readable()
+            raise ClosedResourceError
+
+    async def send(self, item: bytes) -> None:
+        """Send all of ``item``, waiting while the buffer is full.
+
+        Cancelling may leave a part of it sent. Raises ``BrokenResourceError`` if the other end
+        was closed or reset.
+        """
+        with self._sending:
+            await anyio.lowlevel.checkpoint()
+            rest = memoryview(item)
+            pipe = self._outgoing
+            while not (self._closed or pipe.ended):
+                if pipe.broken or pipe.unread:
+                    raise BrokenResourceError
+                rest = rest[pipe.put(rest) :]
+                if not rest:
+                    return
+                await pipe.wait_writable()
+            raise ClosedResourceError
+
+    async def send_eof(self) -> None:
+        """Send no more: the other end's ``receive`` raises ``EndOfStream`` after what was sent."""
+        if not self._closed:
+            self._outgoing.end()
+        await anyio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """Close both directions; what was sent can still be received."""
+        self._close()
+        await anyio.lowlevel.checkpoint()
+
+    def reset(self) -> None:
+        """Close abruptly: the other end gets ``BrokenResourceError``, and nothing more."""
+        self._closed = True
+        self._incoming.break_()
+        self._outgoing.break_()
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._outgoing.end()
+            self._incoming.abandon()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if not self._closed:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=1, source=self)
+
+
+def memory_stream_pair(
+    buffer_size: int = DEFAULT_BUFFER_SIZE,
+) -> tuple[MemoryStream, MemoryStream]:
+    """Two connected streams, each buffering up to ``buffer_size`` bytes that it was sent."""
+    if buffer_size < 1:
+        raise ValueError("buffer_size must be at least 1 byte")
+    there, back = _Pipe(buffer_size), _Pipe(buffer_size)
+    return MemoryStream(back, there), MemoryStream(there, back)

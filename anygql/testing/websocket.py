@@ -1,0 +1,298 @@
+"""The server's end of one WebSocket, over any byte stream.
+
+websockets' sans-I/O ``ServerProtocol`` does the protocol; here are the reads and the writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Protocol, runtime_checkable
+
+import anyio
+from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+from anyio.abc import ByteStream
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidState
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from ..protocols.close_codes import CloseCode, clip_reason
+from ..sockets.base import WebSocketEnded
+
+__all__ = ["HandshakeRequest", "ServerWebSocket"]
+
+# Never a word: requests carry secrets.
+_silent = logging.Logger(f"{__name__}.silent", logging.CRITICAL + 1)  # noqa: LOG001
+_silent.disabled = True
+
+Header = tuple[str, str]
+
+
+@runtime_checkable
+class _Resettable(Protocol):
+    def reset(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeRequest:
+    """What a client asked for when it opened the connection."""
+
+    path: str
+    headers: Headers = field(repr=False)
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """The subprotocols on offer, in the client's order."""
+        offers = ",".join(self.headers.get_all("Sec-WebSocket-Protocol"))
+        return [name for part in offers.split(",") if (name := part.strip())]
+
+
+class ServerWebSocket:
+    """One WebSocket, seen from the server.
+
+    One task receives. Any task may queue what is to be sent with the synchronous methods, and
+    ``flush`` writes it. ``on_output`` is called when receiving has queued something by itself
+    (a pong, the echo of a close frame): somebody must then call ``flush``.
+    """
+
+    def __init__(
+        self, stream: ByteStream, *, max_message_size: int | None = 2**24, close_timeout: float = 5
+    ) -> None:
+        self.stream = stream
+        self.on_output: Callable[[], None] = lambda: None
+        self.request: HandshakeRequest | None = None
+        self.close_timeout = close_timeout
+        self._raw_request: Request | None = None
+        self._protocol = ServerProtocol(max_size=max_message_size, logger=_silent)
+        self._lock = anyio.Lock()
+        self._parts: list[bytes] = []
+        self._opcode = Opcode.TEXT
+        self._lost = False
+        self.pongs: deque[bytes] = deque(maxlen=64)
+
+    # The handshake
+
+    async def receive_request(self) -> HandshakeRequest:
+        """Read the client's request; raises ``WebSocketEnded`` if none comes."""
+        while self.request is None:
+            await self._read()
+            self._take_events()
+        return self.request
+
+    async def accept(self, subprotocol: str | None = None, headers: Iterable[Header] = ()) -> None:
+        """Accept the connection, with any ``subprotocol``, offered or not.
+
+        A request that is no WebSocket handshake gets the answer that it deserves, and
+        ``WebSocketEnded`` is raised.
+        """
+        await self.receive_request()
+        assert self._raw_request is not None  # noqa: S101 - receive_request has set it
+        response = self._protocol.accept(self._raw_request)
+        if subprotocol is not None and response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            response.headers["Sec-WebSocket-Protocol"] = subprotocol
+        self._add_headers(response, headers)
+        self._protocol.send_response(response)
+        await self.flush()
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            raise WebSocketEnded(CloseCode.ABNORMAL, "not a WebSocket handshake", ours=True)
+
+    async def refuse(
+        self, status: int, body: bytes = b"", headers: Iterable[Header] = (), reason: str = ""
+    ) -> None:
+        """Answer the handshake with an HTTP status, and close."""
+        await self.receive_request()
+        if not reason:
+            with contextlib.suppress(ValueError):
+                reason = HTTPStatus(status).phrase
+        response = Response(status, reason, Headers(), body)
+        response.headers["Connection"] = "close"
+        response.headers["Content-Length"] = str(len(body))
+        self._add_headers(response, headers)
+        self._protocol.send_response(response)
+        await self.flush()
+        await self.drain()
+
+    @staticmethod
+    def _add_headers(response: Response, headers: Iterable[Header]) -> None:
+        for name, value in headers:
+            if name.lower() in {"content-type", "content-length", "connection"}:
+                response.headers.pop(name, None)
+            response.headers[name] = value
+
+    # Messages
+
+    async def receive(self) -> Sequence[str | bytes]:
+        """The messages that have come, at least one: ``str`` is text, ``bytes`` is binary.
+
+        Cancelling loses nothing. Raises ``WebSocketEnded`` when there will be no more.
+        """
+        while True:
+            if messages := self._take_events():
+                return messages
+            await self._read()
+
+    def send_text(self, messages: Iterable[bytes]) -> None:
+        """Queue text messages for the next ``flush``."""
+        self._queue(Frame(Opcode.TEXT, message) for message in messages)
+
+    def send_frames(self, frames: Iterable[Frame]) -> None:
+        """Queue frames as they are, whether or not they make sense."""
+        self._queue(frames)
+
+    def ping(self, payload: bytes = b"") -> None:
+        """Queue a ping for the next ``flush``."""
+        self._queue([Frame(Opcode.PING, payload)])
+
+    def _queue(self, frames: Iterable[Frame]) -> None:
+        if self._protocol.state is not State.OPEN:
+            raise self.ended()
+        self._protocol.writes.extend([frame.serialize(mask=False) for frame in frames])
+
+    async def flush(self) -> None:
+        """Write what is queued. Cancelling may leave half a frame on the wire.
+
+        Raises ``WebSocketEnded`` if the connection is lost.
+        """
+        async with self._lock:
+            while writes := self._protocol.data_to_send():
+                try:
+                    if data := b"".join(writes):
+                        await self.stream.send(data)
+                    if b"" in writes:
+                        await self._send_eof()
+                except (BrokenResourceError, ClosedResourceError) as exc:
+                    self._lose()
+                    raise self.ended() from exc
+
+    async def send_raw(self, data: bytes) -> None:
+        """Write exactly these bytes, past the protocol."""
+        async with self._lock:
+            try:
+                await self.stream.send(data)
+            except (BrokenResourceError, ClosedResourceError) as exc:
+                self._lose()
+                raise self.ended() from exc
+
+    async def _send_eof(self) -> None:
+        with contextlib.suppress(NotImplementedError):  # TLS: closing the stream says it
+            await self.stream.send_eof()
+
+    async def _read(self) -> None:
+        """Feed one chunk to the protocol."""
+        if self._lost or self._protocol.eof_sent:
+            raise self.ended()
+        try:
+            data = await self.stream.receive()
+        except EndOfStream:
+            self._protocol.receive_eof()
+        except (BrokenResourceError, ClosedResourceError) as exc:
+            self._lose()
+            raise self.ended() from exc
+        else:
+            self._protocol.receive_data(data)
+        if self._protocol.writes:
+            self.on_output()
+
+    def _take_events(self) -> list[str | bytes]:
+        messages: list[str | bytes] = []
+        for event in self._protocol.events_received():
+            if isinstance(event, Request):
+                self._raw_request = event
+                self.request = HandshakeRequest(event.path, event.headers)
+            elif isinstance(event, Frame):
+                self._take_frame(event, messages)
+        return messages
+
+    def _take_frame(self, frame: Frame, messages: list[str | bytes]) -> None:
+        if frame.opcode is Opcode.PONG:
+            self.pongs.append(bytes(frame.data))
+        elif frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
+            if frame.opcode is not Opcode.CONT:
+                self._opcode = frame.opcode
+            self._parts.append(bytes(frame.data))
+            if frame.fin:
+                message = b"".join(self._parts)
+                self._parts.clear()
+                self._take_message(message, messages)
+
+    def _take_message(self, message: bytes, messages: list[str | bytes]) -> None:
+        if self._opcode is Opcode.BINARY:
+            messages.append(message)
+            return
+        try:
+            messages.append(message.decode())
+        except UnicodeDecodeError as exc:
+            if not self._protocol.eof_sent:
+                reason = f"{exc.reason} at position {exc.start}"
+                self._protocol.fail(CloseCode.INVALID_DATA, reason)
+                self.on_output()
+
+    # The end
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._protocol.state is State.OPEN and not self._lost
+
+    @property
+    def closed(self) -> tuple[int, str]:
+        """The first close frame's code and reason, whichever side sent it; else 1006."""
+        sent, received = self._protocol.close_sent, self._protocol.close_rcvd
+        if sent is not None and not self._protocol.close_rcvd_then_sent:
+            return int(sent.code), sent.reason
+        if received is not None:
+            return int(received.code), received.reason
+        return int(CloseCode.ABNORMAL), ""
+
+    def ended(self) -> WebSocketEnded:
+        """The error that tells how the connection ended."""
+        ours = self._protocol.close_sent is not None and not self._protocol.close_rcvd_then_sent
+        return WebSocketEnded(*self.closed, ours=ours)
+
+    def send_close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Queue a close frame for the next ``flush``; nothing can be sent after it."""
+        try:
+            self._protocol.send_close(code, clip_reason(reason))
+        except InvalidState as exc:
+            raise self.ended() from exc
+
+    async def drain(self) -> None:
+        """Throw away what still comes, until the peer has closed or ``close_timeout`` is over.
+
+        Then close the stream. Call it after ``send_close`` and ``flush``, or when ``receive``
+        has raised. Raises nothing.
+        """
+        try:
+            with anyio.move_on_after(self.close_timeout):
+                await self._read_to_the_end()
+        except (WebSocketEnded, BrokenResourceError, ClosedResourceError, EndOfStream):
+            pass
+        finally:
+            await anyio.aclose_forcefully(self.stream)
+
+    async def _read_to_the_end(self) -> None:
+        while self._protocol.state is not State.CLOSED and not self._lost:
+            try:
+                data = await self.stream.receive()
+            except EndOfStream:
+                self._protocol.receive_eof()
+            else:
+                self._protocol.receive_data(data)
+            self._protocol.events_received()
+            await self.flush()
+
+    def reset(self) -> None:
+        """End it abruptly, without a word to the peer."""
+        self._lose()
+        if isinstance(self.stream, _Resettable):
+            self.stream.reset()
+
+    def _lose(self) -> None:
+        self._lost = True

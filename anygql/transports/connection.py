@@ -1,0 +1,476 @@
+"""One WebSocket connection: the tasks that run it, and the routes to whoever waits.
+
+Three tasks, in a task group that the caller enters with the connection: one receives and hands
+out, one writes (nobody else does: a cancelled write would leave half a frame on the wire), one
+watches whether the peer is there. The receiving task raises nothing for faults of the network or
+the peer. It records the fault, closes the routes, and shuts the socket down.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any, Protocol, cast
+
+from anyio import (
+    AsyncContextManagerMixin,
+    CancelScope,
+    Event,
+    create_task_group,
+    current_time,
+    move_on_after,
+)
+from anyio.abc import TaskGroup
+from anyio.lowlevel import EventLoopToken, checkpoint, current_token
+
+from ..exceptions import (
+    TransportClosed,
+    TransportConnectionFailed,
+    TransportConnectTimeout,
+    TransportError,
+    TransportProtocolError,
+    fresh,
+)
+from ..protocols.base import Codec, SubscriptionProtocol
+from ..protocols.close_codes import CloseCode, is_retryable_code
+from ..protocols.events import (
+    Ack,
+    Complete,
+    Error,
+    Next,
+    Ping,
+    Pong,
+    ProtocolViolation,
+    Refused,
+)
+from ..protocols.events import (
+    Event as ServerEvent,
+)
+from ..protocols.events import (
+    KeepAlive as KeepAliveEvent,
+)
+from ..request import GraphQLRequest
+from ..result import ExecutionResult
+from ..sockets.base import WebSocket, WebSocketEnded
+from ..tasks import call_soon, unwrapped
+from .base import Delivery
+from .flow import Flow
+from .keepalive import KeepAlive, KeepAliveTimes
+from .routes import Answer, Feed, Route
+
+__all__ = ["Opener", "WebSocketConnection"]
+
+logger = logging.getLogger(__name__)
+
+#: Messages handed out between two checkpoints that really let other tasks run.
+BURST = 64
+
+#: Seconds for a last word to a peer from whom no answer is expected.
+BRIEFLY = 1.0
+
+
+class Opener(Protocol):
+    """The transport, as its connections see it."""
+
+    connect_timeout: float | None
+    ack_timeout: float | None
+    close_timeout: float | None
+    keep_alive: KeepAliveTimes
+
+    @property
+    def description(self) -> str:
+        """The server, fit for messages."""
+        ...
+
+    async def open(
+        self, task_group: TaskGroup
+    ) -> tuple[WebSocket, SubscriptionProtocol, Codec, Any]:
+        """A new socket, what is spoken on it, and the init payload."""
+        ...
+
+
+class WebSocketConnection(AsyncContextManagerMixin):
+    """One connection: entering opens it, leaving closes it.
+
+    Made by ``WebSocketTransport.connect``.
+    """
+
+    def __init__(self, transport: Opener) -> None:
+        self._transport = transport
+        self.payloads: dict[str, Any] = {}
+        self.flow = Flow()
+        self.fault: TransportError | None = None
+        self.idle_since: float | None = None
+        self._routes: dict[str, Route] = {}
+        self._ids = count(1)
+        self._outgoing: list[tuple[Route | _AskedPong | None, bytes]] = []
+        self._asked_pong: _AskedPong | None = None
+        self._output = Event()
+        self._acknowledged = Event()
+        self._ended = Event()
+        self._written = Event()
+        self._stopping = False
+        # Why it ends, from our side: what the closing handshake says, and whether the peer
+        # can be expected to answer it.
+        self._closing = (int(CloseCode.NORMAL), "")
+        self._polite = False
+        # Set when the context is entered: there may be no event loop yet.
+        self._reading: CancelScope
+        self._writing: CancelScope
+        self._watching: CancelScope
+        self._token: EventLoopToken
+        self._keep_alive = KeepAlive(transport.keep_alive, self.flow, self._ping, self._dead)
+
+    # Opening and closing.
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[WebSocketConnection]:
+        with unwrapped():
+            async with create_task_group() as tg:
+                self._token = current_token()
+                self._reading = CancelScope()
+                self._writing = CancelScope(shield=True)
+                self._watching = CancelScope()
+                await self._open(tg)
+                try:
+                    yield self
+                finally:
+                    self.close()
+
+    async def _open(self, tg: TaskGroup) -> None:
+        transport = self._transport
+        init: Any = None
+        with move_on_after(transport.connect_timeout) as scope:
+            self._socket, self._protocol, self._codec, init = await transport.open(tg)
+        if scope.cancelled_caught:
+            raise TransportConnectTimeout(
+                f"{transport.description}: no connection within "
+                f"{transport.connect_timeout:g} s (connect_timeout)"
+            )
+        self._socket.on_output = self._wake_writer
+        tg.start_soon(self._receive_task, name="anygql: receive")
+        tg.start_soon(self._write_task, name="anygql: write")
+        self._enqueue(self._codec.connection_init(init))
+        with move_on_after(transport.ack_timeout) as scope:
+            await self._acknowledged.wait()
+        if scope.cancelled_caught:
+            code = CloseCode.CONNECTION_ACKNOWLEDGEMENT_TIMEOUT
+            message = f"no acknowledgement within {transport.ack_timeout:g} s (ack_timeout)"
+            self.close(code, "Connection acknowledgement timeout")
+            raise TransportConnectTimeout(f"{transport.description}: {message}", code=code)
+        if self.fault is not None:
+            raise fresh(self.fault) from self.fault.__cause__
+        self._polite = True
+        self.idle_since = current_time()
+        if transport.keep_alive.wanted:
+            tg.start_soon(self._watch_task, name="anygql: keep-alive")
+
+    def drop(self, why: str) -> None:
+        """Give the connection up: whoever waits on it gets ``TransportConnectionFailed``."""
+        self._dead(why)
+
+    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Begin to close; leaving the context waits for the end of it."""
+        if not self._ended.is_set():
+            self._closing = (int(code), reason)
+            self._end(TransportClosed(f"{self._transport.description}: the session was closed"))
+            self._reading.cancel()
+
+    async def wait_closed(self) -> None:
+        """Until ``fault`` is set."""
+        await self._ended.wait()
+
+    def _end(self, fault: TransportError) -> None:
+        if self._ended.is_set():
+            return
+        self.fault = fault
+        routes, self._routes = self._routes, {}
+        for route in routes.values():
+            route.fail(fault)
+        self._ended.set()
+        self._acknowledged.set()
+        self._watching.cancel()
+
+    async def _shut_down(self) -> None:
+        timeout = self._transport.close_timeout
+        timeout = math.inf if timeout is None else timeout
+        with move_on_after(timeout if self._polite else min(timeout, BRIEFLY)):
+            if self._polite and (farewell := self._codec.terminate()) is not None:
+                self._enqueue(farewell)
+            self._stopping = True
+            self._wake_writer()
+            await self._written.wait()
+            await self._socket.aclose(*self._closing)
+        self._writing.cancel()
+        await self._written.wait()
+        await self._socket.aclose_forcefully()
+
+    # Operations.
+
+    async def execute(self, request: GraphQLRequest) -> ExecutionResult:
+        """Run one query or mutation.
+
+        Cancelled before its request is written, it sends nothing; after that, one ``complete``.
+        """
+        self._check_open()
+        route = Answer(self, str(next(self._ids)))
+        self._start(route, request)
+        try:
+            return await route.wait()
+        finally:
+            self.leave(route)
+
+    def subscribe(self, request: GraphQLRequest, delivery: Delivery) -> Feed:
+        """Start a subscription; the caller must leave the feed."""
+        self._check_open()
+        feed = Feed(self, str(next(self._ids)), delivery)
+        try:
+            self._start(feed, request)
+        except BaseException:
+            feed.leave()
+            raise
+        return feed
+
+    def leave(self, route: Route) -> None:
+        """Forget the route, and tell the server if the operation still runs there."""
+        if not self._forget(route.id):
+            return
+        if route.written:
+            self._enqueue(self._codec.complete(route.id))
+        else:
+            route.withdrawn = True
+
+    def leave_soon(self, feed: Feed) -> None:
+        """``leave``, from a finaliser: it may run in any thread, in the middle of anything."""
+
+        if self.fault is not None:
+            feed.leave()  # nothing reaches it any more, so there is nobody to meet
+            return
+        call_soon(self._token, feed.leave)
+
+    def _forget(self, id: str) -> Route | None:
+        route = self._routes.pop(id, None)
+        if not self._routes:
+            self.idle_since = current_time()
+        return route
+
+    def _check_open(self) -> None:
+        if self.fault is not None:
+            fault = fresh(self.fault)
+            fault.unsent = True
+            raise fault from self.fault.__cause__
+
+    def _start(self, route: Route, request: GraphQLRequest) -> None:
+        message = self._codec.subscribe(route.id, request)
+        self._routes[route.id] = route
+        self.idle_since = None
+        self._enqueue(message, route)
+
+    # Writing.
+
+    def _enqueue(self, message: bytes, asker: Route | _AskedPong | None = None) -> None:
+        self._outgoing.append((asker, message))
+        self._output.set()
+
+    def _wake_writer(self) -> None:
+        self._output.set()
+
+    def _take_outgoing(self) -> list[bytes]:
+        outgoing, self._outgoing = self._outgoing, []
+        messages: list[bytes] = []
+        for asker, message in outgoing:
+            if asker is not None:
+                if asker.withdrawn:
+                    continue
+                asker.written = True
+            messages.append(message)
+        return messages
+
+    async def _write_task(self) -> None:
+        try:
+            with self._writing:
+                await self._write()
+        except WebSocketEnded as ended:
+            # What was received before may say better why: the receiving task has the first word.
+            with CancelScope(shield=True), move_on_after(BRIEFLY):
+                await self._ended.wait()
+            self._end(self._lost(ended))
+            self._reading.cancel()
+        finally:
+            self._written.set()
+
+    async def _write(self) -> None:
+        while True:
+            await self._output.wait()
+            self._output = Event()
+            await self._socket.send(self._take_outgoing())
+            if self._stopping and not self._outgoing:
+                return
+
+    # Receiving.
+
+    async def _receive_task(self) -> None:
+        try:
+            with self._reading:
+                self._end(await self._receive())
+        finally:
+            # Without a fault so far, this is a cancellation, or a defect on its way out.
+            self._end(TransportClosed(f"{self._transport.description}: the session was closed"))
+            with CancelScope(shield=True):
+                await self._shut_down()
+
+    async def _receive(self) -> TransportError:
+        try:
+            while True:
+                messages = await self._socket.receive()
+                self._keep_alive.heard()
+                await self._hand_out(messages)
+        except WebSocketEnded as ended:
+            return self._lost(ended)
+        except ProtocolViolation as violation:
+            self._closing = (violation.code, violation.reason)
+            return TransportProtocolError(
+                f"{self._transport.description} broke the protocol: {violation.reason}",
+                code=violation.code,
+                reason=violation.reason,
+                retryable=is_retryable_code(violation.code),
+            )
+        except _RefusedError as refused:
+            return refused.fault
+
+    async def _hand_out(self, messages: Sequence[bytes | str]) -> None:
+        flow = self.flow
+        routes = self._routes
+        receive = self._codec.receive
+        burst = BURST
+        for message in messages:
+            if flow.full:
+                await flow.admit()
+                self._keep_alive.heard()
+            if not burst:
+                await checkpoint()
+                burst = BURST
+            burst -= 1
+            event = receive(message)
+            if type(event) is Next:
+                route = routes.get(event.id)
+                if route is not None and route.next(event.payload):
+                    self._forget(event.id)
+            else:
+                self._handle(event)
+
+    def _handle(self, event: ServerEvent) -> None:
+        match event:
+            case Complete():
+                if (route := self._forget(event.id)) is not None:
+                    route.complete()
+            case Error():
+                if (route := self._forget(event.id)) is not None:
+                    route.reject(event.payload)
+            case Ping():
+                self.payloads["ping"] = event.payload
+                if (pong := self._codec.pong()) is not None:
+                    self._enqueue(pong)
+            case Pong():
+                self.payloads["pong"] = event.payload
+                if self._asked_pong is not None and self._asked_pong.written:
+                    self._asked_pong.come.set()
+            case KeepAliveEvent():
+                self._keep_alive.start_listening()
+            case Ack():
+                self.payloads["connection_ack"] = event.payload
+                self._acknowledged.set()
+                if not self._protocol.liveness_from_keep_alive:
+                    self._keep_alive.start_listening()
+            case Refused():
+                self._refused(event.payload)
+            case Next():
+                pass
+
+    def _refused(self, payload: Any) -> None:
+        said: Any = cast("Any", payload).get("message") if isinstance(payload, Mapping) else None
+        if self._acknowledged.is_set():
+            # A message of ours that it could not read; the connection goes on.
+            logger.warning("%s reports: %s", self._transport.description, said)
+            return
+        reason = str(said) if said else ""
+        raise _RefusedError(
+            TransportConnectionFailed(
+                f"{self._transport.description} refused the connection"
+                + (f": {reason}" if reason else ""),
+                code=CloseCode.FORBIDDEN,
+                reason=reason,
+                retryable=is_retryable_code(CloseCode.FORBIDDEN),
+            )
+        )
+
+    def _lost(self, ended: WebSocketEnded) -> TransportError:
+        where = self._transport.description
+        retryable = is_retryable_code(ended.code)
+        if ended.ours:
+            self._closing = (ended.code, ended.reason)
+            return TransportProtocolError(
+                f"{where} broke the WebSocket protocol: {ended.reason} ({ended.code})",
+                code=ended.code,
+                reason=ended.reason,
+                retryable=retryable,
+            )
+        how = (
+            "without a close frame"
+            if ended.code == CloseCode.ABNORMAL
+            else f"closed with {ended.code} {ended.reason}".rstrip()
+        )
+        return TransportConnectionFailed(
+            f"{where}: the connection was lost: {how}",
+            code=ended.code,
+            reason=ended.reason,
+            retryable=retryable,
+        )
+
+    # Keep-alive.
+
+    async def _watch_task(self) -> None:
+        with self._watching:
+            await self._keep_alive.run()
+
+    async def _ping(self) -> None:
+        message = self._codec.ping()
+        if message is None:
+            try:
+                await self._socket.ping()
+            except WebSocketEnded:
+                await self._ended.wait()
+            return
+        self._asked_pong = asked = _AskedPong()
+        self._enqueue(message, asked)
+        await asked.come.wait()
+
+    def _dead(self, why: str) -> None:
+        self._polite = False
+        self._closing = (int(CloseCode.TERMINATED), "Terminated")
+        self._end(
+            TransportConnectionFailed(
+                f"{self._transport.description}: the connection is dead: {why}",
+                code=CloseCode.TERMINATED,
+                reason="Terminated",
+            )
+        )
+        self._reading.cancel()
+
+
+class _AskedPong:
+    """A ping on its way: only a pong that comes after it was written is its answer."""
+
+    def __init__(self) -> None:
+        self.written = False
+        self.withdrawn = False
+        self.come = Event()
+
+
+class _RefusedError(Exception):
+    def __init__(self, fault: TransportError) -> None:
+        super().__init__()
+        self.fault = fault

@@ -1,0 +1,241 @@
+"""Where the answers to one operation go: a route from its id to whoever waits.
+
+A route belongs to one connection, and is registered before its request is written.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+from anyio import (
+    ClosedResourceError,
+    EndOfStream,
+    Event,
+    create_memory_object_stream,
+)
+
+from ..exceptions import SubscriptionOverflow, TransportError, TransportQueryError, fresh
+from ..result import ExecutionResult
+from .base import Delivery
+from .flow import Flow
+
+__all__ = ["Answer", "Feed", "Owner", "Route"]
+
+
+class Owner(Protocol):
+    """The connection, as its routes see it."""
+
+    flow: Flow
+
+    def leave(self, route: Route) -> None:
+        """Forget the route, and tell the server if it still runs."""
+        ...
+
+    def leave_soon(self, feed: Feed) -> None:
+        """``feed.leave``, from any thread and at any moment."""
+        ...
+
+
+class Route:
+    """What the connection does with every route, whoever waits at its end."""
+
+    def __init__(self, owner: Owner, id: str) -> None:
+        self.id = id
+        self.owner = owner
+        #: Whether the request has been handed to the socket: from then on it may have arrived.
+        self.written = False
+        #: Whether it was left before it was written, so that it needn't be sent.
+        self.withdrawn = False
+        self.fault: TransportError | None = None
+
+    def next(self, result: ExecutionResult) -> bool:
+        """A result has come; whether the route is over by that."""
+        raise NotImplementedError
+
+    def reject(self, errors: list[object]) -> None:
+        """The server refused the operation."""
+        raise NotImplementedError
+
+    def complete(self) -> None:
+        """The server has no more results."""
+        raise NotImplementedError
+
+    def fail(self, fault: TransportError) -> None:
+        """The connection is over, or the route can't go on."""
+        raise NotImplementedError
+
+    def raised(self) -> TransportError:
+        """A copy of the fault for one waiter to raise, that knows whether the request left."""
+        assert self.fault is not None  # noqa: S101 - only called on a route that failed
+        fault = fresh(self.fault)
+        fault.unsent = not self.written
+        return fault
+
+
+class Answer(Route):
+    """The one answer of an ``execute``."""
+
+    def __init__(self, owner: Owner, id: str) -> None:
+        super().__init__(owner, id)
+        self._result: ExecutionResult | None = None
+        self._come = Event()
+
+    def next(self, result: ExecutionResult) -> bool:
+        self._result = result
+        self._come.set()
+        # A query's `complete` is not waited for: some servers never send it. A late one, like
+        # any message for an id that nobody knows, is ignored.
+        return True
+
+    def reject(self, errors: list[object]) -> None:
+        self.next(ExecutionResult(None, errors))
+
+    def complete(self) -> None:
+        self._come.set()
+
+    def fail(self, fault: TransportError) -> None:
+        self.fault = fault
+        self._come.set()
+
+    async def wait(self) -> ExecutionResult:
+        """The answer; raises the fault. Cancelling leaves the route to its owner."""
+        flow = self.owner.flow
+        flow.executing += 1
+        flow.changed()
+        try:
+            await self._come.wait()
+        finally:
+            flow.executing -= 1
+        if self.fault is not None:
+            raise self.raised()
+        if self._result is None:
+            raise TransportQueryError("the server completed the operation without an answer")
+        return self._result
+
+
+class Feed(Route):
+    """The results of a subscription, in a memory object stream, by its ``on_overflow`` rule."""
+
+    def __init__(self, owner: Owner, id: str, delivery: Delivery) -> None:
+        super().__init__(owner, id)
+        self.delivery = delivery
+        self.queued = 0
+        self.taken = 0
+        self.dropped = 0
+        self.reconnects = 0
+        #: The newest result that has come, whether or not the consumer has taken it.
+        self.last: ExecutionResult | None = None
+        self.stalled_since = 0.0
+        self.stalled_at = -1
+        self._over = False
+        self._pausing = delivery.on_overflow == "pause"
+        self._come: Event | None = None
+        # The bound is the flow's, which must see a result coming before it is there.
+        self._send, self._receive = create_memory_object_stream[ExecutionResult](math.inf)
+
+    # The connection's side.
+
+    def next(self, result: ExecutionResult) -> bool:
+        if self.queued >= self.delivery.buffer_size and not self._pausing:
+            if self.delivery.on_overflow == "error":
+                self.overflow("and on_overflow is 'error'")
+                return True
+            self._receive.receive_nowait()
+            self.queued -= 1
+            self.dropped += 1
+        self._send.send_nowait(result)
+        self.last = result
+        self.queued += 1
+        if self._pausing and self.queued >= self.delivery.buffer_size:
+            self.owner.flow.full.add(self)
+        if self._come is not None:
+            self._wake()
+        return False
+
+    def reject(self, errors: list[object]) -> None:
+        self._send.send_nowait(ExecutionResult(None, errors))
+        self.queued += 1
+        self.complete()
+
+    def complete(self) -> None:
+        self._over = True
+        self._send.close()
+        self._ease()
+        self._wake()
+
+    def fail(self, fault: TransportError) -> None:
+        if self.fault is None:
+            self.fault = fault
+        self.complete()
+
+    def overflow(self, why: str) -> None:
+        self.fail(
+            SubscriptionOverflow(
+                f"the subscription has {self.queued} results waiting, {why} "
+                f"(buffer_size={self.delivery.buffer_size})"
+            )
+        )
+        self.owner.leave(self)
+
+    # The consumer's side.
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection has ended under it, and all that came before has been taken."""
+        return (
+            self.fault is not None
+            and not self.queued
+            and not isinstance(self.fault, SubscriptionOverflow)
+        )
+
+    def receive_nowait(self) -> ExecutionResult:
+        try:
+            result = self._receive.receive_nowait()
+        except EndOfStream:
+            if self.fault is not None:
+                raise self.raised() from self.fault.__cause__
+            raise
+        except ClosedResourceError:
+            raise EndOfStream from None
+        self.queued -= 1
+        self.taken += 1
+        flow = self.owner.flow
+        if flow.full and self.queued < self.delivery.buffer_size:
+            flow.full.discard(self)
+        if flow.paused:
+            flow.changed()
+        return result
+
+    async def wait(self) -> None:
+        # Not the stream's own receive(): that hands an item to a task that may be cancelled
+        # (natively, under asyncio) before it gets to run, and the item would be lost with it.
+        if self.queued or self._over:
+            return
+        if self._come is None:
+            self._come = Event()
+        flow = self.owner.flow
+        flow.receiving += 1
+        flow.changed()
+        try:
+            await self._come.wait()
+        finally:
+            flow.receiving -= 1
+
+    def leave(self) -> None:
+        self._receive.close()
+        self.complete()
+        self.owner.leave(self)
+
+    def abandon(self) -> None:
+        self.owner.leave_soon(self)
+
+    def _ease(self) -> None:
+        flow = self.owner.flow
+        flow.full.discard(self)
+        flow.changed()
+
+    def _wake(self) -> None:
+        come, self._come = self._come, None
+        if come is not None:
+            come.set()
