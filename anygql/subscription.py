@@ -91,8 +91,9 @@ class Subscription(Generic[T_co]):
         """
         results = self._results or await self._started()
         if not self._credit:
-            await checkpoint()
+            # First, so that a consumer with no time at all (`move_on_after(0)`) still gets on.
             self._credit = BURST
+            await checkpoint()
         while True:
             if self._closed:
                 raise ClosedResourceError

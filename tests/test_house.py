@@ -24,7 +24,7 @@ FLOORS = (
     ("protocols",),
     ("tasks", "sockets"),
     ("transports",),
-    ("states", "subscription", "session", "retry", "reconnecting", "batch"),
+    ("states", "subscription", "session", "retry", "reconnecting", "resuming", "batch"),
     ("client", "testing"),
     ("cli", "__main__"),
     ("__init__",),

@@ -88,7 +88,7 @@ def step(state: State, event: Event) -> State:
     return after
 
 
-class _Envelope(msgspec.Struct, omit_defaults=True):
+class _Envelope(msgspec.Struct):
     """Any message, its payload still text."""
 
     type: Any = msgspec.UNSET

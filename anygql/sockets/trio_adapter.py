@@ -27,7 +27,7 @@ from .dial import ConnectArgs, OpenStream, dial, parse_url
 from .errors import FAULTS, opening_errors
 from .handshake import basic_auth, checked_headers, read_upgrade
 
-__all__ = ["TrioConnector"]
+__all__ = ["TrioConnector", "TrioWebSocket"]
 
 #: Bytes to read at a time.
 CHUNK = 2**16
@@ -123,8 +123,10 @@ async def _host(
             raise
         fault = _fault(request.opening, group)
     finally:
-        await trio.aclose_forcefully(stream)
-        stopped.set()
+        try:
+            await trio.aclose_forcefully(stream)
+        finally:
+            stopped.set()
     if fault is not None:
         task_status.started(fault)
 
@@ -173,6 +175,7 @@ class _TrioStream(trio.abc.Stream):
         self._opening = opening
         self._answered = False
         self._yields = isinstance(stream, (SocketStream, UNIXSocketStream))
+        self._lock = trio.Lock()
         self._held: list[bytes] = []
         self._holding = False
         self.is_open = False
@@ -216,7 +219,8 @@ class _TrioStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             return
         try:
-            await self._stream.send(data)
+            async with self._lock:
+                await self._stream.send(data)
         except FAULTS:
             self.broken = True
         except BaseException:
@@ -345,6 +349,9 @@ class TrioWebSocket:
                 await self._connection.send_message(message.decode())
         except ConnectionClosed as error:
             closed = error
+        except BaseException:
+            self._stream.broken = True
+            raise
         await self._stream.release()
         await trio.lowlevel.checkpoint()
         if closed is not None:
@@ -388,12 +395,13 @@ class TrioWebSocket:
         leaves the rest to ``aclose_forcefully``.
         """
         end = self._end
-        if end is not None and end.ours:
-            code, reason = end.code, end.reason
-        if self._connection.closed is None:
+        if self._stream.broken:
+            return
+        if end is None or not end.ours:
             await self._connection.aclose(code, clip_reason(reason))
-        elif end is not None and end.ours and not self._stream.close_sent:
-            close = Close(code, clip_reason(reason)).serialize()
+        elif not self._stream.close_sent:
+            # No answer is expected from a peer that broke the protocol.
+            close = Close(end.code, clip_reason(end.reason)).serialize()
             await self._stream.send_all(Frame(Opcode.CLOSE, close).serialize(mask=True))
         await self._stream.aclose()
 

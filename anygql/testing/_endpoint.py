@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl as ssl_module
 from abc import abstractmethod
 from collections.abc import AsyncGenerator
@@ -10,7 +11,7 @@ from typing import Self
 
 import anyio
 import anyio.lowlevel
-from anyio import AsyncContextManagerMixin, ClosedResourceError
+from anyio import AsyncContextManagerMixin, BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.tls import TLSStream
 
@@ -141,13 +142,18 @@ class Endpoint(AsyncContextManagerMixin):
                 task_group.start_soon(self._serve_tls, stream, context)
 
     async def _serve_tls(self, stream: ByteStream, context: ssl_module.SSLContext) -> None:
+        wrapped: ByteStream | None = None
+        with contextlib.suppress(OSError, BrokenResourceError, EndOfStream):  # no TLS, or no more
+            wrapped = await self._wrap(stream, context)
+        if wrapped is not None:
+            await self._serve(wrapped)
+
+    @staticmethod
+    async def _wrap(stream: ByteStream, context: ssl_module.SSLContext) -> ByteStream:
         try:
-            wrapped = await TLSStream.wrap(
+            return await TLSStream.wrap(
                 stream, server_side=True, ssl_context=context, standard_compatible=False
             )
-        except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):
-            return
-        finally:
-            if "wrapped" not in locals():
-                await anyio.aclose_forcefully(stream)
-        await self._serve(wrapped)
+        except BaseException:
+            await anyio.aclose_forcefully(stream)
+            raise

@@ -185,12 +185,12 @@ class ServerConnection:
                 self._open()
                 await self._read()
                 self._tasks.cancel_scope.cancel()
-            if self._writing_over.is_set():
-                await self._websocket.drain()
         finally:
-            await anyio.aclose_forcefully(self._websocket.stream)
             self.closed = self._websocket.closed
             self._changed.ring()
+            if not self._writing_over.is_set():
+                await anyio.aclose_forcefully(self._websocket.stream)
+        await self._websocket.drain()
 
     def _open(self) -> None:
         if self.subprotocol is None:

@@ -7,7 +7,7 @@ too, and none of its tasks outlives the operation.
 
 # graphql-core leaves some of its generic types open:
 # pyright: reportUnknownMemberType=false, reportUnknownParameterType=false
-# pyright: reportUnknownArgumentType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 

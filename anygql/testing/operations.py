@@ -114,7 +114,9 @@ class Operations:
                     result = await result
                 message = self._dialect.next(operation.id, format_result(result))
                 await self._send(operation, [message])
-        except Exception as exc:  # noqa: BLE001 - a resolver's or a source's error is an answer
+        except Exception as exc:
+            if self._active.get(operation.id) is not operation:
+                raise  # it failed while it was being stopped: a bug, and nobody else to be told
             return self._dialect.source_failed(operation.id, located_error(exc).formatted)
         else:
             return [self._dialect.complete(operation.id)]

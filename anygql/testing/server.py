@@ -133,6 +133,8 @@ class GraphQLServer(Endpoint):
             close_timeout=serving.close_timeout,
         )
         self._streams.add(websocket)
+        if not self._accepting:  # stopped meanwhile
+            websocket.reset()
         try:
             if await self._shake_hands(websocket):
                 connection = ServerConnection(websocket, serving)

@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 import anyio
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ByteStream
+from anyio.streams.tls import TLSStream
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
@@ -278,6 +279,7 @@ class ServerWebSocket:
             await anyio.aclose_forcefully(self.stream)
 
     async def _read_to_the_end(self) -> None:
+        await self.flush()
         while self._protocol.state is not State.CLOSED and not self._lost:
             try:
                 data = await self.stream.receive()
@@ -291,8 +293,9 @@ class ServerWebSocket:
     def reset(self) -> None:
         """End it abruptly, without a word to the peer."""
         self._lose()
-        if isinstance(self.stream, _Resettable):
-            self.stream.reset()
+        stream = self.stream.transport_stream if isinstance(self.stream, TLSStream) else self.stream
+        if isinstance(stream, _Resettable):
+            stream.reset()
 
     def _lose(self) -> None:
         self._lost = True

@@ -13,7 +13,6 @@ import pytest
 import trustme
 
 from anygql.sockets.base import Connector, Opening, WebSocket
-
 from tests.sockets.peer import Script, serving
 
 Connected = Callable[..., AbstractAsyncContextManager[WebSocket]]

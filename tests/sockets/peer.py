@@ -23,7 +23,7 @@ from websockets.server import ServerProtocol
 
 FAULTS = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
 
-silent = logging.Logger("peer")
+silent = logging.getLogger("tests.sockets.peer")
 silent.disabled = True
 
 

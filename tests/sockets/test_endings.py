@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import anyio
 import pytest
 from websockets.frames import Opcode
@@ -20,6 +22,11 @@ async def end_of(websocket: WebSocket) -> WebSocketEnded:
     assert (again.value.code, again.value.ours) == (caught.value.code, caught.value.ours)
     assert again.value is not caught.value
     return caught.value
+
+
+async def send_for_ever(websocket: WebSocket) -> None:
+    while True:
+        await websocket.send([b"x" * 100_000])
 
 
 ENDINGS = {
@@ -117,8 +124,7 @@ async def test_a_lost_connection(connected: Connected, how: str) -> None:
         ended = await end_of(websocket)
         assert (ended.code, ended.ours) == (1006, False)
         with pytest.raises(WebSocketEnded) as caught:
-            while True:
-                await websocket.send([b"x" * 100_000])
+            await send_for_ever(websocket)
         assert caught.value.code == 1006
         await websocket.aclose(1000, "")
 
@@ -130,19 +136,20 @@ async def test_sending_to_a_peer_that_is_gone(connected: Connected) -> None:
 
     async with connected(script) as websocket:
         with pytest.raises(WebSocketEnded) as caught:
-            while True:
-                await websocket.send([b"x" * 100_000])
+            await send_for_ever(websocket)
         assert caught.value.code == 1006
 
 
-async def test_what_came_before_a_failing_send_can_be_read(connected: Connected) -> None:
+async def test_sending_does_not_lose_what_came_before_the_end(connected: Connected) -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
         await peer.raw(b"".join(text(f"{n}") for n in range(10)) + close(4403, "Forbidden"))
-        assert (await peer.frame_of(Opcode.TEXT)).data == b"x"
+        await peer.gone()
 
     async with connected(script) as websocket:
-        await websocket.send([b"x"])
+        # The first fails if the close frame has been read with the answer to the handshake.
+        with suppress(WebSocketEnded):
+            await websocket.send([b"x"])
         assert await take(websocket, 10) == [f"{n}" for n in range(10)]
         assert (await end_of(websocket)).code == 4403
 

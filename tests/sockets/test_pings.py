@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
@@ -30,7 +30,7 @@ async def running(websocket: WebSocket) -> AsyncGenerator[None]:
             await websocket.send([])
 
     async def receiver() -> None:
-        with pytest.raises(WebSocketEnded):
+        with suppress(WebSocketEnded):
             while True:
                 await websocket.receive()
 
@@ -61,10 +61,13 @@ async def test_a_later_pong_answers_earlier_pings_too(connected: Connected) -> N
         await peer.raw(frame(Opcode.PONG, bytes(pings[-1].data)))
         await peer.gone()
 
-    async with connected(script) as websocket, running(websocket):
-        async with anyio.create_task_group() as tg:
-            for _ in range(3):
-                tg.start_soon(websocket.ping)
+    async with (
+        connected(script) as websocket,
+        running(websocket),
+        anyio.create_task_group() as tg,
+    ):
+        for _ in range(3):
+            tg.start_soon(websocket.ping)
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])

@@ -23,6 +23,7 @@ class RawClient:
         self.stream = stream
         self.protocol = protocol
         self.frames: list[Frame] = []
+        self.parts: list[bytes] = []
 
     async def flush(self) -> None:
         for data in self.protocol.data_to_send():
@@ -49,8 +50,11 @@ class RawClient:
         while True:
             while self.frames:
                 frame = self.frames.pop(0)
-                if frame.opcode is Opcode.TEXT:
-                    return json.loads(frame.data)
+                if frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
+                    self.parts.append(bytes(frame.data))
+                    if frame.fin:
+                        text, self.parts = b"".join(self.parts), []
+                        return json.loads(text)
             if self.protocol.state is State.CLOSED:
                 return self.protocol.close_code, self.protocol.close_reason
             await self.read()
@@ -70,7 +74,7 @@ class RawClient:
 
 @asynccontextmanager
 async def _raw_client(
-    open_stream: OpenStream, *subprotocols: str, path: str = "/graphql"
+    open_stream: OpenStream, *subprotocols: str, path: str = "/graphql", timeout: float = 5
 ) -> AsyncIterator[RawClient]:
     async with await open_stream("memory", 80) as stream:
         protocol = ClientProtocol(
@@ -82,7 +86,7 @@ async def _raw_client(
         while protocol.state is State.CONNECTING and not protocol.handshake_exc:
             await client.read()
         client.frames += [e for e in protocol.events_received() if isinstance(e, Frame)]
-        with anyio.fail_after(5):
+        with anyio.fail_after(timeout):
             yield client
 
 

@@ -1,0 +1,47 @@
+"""A session with the demo schema's server, over real sockets, on each loop and connector."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import pytest
+
+from anygql import Client, WebSocketTransport
+from anygql.sockets.base import Connector
+from anygql.testing import GraphQLServer, demo_schema
+
+Make = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+async def bounded(no_tasks_left: None) -> AsyncIterator[None]:
+    """No test hangs, and none leaves a task."""
+    with anyio.fail_after(60):
+        yield
+
+
+@pytest.fixture
+async def server(bounded: None) -> AsyncIterator[GraphQLServer]:
+    async with GraphQLServer(demo_schema()) as server:
+        yield server
+
+
+@pytest.fixture
+async def make(server: GraphQLServer, connector: Connector) -> Make:
+    """Make a client of the server; options with the name of one of Client's go to it."""
+    url = await server.listen()
+
+    def make(**options: object) -> Client:
+        names = ("execute_timeout", "on_event", "is_retryable")
+        of_client = {name: options.pop(name) for name in names if name in options}
+        transport = WebSocketTransport(url, connector=connector, **options)  # type: ignore[arg-type]
+        return Client(transport, **of_client)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+async def memory(server: GraphQLServer) -> Client:
+    """A client of the server without sockets, for what doesn't depend on them."""
+    return Client(server.transport())
