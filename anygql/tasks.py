@@ -6,9 +6,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from anyio import current_time
 from anyio.lowlevel import EventLoopToken
 
-__all__ = ["call_soon", "unwrapped"]
+__all__ = ["call_soon", "clock", "unwrapped"]
 
 
 @contextmanager
@@ -31,6 +32,11 @@ def unwrapped() -> Generator[None]:
             # It did not come from handling the group.
             error.__context__ = context
             del error, group, context
+
+
+def clock(token: EventLoopToken) -> Callable[[], float]:
+    """``anyio.current_time``, for use in what ``call_soon`` calls too: that is no task."""
+    return getattr(token.native_token, "time", current_time)
 
 
 def call_soon(token: EventLoopToken, function: Callable[[], None]) -> None:

@@ -76,10 +76,11 @@ class Outbox:
 
     def add(self, *messages: bytes) -> None:
         """Add messages, together, full or not."""
+        if not self._messages:
+            self._work.set()
         for message in messages:
             self._size += len(message)
         self._messages.extend(messages)
-        self._work.set()
 
     def wake(self) -> None:
         """Wake the writer, whether or not there are messages."""

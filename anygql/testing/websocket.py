@@ -141,20 +141,20 @@ class ServerWebSocket:
 
     def send_text(self, messages: Iterable[bytes]) -> None:
         """Queue text messages for the next ``flush``."""
-        self._queue(Frame(Opcode.TEXT, message) for message in messages)
+        self._queue(map(_text_frame, messages))
 
     def send_frames(self, frames: Iterable[Frame]) -> None:
         """Queue frames as they are, whether or not they make sense."""
-        self._queue(frames)
+        self._queue(frame.serialize(mask=False) for frame in frames)
 
     def ping(self, payload: bytes = b"") -> None:
         """Queue a ping for the next ``flush``."""
-        self._queue([Frame(Opcode.PING, payload)])
+        self.send_frames([Frame(Opcode.PING, payload)])
 
-    def _queue(self, frames: Iterable[Frame]) -> None:
+    def _queue(self, frames: Iterable[bytes]) -> None:
         if self._protocol.state is not State.OPEN:
             raise self.ended()
-        self._protocol.writes.extend([frame.serialize(mask=False) for frame in frames])
+        self._protocol.writes.extend(frames)
 
     async def flush(self) -> None:
         """Write what is queued. Cancelling may leave half a frame on the wire.
@@ -299,3 +299,13 @@ class ServerWebSocket:
 
     def _lose(self) -> None:
         self._lost = True
+
+
+def _text_frame(payload: bytes) -> bytes:
+    """A whole text frame, unmasked (RFC 6455 §5.2): most of what a flood consists of."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 2**16:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, Protocol, cast
@@ -20,7 +20,6 @@ from anyio import (
     CancelScope,
     Event,
     create_task_group,
-    current_time,
     move_on_after,
 )
 from anyio.abc import TaskGroup
@@ -55,7 +54,7 @@ from ..protocols.events import (
 from ..request import GraphQLRequest
 from ..result import ExecutionResult
 from ..sockets.base import WebSocket, WebSocketEnded
-from ..tasks import call_soon, unwrapped
+from ..tasks import call_soon, clock, unwrapped
 from .base import Delivery
 from .flow import Flow
 from .keepalive import KeepAlive, KeepAliveTimes
@@ -122,6 +121,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
         self._writing: CancelScope
         self._watching: CancelScope
         self._token: EventLoopToken
+        self._now: Callable[[], float]
         self._keep_alive = KeepAlive(transport.keep_alive, self.flow, self._ping, self._dead)
 
     # Opening and closing.
@@ -131,6 +131,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
         with unwrapped():
             async with create_task_group() as tg:
                 self._token = current_token()
+                self._now = clock(self._token)
                 self._reading = CancelScope()
                 self._writing = CancelScope(shield=True)
                 self._watching = CancelScope()
@@ -164,7 +165,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
         if self.fault is not None:
             raise fresh(self.fault) from self.fault.__cause__
         self._polite = True
-        self.idle_since = current_time()
+        self.idle_since = self._now()
         if transport.keep_alive.wanted:
             tg.start_soon(self._watch_task, name="anygql: keep-alive")
 
@@ -253,8 +254,8 @@ class WebSocketConnection(AsyncContextManagerMixin):
 
     def _forget(self, id: str) -> Route | None:
         route = self._routes.pop(id, None)
-        if not self._routes:
-            self.idle_since = current_time()
+        if route is not None and not self._routes:
+            self.idle_since = self._now()
         return route
 
     def _check_open(self) -> None:

@@ -74,7 +74,7 @@ class RawClient:
 
 @asynccontextmanager
 async def _raw_client(
-    open_stream: OpenStream, *subprotocols: str, path: str = "/graphql", timeout: float = 5
+    open_stream: OpenStream, *subprotocols: str, path: str = "/graphql", timeout: float = 60
 ) -> AsyncIterator[RawClient]:
     async with await open_stream("memory", 80) as stream:
         protocol = ClientProtocol(

@@ -89,6 +89,21 @@ async def test_frames_as_they_are(raw_client: Any) -> None:
         assert str(client.protocol.parser_exc) == "unexpected continuation frame"
 
 
+@pytest.mark.parametrize("size", [0, 123, 124, 65533, 65534])
+async def test_sizes(raw_client: Any, size: int) -> None:
+    async def script(conn: PeerConnection) -> None:
+        await conn.accept()
+        await conn.send_text(f'"{"x" * size}"')
+        assert await conn.receive() == "y" * size
+
+    async with (
+        ScriptedPeer(script) as peer,
+        raw_client(peer.open_stream, T) as client,
+    ):
+        assert await client.receive() == "x" * size
+        await client.send(f'"{"y" * size}"')
+
+
 async def test_no_websocket_at_all() -> None:
     async def script(conn: PeerConnection) -> None:
         assert await conn.receive_raw() == b"hello"
