@@ -19,14 +19,21 @@ from .request import GraphQLRequest, gql
 from .result import ExecutionResult
 from .session import Session
 from .sockets.trio_websocket import trio_websocket_connector
+from .states import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
 from .subscription import Subscription
 from .transports.websocket import WebSocketTransport
 
 __all__ = [
     "Client",
+    "Closed",
+    "Connected",
+    "Connecting",
+    "Disconnected",
     "ExecutionResult",
     "GraphQLRequest",
     "Session",
+    "SessionEvent",
+    "SessionState",
     "Subscription",
     "SubscriptionOverflow",
     "TransportClosed",

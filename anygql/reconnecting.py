@@ -75,8 +75,10 @@ class SessionOptions:
         if self.reconnecting:
             return
         for name in ("retry_connect", "retry_execute", "retry_subscribe"):
-            if not isinstance(getattr(self, name), bool):  # noqa: TRY004 - the combination is wrong
-                raise ValueError(f"{name} needs reconnecting=True: a plain session fails fast")
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(  # noqa: TRY004 - the type is fine, but not without the other
+                    f"{name} needs reconnecting=True: a plain session fails fast"
+                )
         if self.lazy or self.retry_mutations:
             name = "lazy" if self.lazy else "retry_mutations"
             raise ValueError(f"{name} needs reconnecting=True")

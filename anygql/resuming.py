@@ -112,6 +112,8 @@ class Resuming:
         self._supervisor.resumables.discard(self)
         for feed in self._feeds:
             feed.leave()
+        while len(self._feeds) > 1:
+            self._feeds.popleft()
         self._notify()
 
     def abandon(self) -> None:
@@ -156,14 +158,15 @@ class Resuming:
         return self._supervisor.fault is None and self._supervisor.options.is_retryable(error)
 
     async def _again(self) -> None:
-        while not self._left:
+        while True:
             connection = await self._supervisor.connection()
-            while len(self._feeds) > 1 and not self._left:
+            while len(self._feeds) > 1:
                 await self._changed.wait()
-            if connection.fault is not None or self._left:
-                continue
-            await self._ask_for_variables()
             if connection.fault is None and not self._left:
+                await self._ask_for_variables()
+            if self._left:
+                return
+            if connection.fault is None:
                 self._last = self.last
                 self._feeds.append(connection.subscribe(self._request, self._delivery))
                 self._notify()

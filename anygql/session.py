@@ -47,7 +47,7 @@ class Session:
 
     @property
     def state(self) -> SessionState:
-        """``"connecting"``, ``"connected"``, ``"waiting"`` (without a connection) or ``"closed"``."""
+        """``"connecting"``, ``"connected"``, ``"waiting"`` (for the next) or ``"closed"``."""
         return self._supervisor.state
 
     async def wait_connected(self) -> None:

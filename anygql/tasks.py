@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from anyio import current_time
 from anyio.lowlevel import EventLoopToken
 
-__all__ = ["call_soon", "clock", "unwrapped"]
+__all__ = ["call_soon", "clock", "single", "unwrapped"]
 
 
 @contextmanager
@@ -32,6 +32,15 @@ def unwrapped() -> Generator[None]:
             # It did not come from handling the group.
             error.__context__ = context
             del error, group, context
+
+
+def single(error: BaseException) -> BaseException:
+    """The one exception inside a group, or a group of groups; anything else as it is."""
+    if isinstance(error, BaseExceptionGroup):
+        exceptions = cast("tuple[BaseException, ...]", error.exceptions)  # pyright: ignore[reportUnknownMemberType]
+        if len(exceptions) == 1:
+            return single(exceptions[0])
+    return error  # pyright: ignore[reportUnknownVariableType]
 
 
 def clock(token: EventLoopToken) -> Callable[[], float]:

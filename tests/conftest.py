@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import anyio
 import pytest
-from anygql.sockets.stream import StreamConnector
 
 from anygql.sockets.base import Connector
+from anygql.sockets.stream import StreamConnector
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -42,6 +42,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = kept
 
 
+@pytest.fixture(scope="session", autouse=True)
+def frozen() -> Generator[None]:
+    """What is there before the first test is not searched for garbage after each of them."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment of the test run says."""
+    for scheme in ("ws", "wss", "http", "https", "all", "no"):
+        monkeypatch.delenv(f"{scheme}_proxy", raising=False)
+        monkeypatch.delenv(f"{scheme}_proxy".upper(), raising=False)
+
+
 @pytest.fixture(autouse=True)
 def collected(request: pytest.FixtureRequest) -> Iterator[None]:
     """What a test dropped without closing warns when it is collected: here, so that it fails."""
@@ -64,5 +81,5 @@ async def no_tasks_left(anyio_backend: str) -> AsyncIterator[None]:
     """The test leaves as many tasks as it found."""
     before = _own_tasks()
     yield
-    left = [task for id, task in _own_tasks().items() if id not in before]
+    left = [task for key, task in _own_tasks().items() if key not in before]
     assert not left, left

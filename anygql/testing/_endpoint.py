@@ -16,7 +16,7 @@ from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.tls import TLSStream
 
 from ..sockets.base import Connector
-from ._errors import single
+from ..tasks import single
 from .loopback import LoopbackListener
 from .memory import DEFAULT_BUFFER_SIZE, memory_stream_pair
 

@@ -22,9 +22,9 @@ from graphql.execution.executor import to_nodes
 from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
 from graphql.pyutils import AwaitableOrValue, Path, Undefined
 
-from ._errors import single
+from ..tasks import single
 
-__all__ = ["AnyioExecutor", "gather"]
+__all__ = ["AnyioExecutor", "aclose", "gather"]
 
 
 async def gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
@@ -46,7 +46,7 @@ async def gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
     raise error
 
 
-async def abandon(awaitables: Sequence[Awaitable[Any]], error: Exception) -> NoReturn:
+async def _abandon(awaitables: Sequence[Awaitable[Any]], error: Exception) -> NoReturn:
     """Cancel awaitables that an error has made superfluous, then raise it.
 
     Each is started, and cancelled at its first checkpoint: a coroutine that is merely closed
@@ -154,7 +154,7 @@ class AnyioExecutor(ExecutorThrowingOnIncremental):
     def _fail(self, values: Iterable[Any], error: Exception) -> Awaitable[NoReturn]:
         """Raise the error: at once, or when what is pending has been disposed of."""
         if pending := [value for value in values if self.is_awaitable(value)]:
-            return abandon(pending, error)
+            return _abandon(pending, error)
         raise error
 
     @staticmethod

@@ -80,10 +80,11 @@ class Answer(Route):
         super().__init__(owner, id)
         self._result: ExecutionResult | None = None
         self._come = Event()
+        self._waited_for = False
 
     def next(self, result: ExecutionResult) -> bool:
         self._result = result
-        self._come.set()
+        self._settle()
         # A query's `complete` is not waited for: some servers never send it. A late one, like
         # any message for an id that nobody knows, is ignored.
         return True
@@ -92,26 +93,33 @@ class Answer(Route):
         self.next(ExecutionResult(None, errors))
 
     def complete(self) -> None:
-        self._come.set()
+        self._settle()
 
     def fail(self, fault: TransportError) -> None:
         self.fault = fault
-        self._come.set()
+        self._settle()
 
     async def wait(self) -> ExecutionResult:
         """The answer; raises the fault. Cancelling leaves the route to its owner."""
-        flow = self.owner.flow
-        flow.executing += 1
-        flow.changed()
+        self._waited_for = True
+        self.owner.flow.executing += 1
+        self.owner.flow.changed()
         try:
             await self._come.wait()
         finally:
-            flow.executing -= 1
+            self._settle()
         if self.fault is not None:
             raise self.raised()
         if self._result is None:
             raise TransportQueryError("the server completed the operation without an answer")
         return self._result
+
+    def _settle(self) -> None:
+        # Here, not when the waiting task gets to run: until then more would be read for it.
+        if self._waited_for:
+            self._waited_for = False
+            self.owner.flow.executing -= 1
+        self._come.set()
 
 
 class Feed(Route):
@@ -131,6 +139,7 @@ class Feed(Route):
         self._over = False
         self._pausing = delivery.on_overflow == "pause"
         self._come: Event | None = None
+        self._waiting = 0
         # The bound is the flow's, which must see a result coming before it is there.
         self._send, self._receive = create_memory_object_stream[ExecutionResult](math.inf)
 
@@ -214,13 +223,17 @@ class Feed(Route):
             return
         if self._come is None:
             self._come = Event()
+        come = self._come
         flow = self.owner.flow
         flow.receiving += 1
+        self._waiting += 1
         flow.changed()
         try:
-            await self._come.wait()
+            await come.wait()
         finally:
-            flow.receiving -= 1
+            if self._come is come:  # cancelled
+                flow.receiving -= 1
+                self._waiting -= 1
 
     def leave(self) -> None:
         self._receive.close()
@@ -238,4 +251,7 @@ class Feed(Route):
     def _wake(self) -> None:
         come, self._come = self._come, None
         if come is not None:
+            # Here, not when the waiting tasks get to run: until then more would be read for them.
+            self.owner.flow.receiving -= self._waiting
+            self._waiting = 0
             come.set()

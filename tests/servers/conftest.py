@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
@@ -35,23 +34,6 @@ def pytest_runtest_makereport(
             if isinstance(given, Server):
                 report.sections.append(("the server's log", given.log.read_text()[-LOG_TAIL:]))
     return report
-
-
-@pytest.fixture(scope="session", autouse=True)
-def frozen() -> Generator[None]:
-    """What is there before the first test is not searched for garbage after each of them."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the environment of the test run says."""
-    for scheme in ("ws", "wss", "http", "https", "all", "no"):
-        monkeypatch.delenv(f"{scheme}_proxy", raising=False)
-        monkeypatch.delenv(f"{scheme}_proxy".upper(), raising=False)
 
 
 @pytest.fixture(scope="session")

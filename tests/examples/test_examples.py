@@ -1,0 +1,329 @@
+"""Each example, as its users run it: a process of its own, and a server that it reaches."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from anygql import Client
+from anygql.testing import GraphQLServer, demo_schema
+
+ROOT = Path(__file__).parents[2]
+
+# Development mode shows what was never closed or awaited; a warning is an error, so it is seen.
+PYTHON = (sys.executable, "-X", "dev", "-W", "error")
+
+_T = TypeVar("_T")
+
+Test = Callable[..., Awaitable[None]]
+
+
+def bounded(test: Test) -> Test:
+    @wraps(test)
+    async def run(*args: Any, **kwargs: Any) -> None:
+        with anyio.fail_after(60):
+            await test(*args, **kwargs)
+
+    return run
+
+
+def environment(url: str | None = None) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != "GRAPHQL_URL"}
+    return {**inherited, "PYTHONUNBUFFERED": "1"} | ({"GRAPHQL_URL": url} if url else {})
+
+
+async def run_example(name: str, *arguments: str, url: str | None = None, given: str = "") -> str:
+    """What it prints; it must end well and say nothing on stderr."""
+    done = await anyio.run_process(
+        [*PYTHON, "-m", f"examples.{name}", *arguments],
+        input=given.encode(),
+        check=False,
+        cwd=ROOT,
+        env=environment(url),
+    )
+    assert not done.stderr, done.stderr.decode()
+    assert done.returncode == 0
+    return done.stdout.decode()
+
+
+class Program:
+    """A running program, and its output line by line."""
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self._output = BufferedByteReceiveStream(process.stdout)
+
+    async def type(self, line: str) -> None:
+        assert self.process.stdin is not None
+        await self.process.stdin.send(f"{line}\n".encode())
+
+    async def line(self) -> str:
+        """The next line of output, without prompts."""
+        line = (await self._output.receive_until(b"\n", 10_000)).decode()
+        while line.startswith("> "):
+            line = line[2:]
+        return line
+
+    async def rest(self) -> str:
+        data = b""
+        with suppress(anyio.EndOfStream):
+            while True:
+                data += await self._output.receive()
+        return data.decode()
+
+
+@asynccontextmanager
+async def program(
+    command: Sequence[str], url: str | None = None, pass_fds: Sequence[int] = (), **more: str
+) -> AsyncGenerator[Program]:
+    async with await anyio.open_process(
+        [*PYTHON, *command],
+        stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        env=environment(url) | more,
+        pass_fds=pass_fds,
+    ) as process:
+        try:
+            yield Program(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+@asynccontextmanager
+async def graphql_server() -> AsyncGenerator[tuple[GraphQLServer, str]]:
+    async with GraphQLServer(demo_schema()) as server:
+        yield server, await server.listen()
+
+
+# The trio application.
+
+
+def check_trio_nursery(output: str) -> None:
+    lines = output.splitlines()
+    for name, start in (("short", 2), ("longer", 4), ("longest", 6)):
+        of_one = [line for line in lines if line.startswith(f"{name}: ")]
+        assert of_one == [
+            *(f"{name}: {number}" for number in range(start, -1, -1)),
+            f"{name}: done",
+        ]
+    assert "Hello trio!" in lines
+    assert lines[-1] == "the session is closed"
+
+
+@bounded
+async def test_trio_nursery() -> None:
+    check_trio_nursery(await run_example("trio_nursery"))
+
+
+@bounded
+async def test_trio_nursery_with_a_server_elsewhere() -> None:
+    async with graphql_server() as (server, url):
+        check_trio_nursery(await run_example("trio_nursery", url=url))
+        (connection,) = server.connections
+        kinds = [message["type"] for message in connection.received]
+        assert kinds.count("complete") == 1  # of the subscription that never ends
+        assert await connection.wait_closed() == (1000, "")
+
+
+# The library.
+
+
+@bounded
+async def test_library() -> None:
+    expected = "the counter stands at 10\n[3, 2, 1, 0]\nas expected: this field always fails"
+    output = await run_example("library")
+    for backend in ("asyncio", "trio"):
+        assert f"{backend}: {expected}" in output
+
+
+@bounded
+async def test_library_on_the_sessions_of_others() -> None:
+    from examples.library import CounterError, RemoteCounter
+
+    async with GraphQLServer(demo_schema()) as server:
+        client = Client(server.transport())
+        for context in (client.connect(), client.connect(reconnecting=True)):
+            async with context as session:
+                counter = RemoteCounter(session)
+                before = await counter.value()
+                assert await counter.add(2) == before + 2
+                async with counter.countdown(10) as numbers:
+                    assert await anext(numbers) == 10
+                with pytest.raises(CounterError, match="always fails"):
+                    await counter.fail()
+                assert session.state == "connected"  # it is its owner's to close
+
+
+# The console.
+
+
+@pytest.mark.parametrize("ending", ["quit\n", "quit", ""])
+@bounded
+async def test_console(ending: str, anyio_backend: str) -> None:
+    given = (
+        f"hello you\n\nadd 1 2\nadd 1 x\nincrement\nincrement 4\ncountdown 2\nstate\n?\n{ending}"
+    )
+    output = await run_example("console", anyio_backend, given=given)
+    lines = [line.removeprefix("> ").removeprefix("> ") for line in output.splitlines()]
+    usage = lines[0]
+    assert usage.startswith("hello NAME, ")
+    assert lines[1:] == [
+        "Hello you!",
+        "3",
+        "that failed: invalid literal for int() with base 10: 'x'",
+        *("1", "5", "2", "1", "0"),
+        "connected",
+        usage,
+        "bye",
+    ]
+
+
+@bounded
+async def test_console_while_its_server_restarts(anyio_backend: str) -> None:
+    async with (
+        graphql_server() as (server, url),
+        program(["-m", "examples.console", anyio_backend], url) as console,
+    ):
+        assert "hello NAME" in await console.line()
+        await console.type("increment")
+        assert await console.line() == "1\n"
+        await server.stop()
+        # It says so while it waits for input.
+        assert "connection was lost" in await console.line()
+        await console.type("increment 2")
+        await server.start()
+        lines = [await console.line()]
+        while not lines[-1].strip().isdigit():
+            lines.append(await console.line())
+        assert lines[-2:] == ["[connected again]\n", "3\n"]
+        assert console.process.stdin is not None
+        await console.process.stdin.aclose()
+        assert (await console.rest()).endswith("bye\n")
+        assert await console.process.wait() == 0
+        assert await server.connections[-1].wait_closed() == (1000, "")
+
+
+@bounded
+async def test_console_ends_with_what_ends_its_session(anyio_backend: str) -> None:
+    async with (
+        graphql_server() as (server, url),
+        program(["-m", "examples.console", anyio_backend], url) as console,
+    ):
+        assert "hello NAME" in await console.line()
+        await server.connections[0].close(4401, "Unauthorized")  # nobody has pressed Enter
+        output = await console.rest()
+        assert "TransportConnectionFailed" in output
+        assert "closed with 4401 Unauthorized" in output
+        assert await console.process.wait() == 1
+
+
+# The web application.
+
+
+@asynccontextmanager
+async def web_application(url: str) -> AsyncGenerator[tuple[httpx.AsyncClient, Program]]:
+    """It has its port already: who connects before it is up waits for it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port, fd = listener.getsockname()[1], listener.fileno()
+        command = ["-m", "uvicorn", "examples.fastapi_app:app", "--fd", str(fd)]
+        command += ["--timeout-graceful-shutdown", "1"]
+        async with program(command, url, pass_fds=[fd]) as application:
+            listener.close()
+            base_url = f"http://127.0.0.1:{port}"
+            async with httpx.AsyncClient(base_url=base_url, timeout=30, trust_env=False) as http:
+                yield http, application
+
+
+async def check_shutdown(application: Program) -> None:
+    application.process.send_signal(signal.SIGINT)
+    output = await application.rest()
+    await application.process.wait()
+    assert "Application shutdown complete" in output
+    for bad in ("Traceback", "Warning", "never"):
+        assert bad not in output, output
+
+
+@bounded
+async def test_fastapi_app_while_its_server_restarts() -> None:
+    async with graphql_server() as (server, url), web_application(url) as (http, application):
+        health = await http.get("/health")
+        assert (health.status_code, health.json()["graphql"]) == (200, "connected")
+        assert (await http.get("/hello/you")).json() == {"greeting": "Hello you!"}
+        failed = await http.get("/fail")
+        assert failed.status_code == 502
+        assert "this field always fails" in failed.json()["detail"]
+
+        async with http.stream("GET", "/countdown") as countdown:
+            lines = countdown.aiter_lines()
+            numbers = [int(await anext(lines)) for _ in range(3)]
+            await server.stop()
+            while (health := await http.get("/health")).json()["graphql"] == "connected":
+                pass
+            assert health.status_code == 503
+
+            answers: list[dict[str, str]] = []
+
+            async def ask(name: str) -> None:
+                answers.append((await http.get(f"/hello/{name}")).json())
+
+            async with anyio.create_task_group() as tg:
+                for name in ("a", "b", "c"):
+                    tg.start_soon(ask, name)  # they wait for the connection
+                await server.start()
+            assert len(answers) == 3
+            assert {"greeting": "Hello b!"} in answers
+
+            while (health := await http.get("/health")).json()["reconnects"] == 0:
+                assert health.status_code in {200, 503}
+            numbers += [int(await anext(lines)) for _ in range(3)]
+            assert numbers == sorted(numbers, reverse=True)
+            await lines.aclose()  # type: ignore[attr-defined]
+        assert (await http.get("/health")).json() == {"graphql": "connected", "reconnects": 1}
+        assert len(server.connections) == 2
+        await check_shutdown(application)
+        assert await server.connections[-1].wait_closed() == (1000, "")
+
+
+@bounded
+async def test_fastapi_app_when_its_session_has_ended() -> None:
+    async with graphql_server() as (server, url), web_application(url) as (http, _):
+        assert (await http.get("/health")).status_code == 200
+        await server.connections[0].close(4401, "Unauthorized")
+        while (health := await http.get("/health")).json()["graphql"] != "closed":
+            pass
+        assert health.status_code == 503
+        failed = await http.get("/hello/you")
+        assert failed.status_code == 502
+        assert "closed with 4401 Unauthorized" in failed.json()["detail"]
+
+
+@bounded
+async def test_fastapi_app_with_a_server_of_its_own() -> None:
+    started = "Uvicorn running on "
+    async with program(["-m", "examples.fastapi_app"], PORT="0") as application:
+        while started not in (line := await application.line()):
+            assert line.startswith("INFO:"), line
+        base_url = line.partition(started)[2].split()[0]
+        async with httpx.AsyncClient(base_url=base_url, timeout=30, trust_env=False) as http:
+            assert (await http.get("/hello/you")).json() == {"greeting": "Hello you!"}
+            async with http.stream("GET", "/countdown") as countdown:
+                lines = countdown.aiter_lines()
+                assert int(await anext(lines)) > int(await anext(lines))
+                await lines.aclose()  # type: ignore[attr-defined]
+        await check_shutdown(application)

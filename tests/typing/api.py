@@ -1,0 +1,382 @@
+"""The public names as a user's program has them: checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, assert_never, assert_type
+
+import anyio
+import anyio.abc
+import tenacity
+import trio
+from graphql import DocumentNode, parse
+
+import anygql
+from anygql import (
+    Client,
+    Closed,
+    Connected,
+    Connecting,
+    Disconnected,
+    ExecutionResult,
+    GraphQLRequest,
+    Session,
+    SessionEvent,
+    SessionState,
+    Subscription,
+    SubscriptionOverflow,
+    TransportClosed,
+    TransportConnectionFailed,
+    TransportConnectTimeout,
+    TransportError,
+    TransportInvalidURL,
+    TransportProtocolError,
+    TransportQueryError,
+    TransportServerError,
+    TransportTimeout,
+    WebSocketTransport,
+    gql,
+    trio_websocket_connector,
+)
+from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, SubscriptionProtocol
+from anygql.sockets.base import Connector
+from anygql.sockets.stream import StreamConnector
+from anygql.testing import GraphQLServer, demo_schema
+
+URL = "ws://localhost:8000/graphql"
+
+# Requests.
+
+request = gql("query Hello($name: String!) { hello(name: $name) }")
+assert_type(request, GraphQLRequest)
+assert_type(gql(parse("{ hello }")), GraphQLRequest)
+assert_type(request.document, DocumentNode)
+assert_type(request.variable_values, Mapping[str, Any] | None)
+assert_type(request.operation_name, str | None)
+assert_type(request.extensions, Mapping[str, Any] | None)
+assert_type(request.text, str)
+assert_type(request.kind, Literal["query", "mutation", "subscription"])
+assert_type(request.replace(variable_values={"name": "a"}), GraphQLRequest)
+assert_type(GraphQLRequest("{ a }", {"x": 1}, "A", {"trace": True}), GraphQLRequest)
+
+
+# Transports: values, functions and async functions.
+
+
+def url_now() -> str:
+    return URL
+
+
+async def url_soon() -> str:
+    return URL
+
+
+def headers_now() -> dict[str, str]:
+    return {"Authorization": "Bearer …"}
+
+
+async def headers_soon() -> Mapping[str, str]:
+    return {}
+
+
+async def pairs_soon() -> list[tuple[str, str]]:
+    return [("Cookie", "a=1"), ("Cookie", "b=2")]
+
+
+def payload_now() -> dict[str, Any]:
+    return {"token": "…"}
+
+
+async def payload_soon() -> dict[str, str] | None:
+    return None
+
+
+async def typed_payload_soon() -> Mapping[str, Any]:
+    return {}
+
+
+class Token:
+    """A callable object, as token stores are."""
+
+    async def __call__(self) -> dict[str, str]:
+        return {"token": "…"}
+
+
+WebSocketTransport(url_now, headers=headers_now, init_payload=payload_now)
+WebSocketTransport(url_soon, headers=headers_soon, init_payload=payload_soon)
+WebSocketTransport(lambda: URL, headers=lambda: {"a": "b"}, init_payload=lambda: {"a": [1, 2]})
+WebSocketTransport(URL, headers=[("a", "b")], init_payload={"token": "…", "n": 1})
+WebSocketTransport(URL, headers=pairs_soon, init_payload=typed_payload_soon)
+WebSocketTransport(URL, headers=None, init_payload=Token())
+WebSocketTransport(URL, headers=(pair for pair in [("a", "b")]), init_payload=None)
+for protocol in ("auto", "graphql-transport-ws", GRAPHQL_TRANSPORT_WS, GRAPHQL_WS):
+    WebSocketTransport(URL, protocol=protocol)
+
+
+class UpperJSON:
+    """A user's own JSON."""
+
+    def encode(self, value: object, /) -> bytes:
+        return repr(value).upper().encode()
+
+    def decode(self, text: bytes, /) -> object:
+        return text
+
+
+transport = WebSocketTransport(
+    "wss://example.org/graphql",
+    ssl=ssl.create_default_context(),
+    protocol="graphql-transport-ws",
+    connect_timeout=10,
+    ack_timeout=0.5,
+    close_timeout=None,
+    keep_alive_timeout=60,
+    ping_interval=20,
+    pong_timeout=5,
+    connect_args={"proxy": None, "compression": "deflate", "happy_eyeballs_delay": 0.1},
+    max_message_size=2**20,
+    connector=StreamConnector(),
+    json=UpperJSON(),
+)
+assert_type(transport, WebSocketTransport)
+assert_type(trio_websocket_connector(), Connector)
+WebSocketTransport(URL, connector=trio_websocket_connector())
+
+
+async def dial(host: str, port: int) -> anyio.abc.SocketStream:
+    return await anyio.connect_tcp(host, port)
+
+
+WebSocketTransport(URL, connector=StreamConnector(open_stream=dial))
+WebSocketTransport(URL, connector=trio_websocket_connector(open_stream=dial))
+offered: SubscriptionProtocol = GRAPHQL_WS
+
+# Clients.
+
+
+def followed(event: SessionEvent) -> None:
+    match event:
+        case Connecting(attempt=attempt):
+            assert_type(attempt, int)
+        case Connected(payload=_, reconnected=reconnected):
+            assert_type(reconnected, bool)
+        case Disconnected():
+            assert_type(event.code, int | None)
+            assert_type(event.reason, str)
+            assert_type(event.error, Exception)
+            assert_type(event.will_retry, bool)
+            assert_type(event.next_wait, float | None)
+        case Closed(error=error):
+            assert_type(error, Exception | None)
+        case _:
+            assert_never(event)
+
+
+def retryable(error: Exception) -> bool:
+    return isinstance(error, TransportError) and error.retryable
+
+
+events: list[SessionEvent] = []
+Client(URL, on_event=events.append)
+Client(URL, on_event=print)
+client = Client(transport, execute_timeout=None, on_event=followed, is_retryable=retryable)
+assert_type(client, Client)
+
+
+async def one_connection() -> None:
+    async with client as session:
+        assert_type(session, Session)
+    async with Client(URL).connect() as session:
+        assert_type(session, Session)
+
+
+async def policies() -> None:
+    policy = tenacity.AsyncRetrying(stop=tenacity.stop_after_attempt(3))
+    decorator = tenacity.retry(wait=tenacity.wait_exponential(max=300))
+
+    def own(function: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        return function
+
+    for each in (True, False, policy, decorator, own):
+        context = client.connect(
+            reconnecting=True,
+            retry_connect=each,
+            retry_execute=each,
+            retry_subscribe=each,
+        )
+        assert_type(context, AbstractAsyncContextManager[Session])
+    client.connect(reconnecting=True, retry_connect=tenacity.retry(stop=tenacity.stop_never))
+    client.connect(reconnecting=True, retry_mutations=True, lazy=True, idle_timeout=30)
+
+
+async def owned_by_anyio() -> None:
+    async with anyio.create_task_group() as task_group:
+        session = await client.connect_async(task_group, reconnecting=True, retry_execute=False)
+        assert_type(session, Session)
+        await client.close_async()
+
+
+async def owned_by_trio() -> None:
+    async with trio.open_nursery() as nursery:
+        session = await client.connect_async(nursery, reconnecting=True, lazy=True)
+        assert_type(session, Session)
+
+
+class Owner:
+    """Holds a task group of its own."""
+
+    def __init__(self, task_group: anyio.abc.TaskGroup) -> None:
+        self.task_group = task_group
+
+    async def open(self) -> Session:
+        return await client.connect_async(self.task_group, idle_timeout=None)
+
+
+# Sessions.
+
+
+async def operations(session: Session) -> None:
+    assert_type(await session.execute("{ hello }"), Any)
+    assert_type(await session.execute(request, {"name": "ada"}, timeout=None), Any)
+    assert_type(
+        await session.execute(
+            parse("{ hello }"),
+            operation_name="A",
+            extensions={"trace": 1},
+            timeout=1.5,
+            retry_mutations=True,
+        ),
+        Any,
+    )
+    result = await session.execute_result(request, {"name": "ada"})
+    assert_type(result, ExecutionResult)
+    assert_type(result.data, Any)
+    assert_type(result.errors, list[Any] | None)
+    assert_type(result.extensions, Any)
+
+    assert_type(session.state, SessionState)
+    assert_type(session.state, Literal["connecting", "connected", "waiting", "closed"])
+    assert_type(session.payloads, Mapping[str, Any])
+    assert_type(await session.wait_connected(), None)
+    assert_type(await session.wait_closed(), None)
+    assert_type(await session.reconnect(), None)
+    session.reconnect()  # it need not be awaited
+
+
+async def subscriptions(session: Session) -> None:
+    assert_type(session.subscribe("subscription { a }"), Subscription[Any])
+    assert_type(session.subscribe_results("subscription { a }"), Subscription[ExecutionResult])
+
+    async with session.subscribe(
+        request,
+        {"name": "ada"},
+        operation_name="A",
+        extensions={},
+        buffer_size=16,
+        on_overflow="drop_oldest",
+        stall_timeout=None,
+    ) as events:
+        assert_type(events, Subscription[Any])
+        async for data in events:
+            assert_type(data, Any)
+        assert_type(await events.receive(), Any)
+        assert_type(events.dropped, int)
+        assert_type(events.reconnects, int)
+        assert_type(await events.aclose(), None)
+
+    async with session.subscribe_results("subscription { a }", on_overflow="error") as results:
+        assert_type(results, Subscription[ExecutionResult])
+        async for result in results:
+            assert_type(result, ExecutionResult)
+        assert_type(await results.receive(), ExecutionResult)
+        assert_type(await anext(results), ExecutionResult)
+
+    async for result in session.subscribe_results("subscription { a }"):
+        assert_type(result, ExecutionResult)
+
+
+async def resumed(session: Session) -> None:
+    def cursor(_subscription: Subscription[Any], last: Any) -> dict[str, Any] | None:
+        return None if last is None else {"after": last["id"]}
+
+    async def missed(subscription: Subscription[Any], _last: Any) -> None:
+        assert_type(subscription.reconnects, int)
+        await session.execute("{ hello }")
+
+    async def new_variables(_: Subscription[Any], last: Any) -> Mapping[str, Any]:
+        return {"after": last}
+
+    session.subscribe("subscription { a }", on_resubscribe=cursor)
+    session.subscribe("subscription { a }", on_resubscribe=missed)
+    session.subscribe("subscription { a }", on_resubscribe=new_variables)
+    session.subscribe("subscription { a }", on_resubscribe=lambda _subscription, last: {"a": last})
+    session.subscribe_results("subscription { a }", on_resubscribe=missed)
+
+    async def last_result(
+        _: Subscription[ExecutionResult], last: ExecutionResult | None
+    ) -> Mapping[str, Any] | None:
+        return None if last is None else {"after": last.data}
+
+    session.subscribe_results("subscription { a }", on_resubscribe=last_result)
+
+
+async def positions(events: Subscription[dict[str, int]]) -> AsyncGenerator[int]:
+    # The item type is the consumer's to name where it knows better than Any.
+    async for data in events:
+        yield data["a"]
+
+
+async def covariant(session: Session) -> None:
+    narrow: Subscription[ExecutionResult] = session.subscribe_results("subscription { a }")
+    wide: Subscription[object] = narrow
+    await wide.aclose()
+
+
+# Errors.
+
+Made = type[TransportError]
+kinds: list[Made] = [
+    SubscriptionOverflow,
+    TransportClosed,
+    TransportConnectTimeout,
+    TransportConnectionFailed,
+    TransportInvalidURL,
+    TransportProtocolError,
+    TransportQueryError,
+    TransportServerError,
+    TransportTimeout,
+]
+in_time: list[type[TimeoutError]] = [TransportConnectTimeout, TransportTimeout]
+wrong_value: type[ValueError] = TransportInvalidURL
+
+
+async def caught(session: Session) -> None:
+    try:
+        await session.execute("{ hello }")
+    except TransportQueryError as error:
+        assert_type(error.errors, list[Any])
+        assert_type(error.data, Any)
+        assert_type(error.extensions, Any)
+    except TransportServerError as error:
+        assert_type(error.headers, Mapping[str, str])
+        assert_type(error.body, str)
+    except TransportError as error:
+        assert_type(error.code, int | None)
+        assert_type(error.reason, str)
+        assert_type(error.retryable, bool)
+        assert_type(error.unsent, bool)
+
+
+# Testing.
+
+
+async def tested() -> None:
+    async with GraphQLServer(demo_schema()) as server:
+        assert_type(server.transport(init_payload={"token": "…"}), WebSocketTransport)
+        assert_type(await server.listen(), str)
+        assert_type(server.connector(), Connector)
+
+
+assert_type(anygql.__all__, list[str])

@@ -1,0 +1,97 @@
+"""What a type checker must refuse.
+
+Each exemption says what the checker finds, and one that finds nothing is an error
+(``warn_unused_ignores``, ``reportUnnecessaryTypeIgnoreComment``): so these are the tests.
+"""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=error
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+
+from anygql import (
+    Client,
+    ExecutionResult,
+    Session,
+    SessionEvent,
+    Subscription,
+    WebSocketTransport,
+    gql,
+)
+
+URL = "ws://localhost:8000/graphql"
+
+
+async def transports() -> None:
+    WebSocketTransport(b"ws://localhost:8000/graphql")  # type: ignore[arg-type]
+    WebSocketTransport(lambda: 8000)  # type: ignore[arg-type]
+    WebSocketTransport(URL, headers={"X-Attempt": 1})  # type: ignore[arg-type]
+    WebSocketTransport(URL, init_payload="token")  # type: ignore[arg-type]
+    WebSocketTransport(URL, ssl=True)  # type: ignore[arg-type]
+    WebSocketTransport(URL, ack_timeout="10")  # type: ignore[arg-type]
+    WebSocketTransport(URL, subprotocols=["graphql-ws"])  # type: ignore[call-arg]
+    WebSocketTransport(URL, {"Authorization": "…"})  # type: ignore[call-arg]
+
+
+async def clients() -> None:
+    def for_connecting_only(event: int) -> None: ...
+
+    Client()  # type: ignore[call-arg]
+    Client(transport=8000)  # type: ignore[arg-type]
+    Client(URL, on_event=for_connecting_only)  # type: ignore[arg-type]
+    Client(URL, is_retryable=lambda error: "yes")  # type: ignore[arg-type, return-value]
+    client = Client(URL)
+    with client as session:  # type: ignore[attr-defined]
+        ...
+    await client.connect()  # type: ignore[misc]
+    async with client.connect_async() as session:  # type: ignore[call-arg, attr-defined]
+        ...
+    await client.connect_async(reconnecting=True)  # type: ignore[call-arg]
+    client.connect(reconnecting=True, retry_connect=5)  # type: ignore[arg-type]
+    client.connect(reconnecting=True, retry_execute="always")  # type: ignore[arg-type]
+    async with anyio.create_task_group() as task_group, client as session:
+        task_group.start_soon(session.execute)  # type: ignore[arg-type]
+        await client.connect_async(session)  # type: ignore[arg-type]
+
+
+async def sessions(session: Session) -> None:
+    await session.execute({"query": "{ hello }"})  # type: ignore[arg-type]
+    await session.execute("{ hello }", [1])  # type: ignore[arg-type]
+    await session.execute("{ hello }", {}, "Hello")  # type: ignore[call-arg]
+    await session.execute("{ hello }", get_execution_result=True)  # type: ignore[call-arg]
+    async with session.execute("{ hello }"):  # type: ignore[attr-defined]
+        ...
+    session.state = "closed"  # type: ignore[misc]
+    if session.state == "disconnected":  # type: ignore[comparison-overlap]
+        ...
+
+
+async def subscriptions(session: Session) -> None:
+    session.subscribe("subscription { a }", on_overflow="drop")  # type: ignore[arg-type]
+    session.subscribe("subscription { a }", buffer_size=None)  # type: ignore[arg-type]
+    await session.subscribe("subscription { a }")  # type: ignore[misc]
+    for _ in session.subscribe("subscription { a }"):  # type: ignore[attr-defined]
+        ...
+    with session.subscribe("subscription { a }"):  # type: ignore[attr-defined]
+        ...
+    async for result in session.subscribe_results("subscription { a }"):
+        result["a"]  # type: ignore[index]
+
+    def without_last(subscription: Subscription[Any]) -> None: ...
+
+    async def of_a_number(subscription: Subscription[Any], last: Any) -> int:
+        return 1
+
+    session.subscribe("subscription { a }", on_resubscribe=without_last)  # type: ignore[arg-type]
+    session.subscribe("subscription { a }", on_resubscribe=of_a_number)  # type: ignore[arg-type]
+
+
+def requests(event: SessionEvent, result: ExecutionResult) -> None:
+    request = gql("{ hello }")
+    request.operation_name = "Hello"  # type: ignore[misc]
+    gql(request)  # type: ignore[arg-type]
+    event.error  # type: ignore[union-attr]
+    result.date  # type: ignore[attr-defined]
