@@ -24,7 +24,7 @@ import anyio
 import anyio.to_thread
 
 from anygql import Client, Session, TransportError
-from anygql.states import Connected, Disconnected, SessionEvent
+from anygql.states import Closed, Connected, Disconnected, SessionEvent
 from anygql.testing import GraphQLServer, demo_schema
 
 HELP = "hello NAME, add A B, increment [BY], countdown FROM, state, help, quit"
@@ -88,10 +88,12 @@ class Console(anyio.AsyncContextManagerMixin):
 
     def _tell(self, event: SessionEvent) -> None:
         match event:
-            case Disconnected(error=error):
+            case Disconnected(error=error, will_retry=True):
                 print(f"[{error}]")
             case Connected(reconnected=True):
                 print("[connected again]")
+            case Closed(error=Exception() as error):
+                print(f"[the session is over: {error}; press Enter]")
             case _:
                 pass
 
@@ -99,8 +101,9 @@ class Console(anyio.AsyncContextManagerMixin):
 async def ask(prompt: str) -> str | None:
     """A line of input; ``None`` at its end."""
     try:
-        # Whoever cancels this doesn't wait for the user to press Enter.
-        return await anyio.to_thread.run_sync(input, prompt, abandon_on_cancel=True)
+        # Cancelled, it still waits for Enter: a thread that is abandoned in input() would hold
+        # standard input, and with it the end of the process.
+        return await anyio.to_thread.run_sync(input, prompt)
     except EOFError:
         return None
 

@@ -188,8 +188,9 @@ class WebSocketConnection(AsyncContextManagerMixin):
         if self._ended.is_set():
             return
         self.fault = fault
-        routes, self._routes = self._routes, {}
-        for route in routes.values():
+        routes = list(self._routes.values())
+        self._routes.clear()  # the same dict: the receiving task may be in the middle of it
+        for route in routes:
             route.fail(fault)
         self._ended.set()
         self._acknowledged.set()

@@ -20,6 +20,9 @@ from websockets.frames import Frame, Opcode
 
 from anygql import (
     Client,
+    Connected,
+    Connecting,
+    Disconnected,
     TransportConnectionFailed,
     TransportConnectTimeout,
     TransportError,
@@ -230,8 +233,7 @@ CONNECTING = {
         TransportProtocolError,
         4406,
         False,
-        "chose the subprotocol 'graphql-ws', which was not offered "
-        "(offered: graphql-transport-ws)",
+        "chose the subprotocol 'graphql-ws', which was not offered (offered: graphql-transport-ws)",
         options={"protocol": "graphql-transport-ws"},
         reason="subprotocol not acceptable",
     ),
@@ -651,6 +653,29 @@ async def test_closed_between_ack_and_answer(connector: Connector, name: str) ->
             assert await session.execute(HELLO) == ANSWER
 
 
+@pytest.mark.parametrize("name", ["1011", "end"])
+async def test_fault_that_ends_the_session(connector: Connector, name: str) -> None:
+    """It is the last that is heard of the session: it was a plain one."""
+    events: list[object] = []
+
+    async def bad(conn: PeerConnection) -> None:
+        await conn.handshake()
+        await conn.expect_type("subscribe")
+        await ENDING[name].step(conn)
+        await conn.wait_eof()
+
+    async with ScriptedPeer([bad, nothing]) as peer:
+        transport = WebSocketTransport(await peer.listen(), connector=connector)
+        with pytest.raises(TransportConnectionFailed):
+            async with Client(transport, on_event=events.append) as session:
+                await session.execute(HELLO)
+        await anyio.wait_all_tasks_blocked()
+        assert len(peer.connections) == 1
+    assert [type(event) for event in events[:2]] == [Connecting, Connected]
+    assert not [event for event in events[2:] if isinstance(event, Connecting)]
+    assert not [event for event in events if isinstance(event, Disconnected) and event.will_retry]
+
+
 @pytest.mark.parametrize("step", [end, reset, closing(1011)])
 async def test_closed_while_idle(connector: Connector, step: Step) -> None:
     """Noticed at once, though nobody asks."""
@@ -877,7 +902,8 @@ async def test_no_secret_is_shown(
     step, options = LEAKING[name]
 
     async def script(conn: PeerConnection) -> None:
-        await step(conn)
+        with suppress(WebSocketEnded):
+            await step(conn)
         await conn.wait_eof()
 
     printed: list[str] = []

@@ -91,7 +91,6 @@ async def subscriptions(session: Session) -> None:
 
 def requests(event: SessionEvent, result: ExecutionResult) -> None:
     request = gql("{ hello }")
-    request.operation_name = "Hello"  # type: ignore[misc]
     gql(request)  # type: ignore[arg-type]
     event.error  # type: ignore[union-attr]
     result.date  # type: ignore[attr-defined]
