@@ -43,11 +43,9 @@ async def one_session(server: GraphQLServer, url: str) -> None:
 
 async def count_down(session: Session, name: str, start: int) -> None:
     """One subscription to its end."""
-    numbers: list[int] = []
     document = "subscription ($from: Int!) { countdown(from: $from, interval: 0.05) }"
     async with session.subscribe(document, {"from": start}) as events:
-        async for event in events:
-            numbers.append(event["countdown"])
+        numbers = [event["countdown"] async for event in events]
     print(f"  subscription {name}         {numbers}")
 
 
@@ -57,13 +55,13 @@ async def permanent_session(server: GraphQLServer, url: str) -> None:
     def tell(event: SessionEvent) -> None:
         print(f"    {type(event).__name__.lower():20}", describe(event))
 
-    async with Client(url, on_event=tell).connect(reconnecting=True) as session:
-        async with session.subscribe(TICKS) as events:
-            await take(events, 3)
-            print("  killing and restarting the server")
-            await server.restart(downtime=0.2)
-            await take(events, 3)
-            print("  gaps reported         ", events.reconnects)
+    client = Client(url, on_event=tell)
+    async with client.connect(reconnecting=True) as session, session.subscribe(TICKS) as events:
+        await take(events, 3)
+        print("  killing and restarting the server")
+        await server.restart(downtime=0.2)
+        await take(events, 3)
+        print("  gaps reported         ", events.reconnects)
 
 
 async def take(events: Subscription[object], count: int) -> None:

@@ -55,8 +55,8 @@ class Conversation:
             await anyio.sleep(0.001)
         return self.conn.received[count - 1]
 
-    async def say(self, kind: str, id: str | None = None, **parts: Any) -> None:
-        await self.conn.send({"type": kind, **({} if id is None else {"id": id}), **parts})
+    async def say(self, kind: str, op: str | None = None, **parts: Any) -> None:
+        await self.conn.send({"type": kind, **({} if op is None else {"id": op}), **parts})
 
     async def settle(self) -> None:
         """Until both have dealt with all that was said so far."""
@@ -91,9 +91,9 @@ async def cancelled_execute(talk: Conversation, count: int) -> str:
     """Start an ``execute``, cancel it when the peer has it, and give its id."""
     async with anyio.create_task_group() as tg:
         tg.start_soon(talk.session.execute, HELLO)
-        id: str = (await talk.heard(count))["id"]
+        op: str = (await talk.heard(count))["id"]
         tg.cancel_scope.cancel()
-    return id
+    return op
 
 
 # Both.
@@ -157,10 +157,10 @@ async def test_one_connection_init_at_once_2(subprotocol: str, payload: Any) -> 
         await conn.send({"type": "connection_ack"})
         await conn.wait_closed()
 
-    async with ScriptedPeer(script) as peer:
-        # a ping would be due, were it allowed yet
-        async with client_of(peer, init_payload=init_payload, ping_interval=0.02, pong_timeout=60):
-            pass
+    # a ping would be due, were it allowed yet
+    options = {"init_payload": init_payload, "ping_interval": 0.02, "pong_timeout": 60}
+    async with ScriptedPeer(script) as peer, client_of(peer, **options):
+        pass
     assert len(asked) == 1
 
 
@@ -179,19 +179,21 @@ async def test_nothing_before_the_ack_3(subprotocol: str, start: str) -> None:
         assert scope.cancelled_caught
         await conn.send({"type": "connection_ack"})
         for _ in range(2):
-            id = (await conn.expect_type(start))["id"]
+            op = (await conn.expect_type(start))["id"]
             kind = "next" if subprotocol == NEW else "data"
-            await conn.send({"type": kind, "id": id, "payload": {"data": {"n": 1}}})
-            await conn.send({"type": "complete", "id": id})
+            await conn.send({"type": kind, "id": op, "payload": {"data": {"n": 1}}})
+            await conn.send({"type": "complete", "id": op})
         await conn.wait_closed()
 
     answers: list[Any] = []
-    async with ScriptedPeer(script) as peer:
-        async with client_of(peer).connect(reconnecting=True, lazy=True) as session:
-            async with anyio.create_task_group() as tg:
-                tg.start_soon(execute, session, answers)
-                async with session.subscribe(EVENTS) as events:
-                    answers += [event async for event in events]
+    async with (
+        ScriptedPeer(script) as peer,
+        client_of(peer).connect(reconnecting=True, lazy=True) as session,
+        anyio.create_task_group() as tg,
+    ):
+        tg.start_soon(execute, session, answers)
+        async with session.subscribe(EVENTS) as events:
+            answers += [event async for event in events]
     assert answers == [{"n": 1}] * 2
 
 
@@ -213,7 +215,7 @@ async def test_unique_ids_6(subprotocol: str) -> None:
     ids = [message["id"] for message in started]
     assert len(ids) >= 40
     assert len(set(ids)) == len(ids)
-    assert all(isinstance(id, str) and id for id in ids)
+    assert all(isinstance(op, str) and op for op in ids)
 
 
 @pytest.mark.parametrize(("subprotocol", "stop"), [(NEW, "complete"), (OLD, "stop")])
@@ -222,18 +224,18 @@ async def test_leaving_early_8(subprotocol: str, stop: str) -> None:
     async with conversation(subprotocol) as talk:
         events = talk.session.subscribe(EVENTS)
         async with events:
-            id = (await talk.heard(2))["id"]
-        assert await talk.heard(3) == {"type": stop, "id": id}
+            op = (await talk.heard(2))["id"]
+        assert await talk.heard(3) == {"type": stop, "id": op}
         await events.aclose()
-        id = await cancelled_execute(talk, 4)
-        assert await talk.heard(5) == {"type": stop, "id": id}
+        op = await cancelled_execute(talk, 4)
+        assert await talk.heard(5) == {"type": stop, "id": op}
         events = talk.session.subscribe(EVENTS)
         await events.__aenter__()
-        id = (await talk.heard(6))["id"]
+        op = (await talk.heard(6))["id"]
         del events
-        assert await talk.heard(7) == {"type": stop, "id": id}
+        assert await talk.heard(7) == {"type": stop, "id": op}
         if subprotocol == OLD:
-            await talk.say("complete", id)  # servers answer so
+            await talk.say("complete", op)  # servers answer so
         await talk.settle()
     assert talk.kinds[7:] == ([] if subprotocol == NEW else ["connection_terminate"])
 
@@ -272,11 +274,11 @@ async def test_unknown_and_finished_ids_9(subprotocol: str, result: str) -> None
     data = {"data": {"n": 1}}
     answers: list[Any] = []
 
-    async def late(id: str) -> None:
-        await talk.say(result, id, payload={"data": {"n": "late"}})
+    async def late(op: str) -> None:
+        await talk.say(result, op, payload={"data": {"n": "late"}})
         error = {"message": "late"}
-        await talk.say("error", id, payload=[error] if subprotocol == NEW else error)
-        await talk.say("complete", id)
+        await talk.say("error", op, payload=[error] if subprotocol == NEW else error)
+        await talk.say("complete", op)
 
     async with conversation(subprotocol) as talk:
         session = talk.session
@@ -288,20 +290,20 @@ async def test_unknown_and_finished_ids_9(subprotocol: str, result: str) -> None
             # answered
             async with anyio.create_task_group() as tg:
                 tg.start_soon(execute, session, answers)
-                id = (await talk.heard(3))["id"]
-                await talk.say(result, id, payload=data)
-            await late(id)
+                op = (await talk.heard(3))["id"]
+                await talk.say(result, op, payload=data)
+            await late(op)
             # cancelled
             await late(await cancelled_execute(talk, 4))
             # left
             async with session.subscribe(EVENTS):
-                id = (await talk.heard(6))["id"]
-            await late(id)
+                op = (await talk.heard(6))["id"]
+            await late(op)
             # completed
             async with session.subscribe(EVENTS) as completed:
-                id = (await talk.heard(8))["id"]
-                await talk.say("complete", id)
-                await late(id)
+                op = (await talk.heard(8))["id"]
+                await talk.say("complete", op)
+                await late(op)
                 assert [event async for event in completed] == []
             await talk.say(result, steady, payload=data)
             assert await events.receive() == {"n": 1}
@@ -433,10 +435,10 @@ async def test_pings_4(payload: Any) -> None:
         await conn.send(ping)
         await conn.expect({"type": "pong"})
         proceed.set()
-        id = (await conn.expect_type("subscribe"))["id"]
+        op = (await conn.expect_type("subscribe"))["id"]
         await conn.send(ping)
         await conn.expect({"type": "pong"})
-        await conn.send({"type": "next", "id": id, "payload": {"data": {"n": 1}}})
+        await conn.send({"type": "next", "id": op, "payload": {"data": {"n": 1}}})
         await conn.wait_closed()
 
     proceed = anyio.Event()
@@ -486,8 +488,8 @@ async def test_no_subprotocol_named_1(connector: Connector, protocol: str) -> No
         await conn.accept(None)
         await conn.expect_type("connection_init")
         await conn.send({"type": "connection_ack"})
-        id = (await conn.expect_type("start"))["id"]
-        await conn.send({"type": "data", "id": id, "payload": {"data": {"n": 1}}})
+        op = (await conn.expect_type("start"))["id"]
+        await conn.send({"type": "data", "id": op, "payload": {"data": {"n": 1}}})
         await conn.wait_closed()
 
     async with ScriptedPeer(script) as peer:
@@ -524,9 +526,9 @@ async def test_later_connection_error_3(payload: Any, caplog: pytest.LogCaptureF
     answers: list[Any] = []
     async with conversation(OLD) as talk, anyio.create_task_group() as tg:
         tg.start_soon(execute, talk.session, answers)
-        id = (await talk.heard(2))["id"]
+        op = (await talk.heard(2))["id"]
         await talk.say("connection_error", payload=payload)
-        await talk.say("data", id, payload={"data": {"n": 1}})
+        await talk.say("data", op, payload={"data": {"n": 1}})
     assert answers == [{"n": 1}]
     assert "reports" in caplog.text
 
@@ -557,10 +559,10 @@ async def test_data_with_errors_6(subprotocol: str, result: str) -> None:
             tg.start_soon(execute, talk.session, answers)
             await talk.say(result, (await talk.heard(2))["id"], payload=payload)
         async with talk.session.subscribe(EVENTS) as events:
-            id = (await talk.heard(3))["id"]
-            await talk.say(result, id, payload=payload)
-            await talk.say(result, id, payload={"data": {"n": 2}})
-            await talk.say("complete", id)
+            op = (await talk.heard(3))["id"]
+            await talk.say(result, op, payload=payload)
+            await talk.say(result, op, payload={"data": {"n": 2}})
+            await talk.say("complete", op)
             with pytest.raises(TransportQueryError, match="bad") as caught:
                 await events.receive()
             assert [event async for event in events] == [{"n": 2}]
@@ -574,8 +576,8 @@ async def test_error_is_one_object_7() -> None:
     async with conversation(OLD) as talk:
         async with anyio.create_task_group() as tg:
             tg.start_soon(execute, talk.session, answers)
-            id = (await talk.heard(2))["id"]
-            await talk.say("error", id, payload={"message": "Cannot query field"})
+            op = (await talk.heard(2))["id"]
+            await talk.say("error", op, payload={"message": "Cannot query field"})
         async with anyio.create_task_group() as tg:
             tg.start_soon(execute, talk.session, answers)
             await talk.say("data", (await talk.heard(3))["id"], payload={"data": {"n": 1}})
@@ -587,8 +589,8 @@ async def test_error_is_one_object_7() -> None:
 async def test_complete_ends_8() -> None:
     async with conversation(OLD) as talk:
         async with talk.session.subscribe(EVENTS) as events:
-            id = (await talk.heard(2))["id"]
-            await talk.say("data", id, payload={"data": {"n": 1}})
-            await talk.say("complete", id)
+            op = (await talk.heard(2))["id"]
+            await talk.say("data", op, payload={"data": {"n": 1}})
+            await talk.say("complete", op)
             assert [event async for event in events] == [{"n": 1}]
     assert talk.kinds == ["connection_init", "start", "connection_terminate"]

@@ -133,7 +133,7 @@ async def test_a_failed_expectation_comes_out_as_it_is(
         await conn.accept()
         await conn.expect_type("a")
 
-    with pytest.raises(AssertionError, match=words):  # noqa: PT012 - its exit is what raises
+    with pytest.raises(AssertionError, match=words):
         async with (
             ScriptedPeer(script) as peer,
             raw_client(peer.open_stream, T) as client,

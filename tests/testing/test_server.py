@@ -398,7 +398,7 @@ async def test_keep_alive(raw_client: Any) -> None:
 
 
 async def test_errors_of_the_body_come_out_as_they_are() -> None:
-    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - its exit is what raises
+    with pytest.raises(ZeroDivisionError):
         async with GraphQLServer(demo_schema()) as server:
             await server.listen()
             async with await server.open_stream():
@@ -417,7 +417,7 @@ async def test_a_bug_in_a_source_comes_out(raw_client: Any) -> None:
             raise ZeroDivisionError
 
     schema.subscription_type.fields["tick"].subscribe = events  # type: ignore[union-attr]
-    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - its exit is what raises
+    with pytest.raises(ZeroDivisionError):
         async with GraphQLServer(schema) as server, raw_client(server.open_stream, T) as client:
             await client.init()
             await client.send(subscribe("1", "subscription { tick }"))
