@@ -15,15 +15,20 @@ from .exceptions import (
     TransportServerError,
     TransportTimeout,
 )
+from .protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
+from .reconnecting import is_retryable
 from .request import GraphQLRequest, gql
 from .result import ExecutionResult
 from .session import Session
+from .sockets.stream import StreamConnector
 from .sockets.trio_websocket import trio_websocket_connector
 from .states import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
 from .subscription import Subscription
 from .transports.websocket import WebSocketTransport
 
 __all__ = [
+    "GRAPHQL_TRANSPORT_WS",
+    "GRAPHQL_WS",
     "Client",
     "Closed",
     "Connected",
@@ -34,6 +39,7 @@ __all__ = [
     "Session",
     "SessionEvent",
     "SessionState",
+    "StreamConnector",
     "Subscription",
     "SubscriptionOverflow",
     "TransportClosed",
@@ -47,5 +53,6 @@ __all__ = [
     "TransportTimeout",
     "WebSocketTransport",
     "gql",
+    "is_retryable",
     "trio_websocket_connector",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -25,7 +25,9 @@ __all__ = ["Client"]
 class _TaskGroup(Protocol):
     """What ``connect_async`` needs of an owner: anyio's task group, or trio's nursery."""
 
-    def start(self, func: Callable[..., Awaitable[Any]], /, *args: Any) -> Awaitable[Any]: ...
+    def start(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], /, *args: Any
+    ) -> Awaitable[Any]: ...
 
 
 def _transport(given: Transport | str) -> Transport:
@@ -125,7 +127,9 @@ class Client:
         traceback: TracebackType | None,
     ) -> bool | None:
         task = get_current_task().id
-        contexts = self._entered[task]
+        contexts = self._entered.get(task)
+        if contexts is None:
+            raise RuntimeError("a session must be left in the task that entered it")
         context = contexts.pop()
         if not contexts:
             del self._entered[task]

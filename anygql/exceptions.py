@@ -63,7 +63,7 @@ class TransportError(Exception):
         retryable: bool = False,
     ) -> None:
         super().__init__(message)
-        self.code = code
+        self.code = None if code is None else int(code)
         self.reason = reason
         self.retryable = retryable
 

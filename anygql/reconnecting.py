@@ -261,7 +261,7 @@ class Supervisor:
             if due <= now:
                 self._wanted = Event()
                 self._unpublish()
-                connection.close()
+                connection.close(reason=f"nothing was asked for {timeout:g} s")
                 return
             with move_on_after(due - now):
                 await connection.wait_closed()
@@ -291,14 +291,13 @@ class Supervisor:
             self._notify()
         for resumable in list(self.resumables):
             resumable.lost(fault, tg)
+        self.last_error = fault
+        if not self.options.reconnecting or not (on_purpose or self.options.is_retryable(fault)):
+            self._disconnected(fault, will_retry=False)
+            raise fault
         if on_purpose:
             self._disconnected(fault, will_retry=True)
             return
-        self.last_error = fault
-        will_retry = self.options.reconnecting and self.options.is_retryable(fault)
-        if not will_retry:
-            self._disconnected(fault, will_retry=False)
-            raise fault
         settled = current_time() - self._connected_at >= SETTLED
         self._short_lived = 1 if settled else self._short_lived + 1
         wait = wait_after(self._short_lived)

@@ -59,10 +59,8 @@ def execute_policy() -> AsyncRetrying:
 
 
 def subscribe_policy() -> AsyncRetrying:
-    """For ever: the connection's policy is what says how often."""
-    from tenacity import AsyncRetrying
-
-    return AsyncRetrying()
+    """For ever: what fails is mostly the connection, whose own policy says how often."""
+    return connect_policy()
 
 
 class Retry:

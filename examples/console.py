@@ -51,7 +51,7 @@ class Console(anyio.AsyncContextManagerMixin):
         print(HELP)
         while (line := await ask("> ")) is not None:
             words = line.split()
-            if words == ["quit"]:
+            if words == ["quit"] or self._session.state == "closed":
                 break
             if words:
                 await self._do(*words)

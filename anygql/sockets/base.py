@@ -51,10 +51,12 @@ class WebSocket(Protocol):
 
     ``on_output`` is called (synchronously, from ``receive`` or ``ping``) when the socket has
     frames of its own to send, such as a pong: the sender must then call ``send``, with no
-    messages if it has none.
+    messages if it has none. ``on_heard`` is called whenever anything has come from the peer, a
+    message, a ping or a part of one.
     """
 
     on_output: Callable[[], None]
+    on_heard: Callable[[], None]
 
     @property
     def subprotocol(self) -> str | None:

@@ -190,6 +190,7 @@ class StreamWebSocket:
 
     def __init__(self, stream: ByteStream, protocol: ClientProtocol) -> None:
         self.on_output: Callable[[], None] = _nothing
+        self.on_heard: Callable[[], None] = _nothing
         self._stream = stream
         self._protocol = protocol
         # Only of these is it known that receiving always lets other tasks run.
@@ -237,6 +238,7 @@ class StreamWebSocket:
         return b""
 
     def _feed(self, data: bytes) -> list[bytes]:
+        self.on_heard()
         messages = self._inbound.feed(data)
         if self._inbound.end is not None:
             self._release_pings()

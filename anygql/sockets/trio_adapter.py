@@ -185,6 +185,8 @@ class _TrioStream(trio.abc.Stream):
         self.close_sent = False
         #: Nothing more will come.
         self.ended = trio.Event()
+        #: Called whenever something has come.
+        self.on_heard: Callable[[], None] = _nothing
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if not self._answered:
@@ -195,10 +197,12 @@ class _TrioStream(trio.abc.Stream):
         if not self._yields:
             await trio.lowlevel.checkpoint()
         try:
-            return await self._stream.receive(max_bytes or CHUNK)
+            data = await self._stream.receive(max_bytes or CHUNK)
         except (anyio.EndOfStream, *FAULTS):
             self.ended.set()
             return b""
+        self.on_heard()
+        return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         data = bytes(data)
@@ -269,6 +273,8 @@ class TrioWebSocket:
     ) -> None:
         # Never called: trio-websocket's reader sends its own frames.
         self.on_output: Callable[[], None] = _nothing
+        self.on_heard: Callable[[], None] = _nothing
+        stream.on_heard = lambda: self.on_heard()
         self._connection = connection
         self._stream = stream
         self._nursery = nursery

@@ -78,7 +78,7 @@ class PeerConnection:
         """The next text message; raises ``WebSocketEnded`` if none comes any more."""
         while not self._messages:
             try:
-                self._messages.extend(await self._websocket.receive())
+                self._messages.extend(await self._websocket.receive_some())
             finally:
                 await self._flush_quietly()
         message = self._messages.popleft()
@@ -117,7 +117,7 @@ class PeerConnection:
         """
         try:
             while True:
-                await self._websocket.receive()
+                await self._websocket.receive_some()
                 await self._websocket.flush()
         except WebSocketEnded:
             await self._flush_quietly()

@@ -134,10 +134,19 @@ class ServerWebSocket:
 
         Cancelling loses nothing. Raises ``WebSocketEnded`` when there will be no more.
         """
-        while True:
-            if messages := self._take_events():
-                return messages
+        while not (messages := await self.receive_some()):
+            pass
+        return messages
+
+    async def receive_some(self) -> Sequence[str | bytes]:
+        """The same, but after one read: none if only pings or parts of messages have come.
+
+        A caller that nobody flushes for can answer the pings then.
+        """
+        if not (messages := self._take_events()):
             await self._read()
+            messages = self._take_events()
+        return messages
 
     def send_text(self, messages: Iterable[bytes]) -> None:
         """Queue text messages for the next ``flush``."""

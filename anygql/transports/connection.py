@@ -25,16 +25,9 @@ from anyio import (
 from anyio.abc import TaskGroup
 from anyio.lowlevel import EventLoopToken, checkpoint, current_token
 
-from ..exceptions import (
-    TransportClosed,
-    TransportConnectionFailed,
-    TransportConnectTimeout,
-    TransportError,
-    TransportProtocolError,
-    fresh,
-)
+from ..exceptions import TransportConnectTimeout, TransportError, fresh
 from ..protocols.base import Codec, SubscriptionProtocol
-from ..protocols.close_codes import CloseCode, is_retryable_code
+from ..protocols.close_codes import CloseCode
 from ..protocols.events import (
     Ack,
     Complete,
@@ -55,6 +48,7 @@ from ..request import GraphQLRequest
 from ..result import ExecutionResult
 from ..sockets.base import WebSocket, WebSocketEnded
 from ..tasks import call_soon, clock, unwrapped
+from . import faults
 from .base import Delivery
 from .flow import Flow
 from .keepalive import KeepAlive, KeepAliveTimes
@@ -122,7 +116,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
         self._watching: CancelScope
         self._token: EventLoopToken
         self._now: Callable[[], float]
-        self._keep_alive = KeepAlive(transport.keep_alive, self.flow, self._ping, self._dead)
+        self._keep_alive = KeepAlive(transport.keep_alive, self.flow, self._ping, self.drop)
 
     # Opening and closing.
 
@@ -152,6 +146,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
                 f"{transport.connect_timeout:g} s (connect_timeout)"
             )
         self._socket.on_output = self._wake_writer
+        self._socket.on_heard = self._keep_alive.heard
         tg.start_soon(self._receive_task, name="anygql: receive")
         tg.start_soon(self._write_task, name="anygql: write")
         self._enqueue(self._codec.connection_init(init))
@@ -171,13 +166,16 @@ class WebSocketConnection(AsyncContextManagerMixin):
 
     def drop(self, why: str) -> None:
         """Give the connection up: whoever waits on it gets ``TransportConnectionFailed``."""
-        self._dead(why)
+        self._polite = False
+        self._closing = (int(CloseCode.TERMINATED), "Terminated")
+        self._end(faults.dead(self._transport.description, why))
+        self._reading.cancel()
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Begin to close; leaving the context waits for the end of it."""
         if not self._ended.is_set():
             self._closing = (int(code), reason)
-            self._end(TransportClosed(f"{self._transport.description}: the session was closed"))
+            self._end(faults.closed(self._transport.description, reason))
             self._reading.cancel()
 
     async def wait_closed(self) -> None:
@@ -320,26 +318,19 @@ class WebSocketConnection(AsyncContextManagerMixin):
                 self._end(await self._receive())
         finally:
             # Without a fault so far, this is a cancellation, or a defect on its way out.
-            self._end(TransportClosed(f"{self._transport.description}: the session was closed"))
+            self._end(faults.closed(self._transport.description))
             with CancelScope(shield=True):
                 await self._shut_down()
 
     async def _receive(self) -> TransportError:
         try:
             while True:
-                messages = await self._socket.receive()
-                self._keep_alive.heard()
-                await self._hand_out(messages)
+                await self._hand_out(await self._socket.receive())
         except WebSocketEnded as ended:
             return self._lost(ended)
         except ProtocolViolation as violation:
             self._closing = (violation.code, violation.reason)
-            return TransportProtocolError(
-                f"{self._transport.description} broke the protocol: {violation.reason}",
-                code=violation.code,
-                reason=violation.reason,
-                retryable=is_retryable_code(violation.code),
-            )
+            return faults.broke_protocol(self._transport.description, violation)
         except _RefusedError as refused:
             return refused.fault
 
@@ -398,39 +389,12 @@ class WebSocketConnection(AsyncContextManagerMixin):
             # A message of ours that it could not read; the connection goes on.
             logger.warning("%s reports: %s", self._transport.description, said)
             return
-        reason = str(said) if said else ""
-        raise _RefusedError(
-            TransportConnectionFailed(
-                f"{self._transport.description} refused the connection"
-                + (f": {reason}" if reason else ""),
-                code=CloseCode.FORBIDDEN,
-                reason=reason,
-                retryable=is_retryable_code(CloseCode.FORBIDDEN),
-            )
-        )
+        raise _RefusedError(faults.refused(self._transport.description, str(said or "")))
 
     def _lost(self, ended: WebSocketEnded) -> TransportError:
-        where = self._transport.description
-        retryable = is_retryable_code(ended.code)
         if ended.ours:
             self._closing = (ended.code, ended.reason)
-            return TransportProtocolError(
-                f"{where} broke the WebSocket protocol: {ended.reason} ({ended.code})",
-                code=ended.code,
-                reason=ended.reason,
-                retryable=retryable,
-            )
-        how = (
-            "without a close frame"
-            if ended.code == CloseCode.ABNORMAL
-            else f"closed with {ended.code} {ended.reason}".rstrip()
-        )
-        return TransportConnectionFailed(
-            f"{where}: the connection was lost: {how}",
-            code=ended.code,
-            reason=ended.reason,
-            retryable=retryable,
-        )
+        return faults.lost(self._transport.description, ended)
 
     # Keep-alive.
 
@@ -449,18 +413,6 @@ class WebSocketConnection(AsyncContextManagerMixin):
         self._asked_pong = asked = _AskedPong()
         self._enqueue(message, asked)
         await asked.come.wait()
-
-    def _dead(self, why: str) -> None:
-        self._polite = False
-        self._closing = (int(CloseCode.TERMINATED), "Terminated")
-        self._end(
-            TransportConnectionFailed(
-                f"{self._transport.description}: the connection is dead: {why}",
-                code=CloseCode.TERMINATED,
-                reason="Terminated",
-            )
-        )
-        self._reading.cancel()
 
 
 class _AskedPong:

@@ -48,6 +48,8 @@ class Flow:
         self.full: set[Backlog] = set()
         #: Whether reading has stopped, so that silence isn't the peer's.
         self.paused = False
+        #: How often it has.
+        self.pauses = 0
         self._changed = Event()
 
     def changed(self) -> None:
@@ -73,6 +75,7 @@ class Flow:
     async def _pause(self, deadline: float) -> None:
         self._changed = Event()
         self.paused = True
+        self.pauses += 1
         try:
             with move_on_at(deadline):
                 await self._changed.wait()

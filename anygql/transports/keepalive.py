@@ -95,8 +95,10 @@ class KeepAlive:
             await sleep(interval)
             if self._flow.paused:
                 continue
+            pauses = self._flow.pauses
             with move_on_after(timeout) as scope:
                 await self._ping()
-            if scope.cancelled_caught and not self._flow.paused:
+            # A pong that came while nobody read was not seen: then the next ping decides.
+            if scope.cancelled_caught and self._flow.pauses == pauses:
                 self._dead(f"no pong came within {timeout:g} s of a ping (pong_timeout)")
                 return

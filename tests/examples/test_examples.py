@@ -24,8 +24,8 @@ from anygql.testing import GraphQLServer, demo_schema
 
 ROOT = Path(__file__).parents[2]
 
-# Development mode shows what was never closed or awaited; a warning is an error, so it is seen.
-PYTHON = (sys.executable, "-X", "dev", "-W", "error")
+# What was never closed or awaited warns, and is seen.
+PYTHON = (sys.executable, "-W", "error")
 
 _T = TypeVar("_T")
 

@@ -20,6 +20,7 @@ from websockets.frames import Frame, Opcode
 
 from anygql import (
     Client,
+    Closed,
     Connected,
     Connecting,
     Disconnected,
@@ -674,6 +675,33 @@ async def test_fault_that_ends_the_session(connector: Connector, name: str) -> N
     assert [type(event) for event in events[:2]] == [Connecting, Connected]
     assert not [event for event in events[2:] if isinstance(event, Connecting)]
     assert not [event for event in events if isinstance(event, Disconnected) and event.will_retry]
+
+
+@pytest.mark.parametrize("name", ["1001", "end"])
+async def test_leaving_a_permanent_session_at_a_fault(connector: Connector, name: str) -> None:
+    """Once it is closed, it says nothing more, and does not connect again."""
+    events: list[object] = []
+
+    async def bad(conn: PeerConnection) -> None:
+        await conn.handshake()
+        await conn.expect_type("subscribe")
+        await ENDING[name].step(conn)
+        await conn.wait_eof()
+
+    async with ScriptedPeer([bad, nothing]) as peer:
+        transport = WebSocketTransport(await peer.listen(), connector=connector)
+        client = Client(transport, on_event=events.append)
+        with pytest.raises(TransportConnectionFailed):
+            async with client.connect(reconnecting=True, retry_execute=False) as session:
+                await session.execute(HELLO)
+        await anyio.wait_all_tasks_blocked()
+        assert len(peer.connections) == 1
+    assert [type(event) for event in events if not isinstance(event, Disconnected)] == [
+        Connecting,
+        Connected,
+        Closed,
+    ]
+    assert isinstance(events[-1], Closed)
 
 
 @pytest.mark.parametrize("step", [end, reset, closing(1011)])

@@ -411,6 +411,25 @@ async def test_reconnect_without_awaiting(server: GraphQLServer) -> None:
         assert len(server.connections) == 3
 
 
+async def test_what_on_event_raises_arrives(server: GraphQLServer) -> None:
+    def fail(event: SessionEvent) -> None:
+        if isinstance(event, Connected):
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        async with Client(server.transport(), on_event=fail).connect(reconnecting=True):
+            raise AssertionError("unreachable")
+
+
+async def test_reconnect_ends_a_plain_session(server: GraphQLServer) -> None:
+    async with Client(server.transport()) as session:
+        session.reconnect()
+        with pytest.raises(TransportConnectionFailed, match="reconnect"):
+            await session.execute("{ hello }")
+        await session.wait_closed()
+    assert len(server.connections) == 1
+
+
 # Lazy sessions
 
 
@@ -424,7 +443,8 @@ async def test_lazy(server: GraphQLServer, events: Events) -> None:
         async with session.subscribe("subscription { countdown(from: 20, interval: 0.01) }") as c:
             assert len([event async for event in c]) == 21  # longer than idle_timeout
         assert len(server.connections) == 1
-        assert await server.connections[0].wait_closed() == (1000, "")
+        closed = await server.connections[0].wait_closed()
+        assert closed == (1000, "nothing was asked for 0.05 s")
         assert session.state == "waiting"
         async with anyio.create_task_group() as tg:
             for _ in range(10):

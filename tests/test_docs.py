@@ -1,0 +1,151 @@
+"""README.md and docs: every example runs, and prints what the page says it prints.
+
+A block of ``python`` that starts an event loop is a program: it is run in a process of its own,
+with the example URL replaced by a real server's. If a block of ``text`` follows, that is its
+output. Other blocks are snippets: they must compile, and their imports of anygql must exist. A
+block marked ``python server`` serves for ever, and ``python no-run`` isn't ours. The blocks of
+``docs/testing.md`` are run in ``tests/testing``.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+
+from anygql import Client
+from anygql.testing import GraphQLServer, demo_schema
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUN_ELSEWHERE = {"testing.md"}
+EXAMPLE_URL = "ws://localhost:8000/graphql"
+
+BLOCK = re.compile(
+    r"^```python(?: (?P<mark>[a-z-]+))?\n(?P<source>.*?)^```\n"
+    r"(?:\n```text\n(?P<output>.*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
+)
+LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+@dataclass
+class Example:
+    """A block of code in a page, with as many lines before it as the page has."""
+
+    page: Path
+    line: int
+    mark: str
+    source: str
+    output: str | None
+
+    @property
+    def is_program(self) -> bool:
+        return not self.mark and re.search(r"\b(anyio|trio)\.run\(", self.source) is not None
+
+
+def examples() -> list[Example]:
+    found: list[Example] = []
+    for page in PAGES:
+        if page.name in RUN_ELSEWHERE:
+            continue
+        text = page.read_text(encoding="utf-8")
+        for match in BLOCK.finditer(text):
+            line = text[: match.start("source")].count("\n")
+            source = "\n" * line + match["source"]
+            found.append(Example(page, line, match["mark"] or "", source, match["output"]))
+    return found
+
+
+def name(example: Example) -> str:
+    return f"{example.page.name}:{example.line}"
+
+
+EXAMPLES = examples()
+PROGRAMS = [example for example in EXAMPLES if example.is_program]
+SERVERS = [example for example in EXAMPLES if example.mark == "server"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the example says what runs it
+@pytest.mark.parametrize("example", PROGRAMS, ids=name)
+async def test_program(example: Example, anyio_backend: str, tmp_path: Path) -> None:
+    async with GraphQLServer(demo_schema()) as server:
+        source = example.source.replace(EXAMPLE_URL, await server.listen())
+        file = tmp_path / f"{example.page.stem}.py"
+        file.write_text(source, encoding="utf-8")
+        with anyio.fail_after(30):
+            done = await anyio.run_process(
+                [sys.executable, "-X", "utf8", "-W", "error", str(file)], check=False
+            )
+    assert done.stderr.decode() == ""
+    assert done.returncode == 0
+    if example.output is not None:
+        assert done.stdout.decode().splitlines() == example.output.splitlines()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("example", SERVERS, ids=name)
+async def test_server(example: Example, anyio_backend: str, tmp_path: Path) -> None:
+    assert "port=8000" in example.source
+    file = tmp_path / "server.py"
+    file.write_text(example.source.replace("port=8000", "port=0"), encoding="utf-8")
+    async with await anyio.open_process([sys.executable, "-u", str(file)], stderr=None) as process:
+        try:
+            assert process.stdout is not None
+            with anyio.fail_after(30):
+                url = (await process.stdout.receive()).decode().strip()
+                async with Client(url) as session:
+                    assert await session.execute("{ hello }") == {"hello": "Hello world!"}
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=name)
+def test_names(example: Example) -> None:
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
+    tree = compile(example.source, str(example.page), "exec", flags=flags)
+    compile(tree, str(example.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("anygql"):
+            module = importlib.import_module(node.module or "")
+            assert all(hasattr(module, alias.name) for alias in node.names)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as they are made where Markdown is shown."""
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in HEADING.findall(text)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links(page: Path) -> None:
+    for match in LINK.finditer(page.read_text(encoding="utf-8")):
+        target = page.parent / match["target"] if match["target"] else page
+        assert target.exists(), match[0]
+        if match["anchor"]:
+            assert match["anchor"] in anchors(target), match[0]
+
+
+def test_the_tree_of_errors_is_the_module_s() -> None:
+    import anygql.exceptions
+
+    tree = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    names = re.findall(r"^[│├└─ ]*([A-Z]\w+)", tree.split("```")[1], re.MULTILINE)
+    exported = {name for name in anygql.exceptions.__all__ if name[0].isupper()}
+    assert set(names) == exported
+
+
+def test_there_are_examples() -> None:
+    assert len(PROGRAMS) >= 15
+    assert len(SERVERS) == 1
