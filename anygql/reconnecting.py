@@ -215,6 +215,8 @@ class Supervisor:
             if self._connections == 1 and not self.options.lazy:
                 task_status.started()
             await connection.wait_closed()
+            if self.fault is not None:
+                return  # closed by its owner, whose cancellation is on its way
             await self._after(connection, tg)
 
     async def _connect(self, tg: TaskGroup) -> Connection:

@@ -47,10 +47,12 @@ def protocols_for(choice: str | SubscriptionProtocol) -> tuple[SubscriptionProto
     raise ValueError(f"unknown subprotocol {choice!r}: use 'auto', {known}, or a protocol value")
 
 
-def chosen(offered: Iterable[SubscriptionProtocol], name: str | None) -> SubscriptionProtocol:
+def chosen(
+    offered: Iterable[SubscriptionProtocol], name: str | None, where: str = "the server"
+) -> SubscriptionProtocol:
     """The offered protocol that the server named, or is taken to speak if it named none.
 
-    Raises ``TransportProtocolError`` (4406) if that was not offered.
+    Raises ``TransportProtocolError`` (4406), naming ``where``, if that was not offered.
     """
     offered = tuple(offered)
     for protocol in offered:
@@ -59,7 +61,7 @@ def chosen(offered: Iterable[SubscriptionProtocol], name: str | None) -> Subscri
     said = "named no subprotocol" if name is None else f"chose the subprotocol {name!r}"
     names = ", ".join(repr(protocol.subprotocol) for protocol in offered)
     raise TransportProtocolError(
-        f"the server {said}, but was offered {names}",
+        f"{where} {said}, but was offered {names}",
         code=CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE,
         reason="subprotocol not acceptable",
     )

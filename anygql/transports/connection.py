@@ -330,6 +330,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
             return self._lost(ended)
         except ProtocolViolation as violation:
             self._closing = (violation.code, violation.reason)
+            self._polite = False
             return faults.broke_protocol(self._transport.description, violation)
         except _RefusedError as refused:
             return refused.fault

@@ -162,7 +162,7 @@ class WebSocketTransport:
         init_payload = await self._ask_init_payload()
         socket = await self._connector.connect(await self._opening(), task_group)
         try:
-            protocol = chosen(self._offered, socket.subprotocol)
+            protocol = chosen(self._offered, socket.subprotocol, self._shown)
         except BaseException:
             await socket.aclose_forcefully()
             raise
