@@ -161,6 +161,11 @@ class Supervisor:
         """Until there is no connection, and will be none."""
         await self._closed.wait()
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait, but no longer than the session lives: what ends it is then raised at once."""
+        with move_on_after(seconds):
+            await self._closed.wait()
+
     def reconnect(self) -> None:
         """Drop the connection, if there is one, and make another."""
         connection = self._connection

@@ -148,7 +148,9 @@ class Resuming:
 
     async def _resume(self) -> None:
         try:
-            await self._supervisor.retry_subscribe.call(self._again, self._may_retry)
+            await self._supervisor.retry_subscribe.call(
+                self._again, self._may_retry, sleep=self._supervisor.sleep
+            )
         except Exception as exc:  # noqa: BLE001 - whatever on_resubscribe raises is the consumer's
             self.give_up(exc)
         finally:

@@ -111,24 +111,27 @@ class Retry:
         attempt: Callable[[], Awaitable[_T]],
         may_retry: Callable[[Exception], bool],
         waiting: Callable[[Exception, float], None] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = sleep,
     ) -> _T:
         """The result of ``attempt``, tried again as the policy says.
 
         An error that ``may_retry`` says no to is raised at once. A policy that gives up raises the
-        last error itself. ``waiting`` is told of each failure, and the seconds until the next
-        attempt, where the policy is tenacity's. Cancelling stops it, whatever the policy.
+        last error itself. Where the policy is tenacity's, ``waiting`` is told of each failure and
+        the seconds until the next attempt, and ``sleep`` is how they pass. Cancelling stops it,
+        whatever the policy.
         """
         if self.never:
             return await attempt()
         if self.opaque:
             return await self._decorated(attempt, may_retry)
-        return await self._driven(attempt, may_retry, waiting)
+        return await self._driven(attempt, may_retry, waiting, sleep)
 
     async def _driven(
         self,
         attempt: Callable[[], Awaitable[_T]],
         may_retry: Callable[[Exception], bool],
         waiting: Callable[[Exception, float], None] | None,
+        sleep: Callable[[float], Awaitable[None]],
     ) -> _T:
         failed: Any = None
         if self._is_default:
@@ -169,19 +172,9 @@ class Retry:
                     state.set_exception(sys.exc_info())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
                 state.outcome_timestamp = current_time()
             elif isinstance(do, DoSleep):
-                await self._wait(state, do, waiting)
+                await sleep(_wait(state, do, waiting))
             else:
                 return do  # type: ignore[no-any-return]
-
-    async def _wait(
-        self, state: Any, wait: float, waiting: Callable[[Exception, float], None] | None
-    ) -> None:
-        error = state.outcome.exception() if state.outcome is not None else None
-        wait = max(float(wait), getattr(error, "retry_after", None) or 0.0)
-        if waiting is not None and error is not None:
-            waiting(error, wait)
-        state.prepare_for_next_attempt()
-        await sleep(wait)
 
     async def _decorated(
         self, attempt: Callable[[], Awaitable[_T]], may_retry: Callable[[Exception], bool]
@@ -208,6 +201,16 @@ class Retry:
             finally:
                 del stopped
         return result  # type: ignore[no-any-return]
+
+
+def _wait(state: Any, wait: float, waiting: Callable[[Exception, float], None] | None) -> float:
+    """Seconds until the next attempt, for which the state is made ready."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    wait = max(float(wait), getattr(error, "retry_after", None) or 0.0)
+    if waiting is not None and error is not None:
+        waiting(error, wait)
+    state.prepare_for_next_attempt()
+    return wait
 
 
 async def _nothing() -> None:

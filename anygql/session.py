@@ -123,7 +123,9 @@ class Session:
             retry_mutations = self._options.retry_mutations
         once = request.kind == "mutation" and not retry_mutations
         return await retry.call(
-            lambda: self._attempt(request, timeout), lambda error: self._may_retry(error, once=once)
+            lambda: self._attempt(request, timeout),
+            lambda error: self._may_retry(error, once=once),
+            sleep=self._supervisor.sleep,
         )
 
     def subscribe(

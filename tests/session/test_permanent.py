@@ -225,6 +225,37 @@ async def test_giving_up_later_reaches_everybody(server: GraphQLServer, events: 
     assert events[-2].will_retry is False
 
 
+async def test_the_body_can_catch_what_ends_its_session(server: GraphQLServer) -> None:
+    """A call that waits in the body raises the error itself, not the body's cancellation."""
+    calls: list[Callable[[Any], Awaitable[object]]] = [
+        lambda session: session.execute("{ slow(seconds: 60) }"),
+        lambda session: session.subscribe("subscription { never }").receive(),
+    ]
+    for call in calls:
+        await server.start()
+        caught: list[TransportError] = []
+        policy = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(3), wait=tenacity.wait_fixed(0.05)
+        )
+        with pytest.raises(TransportConnectionFailed):
+            async with Client(server.transport()).connect(
+                reconnecting=True, retry_connect=policy
+            ) as session:
+                async with anyio.create_task_group() as tg:
+                    tg.start_soon(stop_when_asked, server)
+                    try:
+                        await call(session)
+                    except TransportError as error:
+                        caught.append(error)
+                await anyio.sleep_forever()
+        assert len(caught) == 1
+
+
+async def stop_when_asked(server: GraphQLServer) -> None:
+    await server.connections[-1].wait_operations(1)
+    await server.stop()
+
+
 async def test_fatal_close_code_ends_it(server: GraphQLServer) -> None:
     with pytest.raises(TransportConnectionFailed, match="4401 Token expired") as caught:
         async with Client(server.transport()).connect(reconnecting=True) as session:
