@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from anyio import ClosedResourceError, EndOfStream, WouldBlock
 from anyio.lowlevel import checkpoint
@@ -32,7 +33,7 @@ class Subscription(Generic[T_co]):
     result can be asked for (``session.subscribe_results`` does not raise for them).
     """
 
-    __slots__ = ("__weakref__", "_begin", "_closed", "_convert", "_credit", "_results")
+    __slots__ = ("__weakref__", "_abandon", "_begin", "_closed", "_convert", "_credit", "_results")
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Subscription(Generic[T_co]):
         convert: Callable[[ExecutionResult], T_co],
     ) -> None:
         self._results: Results | None = None
+        self._abandon: weakref.finalize[..., Any] | None = None
         self._begin = begin
         self._convert = convert
         self._credit = BURST
@@ -112,6 +114,8 @@ class Subscription(Generic[T_co]):
         What is needed is done at once; cancelling changes nothing.
         """
         self._closed = True
+        if self._abandon is not None:
+            self._abandon.detach()
         if self._results is not None:
             self._results.leave()
         await checkpoint()
@@ -127,9 +131,7 @@ class Subscription(Generic[T_co]):
                 raise ClosedResourceError
         else:
             self._results = results
+            # Not __del__: in a cycle that is collected as a whole, the stream could go first.
+            self._abandon = weakref.finalize(self, results.abandon)
+            self._abandon.atexit = False
         return self._results
-
-    def __del__(self) -> None:
-        results = getattr(self, "_results", None)
-        if results is not None and not self._closed:
-            results.abandon()
