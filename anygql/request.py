@@ -6,6 +6,7 @@ looked at.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -50,6 +51,11 @@ class Document:
     def json(self) -> msgspec.Raw:
         """The text as a JSON string, encoded once."""
         return msgspec.Raw(msgspec.json.encode(self.text))
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the text's UTF-8, in hexadecimal: what persisted queries go by."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
     @cached_property
     def operations(self) -> dict[str | None, OperationKind]:
