@@ -24,7 +24,9 @@ from .sockets.stream import StreamConnector
 from .sockets.trio_websocket import trio_websocket_connector
 from .states import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
 from .subscription import Subscription
+from .transports.http import HTTPTransport
 from .transports.websocket import WebSocketTransport
+from .uploads import FileVar
 
 __all__ = [
     "GRAPHQL_TRANSPORT_WS",
@@ -35,7 +37,9 @@ __all__ = [
     "Connecting",
     "Disconnected",
     "ExecutionResult",
+    "FileVar",
     "GraphQLRequest",
+    "HTTPTransport",
     "Session",
     "SessionEvent",
     "SessionState",

@@ -17,7 +17,9 @@ from .session import Session
 from .states import SessionEvent
 from .tasks import unwrapped
 from .transports.base import Transport
-from .transports.websocket import WebSocketTransport, check_url
+from .transports.http import HTTPTransport
+from .transports.options import check_url
+from .transports.websocket import WebSocketTransport
 
 __all__ = ["Client"]
 
@@ -35,16 +37,19 @@ def _transport(given: Transport | str) -> Transport:
         if not callable(getattr(given, "connect", None)):
             raise TypeError(f"a transport is a Transport or a URL, not {type(given).__name__}")
         return given
-    return WebSocketTransport(check_url(given, ("ws", "wss")))
+    url = check_url(given, ("https", "http", "wss", "ws"))
+    return HTTPTransport(url) if url.startswith("http") else WebSocketTransport(url)
 
 
 class Client:
     """A GraphQL server to have sessions with.
 
-    ``transport`` is a transport, or a ``ws://`` or ``wss://`` URL. ``execute_timeout``: seconds
-    for each attempt to ``execute``, ``None`` for no limit. ``on_event``: called with each
-    ``SessionEvent`` of each session. ``is_retryable``: whether an attempt may succeed after an
-    error, instead of the default (``error.retryable``).
+    ``transport`` is a transport, or a URL: ``http(s)://`` for HTTP, ``ws(s)://`` for WebSocket.
+    ``execute_timeout``: seconds for each attempt to ``execute``, ``None`` for no limit.
+    ``on_event``: called with each ``SessionEvent`` of each session. ``is_retryable``: whether an
+    attempt may succeed after an error, instead of the default (``error.retryable``).
+    ``batch_interval``: over HTTP, calls of ``execute`` made within so many seconds travel as one
+    request, of ``batch_max`` at most; 0 sends each by itself.
 
     Every session is a connection of its own, so one client may have many at the same time::
 
@@ -60,10 +65,16 @@ class Client:
         execute_timeout: float | None = 10,
         on_event: Callable[[SessionEvent], object] | None = None,
         is_retryable: Callable[[Exception], bool] = is_retryable,
+        batch_interval: float = 0,
+        batch_max: int = 10,
     ) -> None:
         self.transport = _transport(transport)
         self._options = SessionOptions(
-            execute_timeout=execute_timeout, on_event=on_event, is_retryable=is_retryable
+            execute_timeout=execute_timeout,
+            on_event=on_event,
+            is_retryable=is_retryable,
+            batch_interval=batch_interval,
+            batch_max=batch_max,
         )
         # Contexts entered by `async with client`, by task: each task leaves its own.
         self._entered: dict[int, list[AbstractAsyncContextManager[Session]]] = {}

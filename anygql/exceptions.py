@@ -50,9 +50,11 @@ class TransportError(Exception):
     ``code`` is the WebSocket close code or the HTTP status that ended it, where there was one,
     ``reason`` the text that came with it, and ``retryable`` says whether the same attempt may
     succeed later. ``unsent`` is true only if the request has certainly not left this machine.
+    ``retry_after``: the seconds that the server asked to be left alone for, if it did.
     """
 
     unsent: bool = False
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -115,6 +117,8 @@ class TransportServerError(TransportError):
     """The server answered with an HTTP status instead of what was asked for.
 
     ``code`` is the status, ``headers`` the answer's headers and ``body`` its first characters.
+    ``errors`` is what reads as GraphQL errors in the body: whether they are the GraphQL server's,
+    nobody can tell.
     """
 
     def __init__(
@@ -126,10 +130,12 @@ class TransportServerError(TransportError):
         retryable: bool = False,
         headers: Mapping[str, str] | None = None,
         body: str = "",
+        errors: Sequence[Any] = (),
     ) -> None:
         super().__init__(message, code=code, reason=reason, retryable=retryable)
         self.headers: Mapping[str, str] = headers or {}
         self.body = body
+        self.errors = list(errors)
 
 
 class TransportProtocolError(TransportError):

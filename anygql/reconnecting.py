@@ -64,12 +64,20 @@ class SessionOptions:
     idle_timeout: float | None = None
     is_retryable: Callable[[Exception], bool] = is_retryable
     on_event: Callable[[SessionEvent], object] | None = None
+    batch_interval: float = 0
+    batch_max: int = 10
 
     def __post_init__(self) -> None:
         for name in ("execute_timeout", "idle_timeout"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be more than 0 s (None: no limit), not {value}")
+        if self.batch_interval < 0:
+            raise ValueError(
+                f"batch_interval must be 0 s (none) or more, not {self.batch_interval}"
+            )
+        if self.batch_max < 1:
+            raise ValueError(f"batch_max must be at least 1 request, not {self.batch_max}")
         if self.idle_timeout is not None and not self.lazy:
             raise ValueError("idle_timeout needs lazy=True: who would connect again?")
         if self.reconnecting:
@@ -133,6 +141,7 @@ class Supervisor:
         self._closed: Event
         self._scope: CancelScope
         self.token: EventLoopToken
+        self.task_group: TaskGroup
 
     @property
     def description(self) -> str:
@@ -202,6 +211,7 @@ class Supervisor:
             task_status.started()
         with self._scope, unwrapped():
             async with create_task_group() as tg:
+                self.task_group = tg
                 try:
                     await self._supervise(tg, task_status)
                 except Exception as exc:

@@ -12,16 +12,17 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anyio import EndOfStream, Event, WouldBlock
+from anyio import EndOfStream, Event, WouldBlock, current_time
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from .exceptions import SubscriptionOverflow, TransportError, fresh
-from .reconnecting import Supervisor
+from .reconnecting import SETTLED, Supervisor
 from .request import GraphQLRequest
 from .result import ExecutionResult
+from .retry import wait_after
 from .tasks import call_soon
-from .transports.base import Delivery, Feed
+from .transports.base import Connection, Delivery, Feed, TransportArgs
 
 __all__ = ["Resuming"]
 
@@ -41,7 +42,11 @@ class Resuming:
         request: GraphQLRequest,
         delivery: Delivery,
         ask: Callable[[ExecutionResult | None], Any] | None,
+        transport_args: TransportArgs = None,
     ) -> None:
+        self._args = transport_args
+        self._losses = 0
+        self._began_at = 0.0
         self._supervisor = supervisor
         self._request = request
         self._delivery = delivery
@@ -76,9 +81,15 @@ class Resuming:
         """Start it. Cancelled, it hasn't started."""
         await checkpoint()
         connection = await self._supervisor.connection()
-        self._feeds.append(connection.subscribe(self._request, self._delivery))
+        self._subscribe(connection)
         self._supervisor.resumables.add(self)
         return self
+
+    def _subscribe(self, connection: Connection) -> None:
+        feed = connection.subscribe(self._request, self._delivery, self._args)
+        feed.on_lost = self._lost_alone
+        self._feeds.append(feed)
+        self._began_at = current_time()
 
     # The consumer's side.
 
@@ -139,6 +150,28 @@ class Resuming:
             self._resuming = True
             task_group.start_soon(self._resume, name="anygql: resubscribe")
 
+    def _lost_alone(self, fault: TransportError) -> None:
+        """It is gone, but not its connection: so it is this that must wait between attempts."""
+        if self._left:
+            return
+        if not self._may_retry(fault):
+            self.give_up(fault)
+            return
+        settled = current_time() - self._began_at >= SETTLED
+        self._losses = 1 if settled else self._losses + 1
+        wait = max(wait_after(self._losses), fault.retry_after or 0.0)
+        self._supervisor.task_group.start_soon(
+            self._resume_later, fault, wait, name="anygql: resubscribe"
+        )
+
+    async def _resume_later(self, fault: TransportError, wait: float) -> None:
+        await self._supervisor.sleep(wait)
+        while self._resuming:
+            await self._changed.wait()
+        if self._feeds[-1].fault is fault and not self._left:
+            self._resuming = True
+            await self._resume()
+
     def give_up(self, fault: Exception) -> None:
         """There will be no other connection."""
         if self._fault is None:
@@ -155,6 +188,7 @@ class Resuming:
             self.give_up(exc)
         finally:
             self._resuming = False
+            self._notify()
 
     def _may_retry(self, error: Exception) -> bool:
         return self._supervisor.fault is None and self._supervisor.options.is_retryable(error)
@@ -170,7 +204,8 @@ class Resuming:
                 return
             if connection.fault is None:
                 self._last = self.last
-                self._feeds.append(connection.subscribe(self._request, self._delivery))
+                self._args = self._feeds[-1].transport_args
+                self._subscribe(connection)
                 self._notify()
                 return
 

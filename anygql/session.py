@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from types import EllipsisType
 from typing import Any, TypeAlias, TypeVar
 
-from anyio import move_on_after
+from anyio import create_task_group, move_on_after
 from anyio.lowlevel import checkpoint
 
+from .batch import Batcher
 from .exceptions import TransportClosed, TransportError, TransportQueryError, TransportTimeout
 from .reconnecting import Supervisor
-from .request import GraphQLRequest, Request, as_request
+from .request import GraphQLRequest, OperationKind, Request, as_request
 from .result import ExecutionResult, data_or_raise
 from .resuming import Resuming
 from .states import SessionState
 from .subscription import Subscription
-from .transports.base import Connection, Delivery, OnOverflow, Results
+from .transports.base import (
+    Batching,
+    Connection,
+    Delivery,
+    Incremental,
+    OnOverflow,
+    Results,
+    TransportArgs,
+)
 
 __all__ = ["OnResubscribe", "Session"]
 
@@ -39,6 +48,11 @@ class Session:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._options = supervisor.options
+        self._batcher: Batcher | None = None
+        if self._options.batch_interval:
+            self._batcher = Batcher(
+                supervisor, self._options.batch_interval, self._options.batch_max
+            )
 
     @property
     def payloads(self) -> Mapping[str, Any]:
@@ -77,12 +91,15 @@ class Session:
         extensions: Mapping[str, Any] | None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
+        transport_args: TransportArgs = None,
     ) -> Any:
         """The data of a query or mutation.
 
         ``timeout``: seconds for each attempt instead of the client's ``execute_timeout``, ``None``
         for no limit. ``retry_mutations``: whether a reconnecting session may send a mutation again
-        that may have reached the server, instead of what the session says.
+        that may have reached the server, instead of what the session says. ``transport_args``:
+        what goes with this one HTTP request (``headers``, ``params``, ``cookies``, ``auth``,
+        ``timeout``, ``follow_redirects``, ``extensions``, as httpx has them).
 
         Raises ``TransportQueryError`` if the answer has errors, ``TransportTimeout`` (a
         ``TimeoutError``) if there is none in time, another ``TransportError`` if the connection
@@ -97,6 +114,7 @@ class Session:
                 extensions=extensions,
                 timeout=timeout,
                 retry_mutations=retry_mutations,
+                transport_args=transport_args,
             )
         )
 
@@ -109,23 +127,19 @@ class Session:
         extensions: Mapping[str, Any] | None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
+        transport_args: TransportArgs = None,
     ) -> ExecutionResult:
         """The whole result of a query or mutation: ``execute`` without ``TransportQueryError``."""
         request = as_request(request, variable_values, operation_name, extensions)
         if request.kind == "subscription":
             raise ValueError("a subscription has many results: use subscribe()")
-        if isinstance(timeout, EllipsisType):
-            timeout = self._options.execute_timeout
-        retry = self._supervisor.retry_execute
-        if retry.never:
-            return await self._attempt(request, timeout)
-        if retry_mutations is None:
-            retry_mutations = self._options.retry_mutations
-        once = request.kind == "mutation" and not retry_mutations
-        return await retry.call(
-            lambda: self._attempt(request, timeout),
-            lambda error: self._may_retry(error, once=once),
-            sleep=self._supervisor.sleep,
+        name, kind = request.operation
+        return await self._retried(
+            kind,
+            f"the {kind}{f' {name!r}' if name else ''}",
+            lambda connection: self._once(connection, request, transport_args),
+            timeout,
+            retry_mutations,
         )
 
     def subscribe(
@@ -139,6 +153,7 @@ class Session:
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
         on_resubscribe: OnResubscribe | None = None,
+        transport_args: TransportArgs = None,
     ) -> Subscription[Any]:
         """The data of each result of a subscription.
 
@@ -158,7 +173,9 @@ class Session:
         """
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
-        return self._subscription(request, delivery, data_or_raise, _data, on_resubscribe)
+        return self._subscription(
+            request, delivery, data_or_raise, _data, on_resubscribe, transport_args
+        )
 
     def subscribe_results(
         self,
@@ -171,22 +188,138 @@ class Session:
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
         on_resubscribe: OnResubscribe | None = None,
+        transport_args: TransportArgs = None,
     ) -> Subscription[ExecutionResult]:
         """Each whole result of a subscription: ``subscribe`` without ``TransportQueryError``."""
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
-        return self._subscription(request, delivery, _whole, _whole, on_resubscribe)
+        return self._subscription(request, delivery, _whole, _whole, on_resubscribe, transport_args)
 
-    async def _attempt(self, request: GraphQLRequest, timeout: float | None) -> ExecutionResult:
+    def execute_incremental(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        buffer_size: int = 1024,
+        transport_args: TransportArgs = None,
+    ) -> Subscription[Any]:
+        """The data of a query or mutation with ``@defer`` or ``@stream``, each time it has grown.
+
+        The last is the whole, which is what ``execute`` gives. States share what they have in
+        common: they are to be read, not written. A state with errors raises
+        ``TransportQueryError``, which has its data. An answer that comes at once is one state.
+
+        It runs until it is left or over, and is not retried. Raises ``TypeError`` where the
+        transport can't do this.
+        """
+        delivery = Delivery(buffer_size)
+        request = as_request(request, variable_values, operation_name, extensions)
+        if request.kind == "subscription":
+            raise ValueError("a subscription has many results: use subscribe()")
+
+        async def begin() -> Results:
+            await checkpoint()
+            connection = await self._supervisor.connection()
+            if not isinstance(connection, Incremental):
+                raise TypeError(
+                    f"{self._supervisor.description}: this transport gives no partial results: "
+                    "use execute(), or HTTPTransport"
+                )
+            return connection.execute_incremental(request, delivery, transport_args)
+
+        return Subscription(begin, data_or_raise)
+
+    async def execute_batch(
+        self,
+        requests: Iterable[Request],
+        *,
+        timeout: float | EllipsisType | None = ...,
+        retry_mutations: bool | None = None,
+        transport_args: TransportArgs = None,
+    ) -> list[Any]:
+        """The data of several queries and mutations, in their order.
+
+        Over HTTP they travel as one array; elsewhere they run at the same time. Raises as
+        ``execute`` does, for the first that failed.
+        """
+        results = await self.execute_batch_results(
+            requests,
+            timeout=timeout,
+            retry_mutations=retry_mutations,
+            transport_args=transport_args,
+        )
+        return [data_or_raise(result) for result in results]
+
+    async def execute_batch_results(
+        self,
+        requests: Iterable[Request],
+        *,
+        timeout: float | EllipsisType | None = ...,
+        retry_mutations: bool | None = None,
+        transport_args: TransportArgs = None,
+    ) -> list[ExecutionResult]:
+        """The whole results of a batch: ``execute_batch`` without ``TransportQueryError``."""
+        batch = [as_request(request) for request in requests]
+        if not batch:
+            await checkpoint()
+            return []
+        kinds = {request.kind for request in batch}
+        if "subscription" in kinds:
+            raise ValueError("a subscription has many results: use subscribe()")
+        outcomes = await self._retried(
+            "mutation" if "mutation" in kinds else "query",
+            f"the batch of {len(batch)}",
+            lambda connection: _together(connection, batch, transport_args),
+            timeout,
+            retry_mutations,
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, ExecutionResult)]
+
+    async def _once(
+        self, connection: Connection, request: GraphQLRequest, args: TransportArgs
+    ) -> ExecutionResult:
+        if self._batcher is not None and args is None and isinstance(connection, Batching):
+            return await self._batcher.execute(connection, request)
+        return await connection.execute(request, args)
+
+    async def _retried(
+        self,
+        kind: OperationKind,
+        what: str,
+        run: Callable[[Connection], Awaitable[_T]],
+        timeout: float | EllipsisType | None,
+        retry_mutations: bool | None,
+    ) -> _T:
+        """``run`` on a connection, as often as the session's policy has it."""
+        limit = self._options.execute_timeout if isinstance(timeout, EllipsisType) else timeout
+        retry = self._supervisor.retry_execute
+        if retry.never:
+            return await self._attempt(run, what, limit)
+        if retry_mutations is None:
+            retry_mutations = self._options.retry_mutations
+        once = kind == "mutation" and not retry_mutations
+        return await retry.call(
+            lambda: self._attempt(run, what, limit),
+            lambda error: self._may_retry(error, once=once),
+            sleep=self._supervisor.sleep,
+        )
+
+    async def _attempt(
+        self, run: Callable[[Connection], Awaitable[_T]], what: str, timeout: float | None
+    ) -> _T:
         connection: Connection | None = None
         with move_on_after(timeout):
             connection = await self._supervisor.connection()
-            return await connection.execute(request)
-        name, kind = request.operation
+            return await run(connection)
         error = TransportTimeout(
             f"{self._supervisor.description}: "
             f"{'no connection' if connection is None else 'no answer'} "
-            f"for the {kind}{f' {name!r}' if name else ''} within {timeout:g} s (execute_timeout)"
+            f"for {what} within {timeout:g} s (execute_timeout)"
         )
         error.unsent = connection is None
         # Without a connection, what keeps it away is what the caller wants to know.
@@ -206,12 +339,14 @@ class Session:
         convert: Callable[[ExecutionResult], _T],
         item: Callable[[ExecutionResult], Any],
         on_resubscribe: OnResubscribe | None,
+        transport_args: TransportArgs,
     ) -> Subscription[_T]:
         if self._supervisor.retry_subscribe.never:
 
             async def begin() -> Results:
                 await checkpoint()
-                return (await self._supervisor.connection()).subscribe(request, delivery)
+                connection = await self._supervisor.connection()
+                return connection.subscribe(request, delivery, transport_args)
 
             return Subscription(begin, convert)
 
@@ -221,7 +356,7 @@ class Session:
                 return None
             return on_resubscribe(subscription, None if last is None else item(last))
 
-        resuming = Resuming(self._supervisor, request, delivery, ask)
+        resuming = Resuming(self._supervisor, request, delivery, ask, transport_args)
         subscription = Subscription(resuming.begin, convert)
         # Not a strong reference: dropping the last one must still end the subscription.
         known = weakref.ref(subscription)
@@ -236,6 +371,25 @@ class _Connected:
 
     def __await__(self) -> Generator[Any, Any, None]:
         return self._session.wait_connected().__await__()
+
+
+async def _together(
+    connection: Connection, requests: Sequence[GraphQLRequest], args: TransportArgs
+) -> Sequence[ExecutionResult | Exception]:
+    if isinstance(connection, Batching):
+        return await connection.execute_batch(requests, args)
+    results: list[ExecutionResult | Exception] = [ExecutionResult()] * len(requests)
+
+    async def run(index: int, request: GraphQLRequest) -> None:
+        try:
+            results[index] = await connection.execute(request, args)
+        except Exception as exc:  # noqa: BLE001 - raised to the caller
+            results[index] = exc
+
+    async with create_task_group() as tg:
+        for index, request in enumerate(requests):
+            tg.start_soon(run, index, request)
+    return results
 
 
 def _whole(result: ExecutionResult) -> ExecutionResult:

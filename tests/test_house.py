@@ -32,7 +32,7 @@ FLOORS = (
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 #: Where nothing may know of tasks, event loops or sockets.
-SANS_IO = ("exceptions", "json", "request", "result", "protocols")
+SANS_IO = ("exceptions", "json", "request", "result", "uploads", "protocols")
 IO = {"anyio", "asyncio", "select", "selectors", "socket", "ssl", "threading", "trio", "websockets"}
 
 #: The only modules that know one event loop's library.

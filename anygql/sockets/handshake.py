@@ -12,6 +12,7 @@ from anyio.abc import ByteStream
 
 from ..exceptions import TransportProtocolError, TransportServerError
 from ..protocols.close_codes import CloseCode
+from ..protocols.retry_after import retry_after
 from .answer import Answer, read_answer, read_body
 from .base import Opening, redact
 from .errors import NotHTTP
@@ -101,13 +102,15 @@ def _refused(opening: Opening, answer: Answer, body: str) -> TransportServerErro
         advice = ". Check the credentials in headers"
     elif answer.status < 300 or answer.status in {400, 404, 426}:
         advice = ". Check that WebSockets are served at this path"
-    return TransportServerError(
+    error = TransportServerError(
         f"{redact(opening.url)} answered {answer.status} to the WebSocket handshake{advice}",
         code=answer.status,
         retryable=answer.status not in FATAL_STATUSES,
         headers=answer.headers,
         body=body,
     )
+    error.retry_after = retry_after(answer.headers)
+    return error
 
 
 def _check_subprotocol(opening: Opening, answer: Answer) -> None:

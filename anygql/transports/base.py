@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 from ..exceptions import TransportError
 from ..request import GraphQLRequest
 from ..result import ExecutionResult
 
-__all__ = ["Connection", "Delivery", "Feed", "OnOverflow", "Results", "Transport"]
+__all__ = [
+    "Batching",
+    "Connection",
+    "Delivery",
+    "Feed",
+    "Incremental",
+    "OnOverflow",
+    "Results",
+    "Transport",
+    "TransportArgs",
+    "refuse_args",
+]
 
 OnOverflow: TypeAlias = Literal["pause", "error", "drop_oldest"]
+
+#: What a call tells the transport alone, such as the headers of its HTTP request.
+TransportArgs: TypeAlias = Mapping[str, Any] | None
 
 #: Past ``buffer_size`` times this, a ``"pause"`` subscription takes no more, whoever waits.
 HARD_LIMIT_FACTOR = 64
@@ -84,6 +98,11 @@ class Results(Protocol):
 class Feed(Results, Protocol):
     """The results of a subscription over one connection, as whoever outlives it sees them."""
 
+    #: What to pass on when it is asked for again, to go on where this one ended.
+    transport_args: TransportArgs
+    #: Called if it is lost while its connection goes on.
+    on_lost: Callable[[TransportError], None] | None
+
     @property
     def fault(self) -> TransportError | None:
         """What ended it: the connection's own fault if that is what took it."""
@@ -113,11 +132,19 @@ class Connection(Protocol):
         """What ended it, if it has ended; ``TransportClosed`` if that was ourselves."""
         ...
 
-    async def execute(self, request: GraphQLRequest) -> ExecutionResult:
-        """Run one query or mutation. Cancelling tells the server once."""
+    async def execute(
+        self, request: GraphQLRequest, transport_args: TransportArgs = None
+    ) -> ExecutionResult:
+        """Run one query or mutation. Cancelling tells the server once.
+
+        ``transport_args``: what only this transport knows; raises ``TypeError`` for what it
+        doesn't know.
+        """
         ...
 
-    def subscribe(self, request: GraphQLRequest, delivery: Delivery) -> Feed:
+    def subscribe(
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+    ) -> Feed:
         """Start a subscription; raises what keeps it from being sent."""
         ...
 
@@ -139,6 +166,32 @@ class Connection(Protocol):
         ...
 
 
+@runtime_checkable
+class Batching(Connection, Protocol):
+    """A connection that can send several requests as one."""
+
+    async def execute_batch(
+        self, requests: Sequence[GraphQLRequest], transport_args: TransportArgs = None
+    ) -> list[ExecutionResult | TransportError]:
+        """Run them; what is wrong with one alone stands in its place."""
+        ...
+
+    def may_batch(self, request: GraphQLRequest) -> bool:
+        """Whether it may go with others; raises what keeps it from being sent."""
+        ...
+
+
+@runtime_checkable
+class Incremental(Connection, Protocol):
+    """A connection that can show a result while it grows."""
+
+    def execute_incremental(
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+    ) -> Feed:
+        """Start a query or mutation; each result is the whole so far."""
+        ...
+
+
 class Transport(Protocol):
     """Makes connections, each from nothing."""
 
@@ -150,3 +203,12 @@ class Transport(Protocol):
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """One attempt: entering connects, leaving closes. Raises ``TransportError``."""
         ...
+
+
+def refuse_args(args: TransportArgs, transport: str) -> None:
+    """For a transport that knows none: raises ``TypeError`` if there are any."""
+    if args is not None:
+        raise TypeError(
+            f"transport_args is for what goes with one HTTP request: {transport} has nothing "
+            "like it"
+        )

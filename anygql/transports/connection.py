@@ -49,7 +49,7 @@ from ..result import ExecutionResult
 from ..sockets.base import WebSocket, WebSocketEnded
 from ..tasks import call_soon, clock, unwrapped
 from . import faults
-from .base import Delivery
+from .base import Delivery, TransportArgs, refuse_args
 from .flow import Flow
 from .keepalive import KeepAlive, KeepAliveTimes
 from .routes import Answer, Feed, Route
@@ -210,11 +210,14 @@ class WebSocketConnection(AsyncContextManagerMixin):
 
     # Operations.
 
-    async def execute(self, request: GraphQLRequest) -> ExecutionResult:
+    async def execute(
+        self, request: GraphQLRequest, transport_args: TransportArgs = None
+    ) -> ExecutionResult:
         """Run one query or mutation.
 
         Cancelled before its request is written, it sends nothing; after that, one ``complete``.
         """
+        refuse_args(transport_args, "a WebSocket")
         self._check_open()
         route = Answer(self, str(next(self._ids)))
         self._start(route, request)
@@ -223,8 +226,11 @@ class WebSocketConnection(AsyncContextManagerMixin):
         finally:
             self.leave(route)
 
-    def subscribe(self, request: GraphQLRequest, delivery: Delivery) -> Feed:
+    def subscribe(
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+    ) -> Feed:
         """Start a subscription; the caller must leave the feed."""
+        refuse_args(transport_args, "a WebSocket")
         self._check_open()
         feed = Feed(self, str(next(self._ids)), delivery)
         try:

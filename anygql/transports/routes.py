@@ -6,6 +6,7 @@ A route belongs to one connection, and is registered before its request is writt
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 from anyio import (
@@ -17,7 +18,7 @@ from anyio import (
 
 from ..exceptions import SubscriptionOverflow, TransportError, TransportQueryError, fresh
 from ..result import ExecutionResult
-from .base import Delivery
+from .base import Delivery, TransportArgs
 from .flow import Flow
 
 __all__ = ["Answer", "Feed", "Owner", "Route"]
@@ -128,6 +129,8 @@ class Feed(Route):
     def __init__(self, owner: Owner, id: str, delivery: Delivery) -> None:
         super().__init__(owner, id)
         self.delivery = delivery
+        self.transport_args: TransportArgs = None
+        self.on_lost: Callable[[TransportError], None] | None = None
         self.queued = 0
         self.taken = 0
         self.dropped = 0

@@ -2,79 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
-import math
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeAlias, TypeVar, cast
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import Any
 
 from anyio.abc import TaskGroup
 
-from ..exceptions import TransportInvalidURL
 from ..json import JSON, MsgspecJSON, encode_named
 from ..protocols import Codec, SubscriptionProtocol, chosen, protocols_for
 from ..sockets.base import Connector, Opening, WebSocket, redact
 from ..sockets.stream import StreamConnector
 from .connection import WebSocketConnection
 from .keepalive import KeepAliveTimes
+from .options import Asked, Headers, ask, check_url, pairs, seconds
 
-__all__ = ["Asked", "Headers", "WebSocketTransport", "check_url"]
-
-_T = TypeVar("_T")
-
-#: A value, or what gives it: a function or async function, asked at each attempt.
-Asked: TypeAlias = _T | Callable[[], _T] | Callable[[], Awaitable[_T]]
-Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+__all__ = ["WebSocketTransport"]
 
 DEFAULT_MAX_MESSAGE_SIZE = 2**24
-
-
-async def _ask(value: Any) -> Any:
-    if callable(value):
-        value = value()
-    if inspect.isawaitable(value):
-        value = await value
-    return value
-
-
-def _pairs(headers: Headers | None) -> list[tuple[str, str]]:
-    if headers is None:
-        return []
-    if isinstance(headers, Mapping):
-        return list(cast("Mapping[str, str]", headers).items())
-    return list(headers)
-
-
-def check_url(url: object, schemes: tuple[str, ...]) -> str:
-    """The URL if it is one of these schemes and names a host.
-
-    Raises ``TransportInvalidURL`` (a ``ValueError``), which shows no more than scheme and host.
-    """
-    if not isinstance(url, str):
-        raise TransportInvalidURL(f"a URL is a str, not {type(url).__name__}")
-    wanted = " or ".join(f"{scheme}://" for scheme in schemes)
-    shown = redact(url)
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as exc:
-        raise TransportInvalidURL(f"{shown!r} is not a URL: {exc}") from None
-    if parts.scheme not in schemes:
-        raise TransportInvalidURL(f"{shown!r}: the URL must begin with {wanted}")
-    if not parts.hostname:
-        raise TransportInvalidURL(f"{shown!r}: the URL names no host")
-    return url
-
-
-def _seconds(name: str, value: float | None, *, zero: bool = False) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"{name} is a number of seconds or None, not {value!r}")
-    if value < 0 or (value == 0 and not zero) or math.isnan(value):
-        raise ValueError(f"{name} must be more than 0 s (None: no limit), not {value}")
-    return value
 
 
 class WebSocketTransport:
@@ -132,13 +76,13 @@ class WebSocketTransport:
         self._ssl = ssl
         self._init_payload = init_payload
         self._offered = protocols_for(protocol)
-        self.connect_timeout = _seconds("connect_timeout", connect_timeout)
-        self.ack_timeout = _seconds("ack_timeout", ack_timeout)
-        self.close_timeout = _seconds("close_timeout", close_timeout, zero=True)
+        self.connect_timeout = seconds("connect_timeout", connect_timeout)
+        self.ack_timeout = seconds("ack_timeout", ack_timeout)
+        self.close_timeout = seconds("close_timeout", close_timeout, zero=True)
         self.keep_alive = KeepAliveTimes(
-            _seconds("keep_alive_timeout", keep_alive_timeout),
-            _seconds("ping_interval", ping_interval),
-            _seconds("pong_timeout", pong_timeout),
+            seconds("keep_alive_timeout", keep_alive_timeout),
+            seconds("ping_interval", ping_interval),
+            seconds("pong_timeout", pong_timeout),
         )
         self._connect_args = dict(connect_args or {})
         self._max_message_size = max_message_size
@@ -169,7 +113,7 @@ class WebSocketTransport:
         return socket, protocol, protocol.codec(self._json), init_payload
 
     async def _ask_init_payload(self) -> Any:
-        payload = await _ask(self._init_payload)
+        payload = await ask(self._init_payload)
         if payload is not None:
             if not isinstance(payload, Mapping):
                 raise TypeError(f"init_payload must be a mapping, not {type(payload).__name__}")
@@ -177,11 +121,11 @@ class WebSocketTransport:
         return payload  # pyright: ignore[reportUnknownVariableType]
 
     async def _opening(self) -> Opening:
-        url = check_url(await _ask(self._url), ("ws", "wss"))
+        url = check_url(await ask(self._url), ("ws", "wss"))
         self._shown = redact(url)
         return Opening(
             url=url,
-            headers=_pairs(await _ask(self._headers)),
+            headers=pairs(await ask(self._headers)),
             subprotocols=[protocol.subprotocol for protocol in self._offered],
             ssl=self._ssl,
             max_message_size=self._max_message_size,

@@ -1,0 +1,181 @@
+"""The HTTP client: httpx's or httpx2's, the user's or our own, and what it raises.
+
+Both have the same interface, so nothing but this module knows that there are two. Neither is
+imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import ssl as ssl_module
+import sys
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, Protocol
+
+from ..exceptions import (
+    TransportConnectionFailed,
+    TransportConnectTimeout,
+    TransportError,
+    TransportInvalidURL,
+    TransportProtocolError,
+    TransportTimeout,
+)
+
+__all__ = ["HTTPClient", "http_errors", "library_of", "own_client", "stream_of"]
+
+_LIBRARIES = ("httpx2", "httpx")
+
+
+class HTTPClient(Protocol):
+    """An ``httpx.AsyncClient`` or ``httpx2.AsyncClient``."""
+
+    @property
+    def is_closed(self) -> bool: ...
+
+    @property
+    def timeout(self) -> Any: ...
+
+    def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    async def send(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    async def aclose(self) -> None: ...
+
+
+def library_of(client: object) -> ModuleType:
+    """The library that a client is of; raises ``TypeError`` if it is no asynchronous client."""
+    for cls in type(client).__mro__:
+        root = cls.__module__.partition(".")[0]
+        if root in _LIBRARIES and cls.__name__ == "AsyncClient":
+            return sys.modules[root]
+    raise TypeError(
+        f"client is an httpx.AsyncClient or httpx2.AsyncClient, not {type(client).__name__}"
+    )
+
+
+def _installed() -> ModuleType:
+    for name in _LIBRARIES:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as exc:
+            if exc.name != name:
+                raise
+    raise ModuleNotFoundError("HTTPTransport needs httpx, or httpx2: pip install httpx")
+
+
+def own_client(
+    *,
+    ssl: ssl_module.SSLContext | None,
+    connect_timeout: float | None,
+    max_connections: int | None,
+) -> HTTPClient:
+    """A new client: httpx2's if that is installed. Whoever waits for an answer bounds its time."""
+    library = _installed()
+    client: HTTPClient = library.AsyncClient(
+        verify=True if ssl is None else ssl,
+        timeout=library.Timeout(None, connect=connect_timeout),
+        limits=library.Limits(max_connections=max_connections, max_keepalive_connections=20),
+    )
+    return client
+
+
+@lru_cache
+def _stream_class(base: type[Any]) -> type[Any]:
+    class Stream(base):  # type: ignore[misc]  # httpx's or httpx2's
+        """Iterates over what it is given, without a generator in between."""
+
+        def __init__(self, chunks: AsyncIterable[bytes]) -> None:
+            self._chunks = chunks
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return aiter(self._chunks)
+
+    return Stream
+
+
+def stream_of(client: HTTPClient, chunks: AsyncIterable[bytes]) -> Any:
+    """The chunks as the client wants the body of a request."""
+    library: Any = library_of(client)
+    return _stream_class(library.AsyncByteStream)(chunks)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _connect_failed(where: str, error: Exception) -> TransportError:
+    for cause in _causes(error):
+        if isinstance(cause, ssl_module.SSLCertVerificationError):
+            return TransportConnectionFailed(
+                f"can't trust {where}: {cause.verify_message or cause}. If its certificate is "
+                "your own, pass ssl= a context that knows it",
+                retryable=False,
+            )
+        if isinstance(cause, ssl_module.SSLError):
+            return TransportConnectionFailed(
+                f"no TLS connection to {where}: {cause.reason or cause}. Is this its TLS port?",
+                retryable=False,
+            )
+    return TransportConnectionFailed(
+        f"can't connect to {where}: {error}. Check that the server is running, and its port"
+    )
+
+
+def _unsent(library: Any, where: str, error: Exception) -> TransportError | None:
+    """The error of a request that has certainly not left this machine."""
+    if isinstance(error, library.ConnectTimeout):
+        return TransportConnectTimeout(f"{where}: no connection in time")
+    if isinstance(error, library.PoolTimeout):
+        return TransportConnectionFailed(
+            f"{where}: no connection of the client's pool became free in time. "
+            "Give it a larger max_connections, or a longer pool timeout"
+        )
+    if isinstance(error, library.ConnectError):
+        return _connect_failed(where, error)
+    if isinstance(error, library.ProxyError):
+        return TransportConnectionFailed(f"no connection to {where} through the proxy: {error}")
+    if isinstance(error, library.UnsupportedProtocol):
+        return TransportInvalidURL(f"{where}: {error}")
+    return None
+
+
+def _sent(library: Any, where: str, error: Exception) -> TransportError:
+    """The error of a request that may have reached the server."""
+    if isinstance(error, library.TimeoutException):
+        return TransportTimeout(f"{where}: no answer within the HTTP client's own timeout")
+    if isinstance(error, library.DecodingError):
+        return TransportProtocolError(f"{where}: the answer's compression is broken: {error}")
+    if isinstance(error, library.TooManyRedirects):
+        return TransportProtocolError(f"{where}: redirected too many times. Use the final URL")
+    said = next((str(cause) for cause in _causes(error) if str(cause)), type(error).__name__)
+    return TransportConnectionFailed(f"{where}: the connection was lost: {said}")
+
+
+@contextmanager
+def http_errors(client: HTTPClient, where: str) -> Generator[None]:
+    """Turn what the client raises for the network's and the server's faults into our errors.
+
+    What anything of the user's in the client raises (an event hook, an ``auth``) passes as it is.
+    """
+    library: Any = library_of(client)
+    try:
+        yield
+    except library.InvalidURL as error:
+        raise TransportInvalidURL(f"{where}: {error}") from None
+    except library.LocalProtocolError:
+        # What it says quotes the header, which may be a secret.
+        raise ValueError(
+            f"{where}: a header or the URL has a character that HTTP forbids"
+        ) from None
+    except library.RequestError as error:
+        fault = _unsent(library, where, error)
+        if fault is None:
+            raise _sent(library, where, error) from error
+        fault.unsent = True
+        raise fault from error

@@ -1,0 +1,226 @@
+"""One HTTP request and its answer, on the client of a connection.
+
+Whatever ends it, the answer is closed, so that the client's pool goes on serving.
+"""
+
+from __future__ import annotations
+
+import ssl as ssl_module
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol
+
+from anyio import CancelScope, move_on_after
+
+from ..exceptions import TransportClosed, TransportProtocolError
+from ..sockets.base import redact
+from .http_answers import GRAPHQL_JSON, Answer, media_type
+from .http_client import HTTPClient, http_errors, library_of, own_client, stream_of
+from .http_encoding import Decompressor, decompressor
+from .http_requests import Outgoing
+from .http_uploads import UploadBody
+from .options import Asked, Headers, ask, check_url
+
+__all__ = ["Endpoint", "Exchange", "Incoming"]
+
+#: Bytes of a refusal that are read: enough to say what it is.
+REFUSAL_LIMIT = 2**16
+
+#: Connections for queries and mutations in our own client's pool; subscriptions have a pool of
+#: their own, without a limit, since each keeps its connection.
+MAX_CONNECTIONS = 100
+
+#: Seconds for a client to close an answer, or itself, when nobody waits for it any more.
+BRIEFLY = 1.0
+
+
+class Endpoint(Protocol):
+    """The transport, as its connections' requests see it."""
+
+    url: Asked[str]
+    headers: Asked[Headers] | None
+    client: HTTPClient | None
+    ssl: ssl_module.SSLContext | None
+    connect_timeout: float | None
+    description: str
+
+
+class Incoming:
+    """An answer whose body has not been read yet."""
+
+    def __init__(self, client: HTTPClient, where: str, response: Any) -> None:
+        self._client = client
+        self.where = where
+        self._response = response
+        #: What a hook of the user's has read already.
+        self._whole: bytes | None = response.content if response.is_closed else None
+        self._chunks: AsyncIterator[bytes] | None = None
+        self._chunks_ended = response.is_closed
+        self._decompressor: Decompressor | None = None
+        self._begun = False
+        if self._whole is None:
+            self._chunks = response.aiter_raw()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, whose names may be asked for in any case."""
+        headers: Mapping[str, str] = self._response.headers
+        return headers
+
+    @property
+    def ok(self) -> bool:
+        """Whether it has a 2xx status."""
+        return bool(200 <= self._response.status_code < 300)
+
+    @property
+    def media_type(self) -> str:
+        """The body's media type, in lower case."""
+        return media_type(self.headers)[0]
+
+    async def read(self) -> bytes | None:
+        """More of the body, decompressed; ``None`` at its end. Raises ``TransportError``."""
+        if self._chunks is None:
+            whole, self._whole = self._whole, None
+            return whole
+        try:
+            if not self._begun:
+                self._begun = True
+                self._decompressor = decompressor(self.headers.get("content-encoding", ""))
+            chunk = await self._raw()
+            if self._decompressor is None:
+                return chunk
+            if chunk is not None:
+                return self._decompressor.feed(chunk)
+            self._decompressor.close()
+        except ValueError as error:
+            raise TransportProtocolError(
+                f"{self.where}: the answer's compression is broken: {error}"
+            ) from None
+        return None
+
+    async def _raw(self) -> bytes | None:
+        assert self._chunks is not None  # noqa: S101 - read() has seen to it
+        try:
+            with http_errors(self._client, self.where):
+                return await anext(self._chunks)
+        except StopAsyncIteration:
+            self._chunks_ended = True
+            return None
+        except BaseException:
+            self._chunks_ended = True
+            raise
+
+    async def answer(self) -> Answer:
+        """The answer, with its whole body, or the start of that if it is a refusal."""
+        limited = not self.ok and self.media_type != GRAPHQL_JSON
+        body = bytearray()
+        while (chunk := await self.read()) is not None:
+            body += chunk
+            if limited and len(body) > REFUSAL_LIMIT:
+                break
+        response = self._response
+        reason = str(response.reason_phrase)
+        return Answer(self.where, response.status_code, reason, self.headers, bytes(body))
+
+    async def aclose(self) -> None:
+        """Let go of it. Raises nothing."""
+        with move_on_after(BRIEFLY, shield=True):
+            await self._unwind()
+            await self._response.aclose()
+
+    async def _unwind(self) -> None:
+        # httpx reads by generators within generators, and closing the outermost would leave the
+        # others to the garbage collector. A cancelled read ends them all.
+        while self._chunks is not None and not self._chunks_ended:
+            with CancelScope() as scope:
+                scope.cancel()
+                try:
+                    await anext(self._chunks)
+                except Exception:  # noqa: BLE001 - whatever it is, nobody is interested any more
+                    self._chunks_ended = True
+            if scope.cancelled_caught:
+                self._chunks_ended = True
+
+
+class Exchange:
+    """The requests of one connection. Enter it first: it makes the client, and closes it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._client: HTTPClient
+        self._streaming: HTTPClient | None = None
+
+    def open(self) -> None:
+        """Make the client, unless the user gave one."""
+        given = self._endpoint.client
+        self._client = given if given is not None else self._own(MAX_CONNECTIONS)
+
+    async def aclose(self) -> None:
+        """Close what ``open`` made."""
+        if self._endpoint.client is not None:
+            return
+        for client in (self._client, self._streaming):
+            if client is not None:
+                with move_on_after(BRIEFLY, shield=True):
+                    await client.aclose()
+
+    def _own(self, max_connections: int | None) -> HTTPClient:
+        endpoint = self._endpoint
+        return own_client(
+            ssl=endpoint.ssl,
+            connect_timeout=endpoint.connect_timeout,
+            max_connections=max_connections,
+        )
+
+    def _for_streams(self) -> HTTPClient:
+        if self._endpoint.client is not None:
+            return self._client
+        if self._streaming is None:
+            self._streaming = self._own(None)
+        return self._streaming
+
+    @asynccontextmanager
+    async def send(
+        self, outgoing: Outgoing, *, streaming: bool = False
+    ) -> AsyncGenerator[Incoming]:
+        """Send a request; entering waits for the head of the answer.
+
+        ``streaming``: the body may take for ever. Raises ``TransportError``, and whatever the
+        user's functions and client raise.
+        """
+        endpoint = self._endpoint
+        client = self._for_streams() if streaming else self._client
+        if client.is_closed:
+            error = TransportClosed(f"{endpoint.description}: the HTTP client has been closed")
+            error.unsent = True
+            raise error
+        url = check_url(await ask(endpoint.url), ("http", "https"))
+        endpoint.description = where = redact(url)
+        build = outgoing.build(url, await ask(endpoint.headers))
+        if streaming and "timeout" not in build:
+            build["timeout"] = _without_read_timeout(client)
+        async with AsyncExitStack() as stack:
+            if isinstance(outgoing.body, UploadBody):
+                stack.push_async_callback(outgoing.body.aclose)
+                await outgoing.body.prepare()
+                build["headers"] += _framing(outgoing.body)
+            with http_errors(client, where):
+                request = client.build_request(**build)
+                if isinstance(outgoing.body, UploadBody):
+                    request.stream = stream_of(client, outgoing.body)
+                response = await client.send(request, stream=True, **outgoing.send())
+            incoming = Incoming(client, where, response)
+            stack.push_async_callback(incoming.aclose)
+            yield incoming
+
+
+def _framing(body: UploadBody) -> list[tuple[str, str]]:
+    if body.size is None:
+        return [("Transfer-Encoding", "chunked")]
+    return [("Content-Length", str(body.size))]
+
+
+def _without_read_timeout(client: HTTPClient) -> Any:
+    library: Any = library_of(client)
+    given = client.timeout
+    return library.Timeout(connect=given.connect, read=None, write=given.write, pool=given.pool)
