@@ -4,15 +4,20 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NODE := tests/servers/node
+NODE_STAMP := $(NODE)/node_modules/.installed
 TESTS ?= tests
 
-.PHONY: demo test check format lint types clean
+.PHONY: demo test node check format lint types clean
 
 demo: $(STAMP)
 	$(BIN)/python -m examples.demo
 
-test: $(STAMP)
+test: $(STAMP) node
 	$(BIN)/python -m pytest -n 2 --dist=worksteal $(TESTS)
+
+# The servers in JavaScript; without npm, their tests are skipped.
+node: $(if $(shell command -v npm),$(NODE_STAMP))
 
 check: lint types test
 
@@ -29,7 +34,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made once, and again when its list of packages changes.
 $(STAMP): pyproject.toml
@@ -37,3 +42,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable '.[trio]' --group test --group check
 	touch $(STAMP)
+
+$(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
+	cd $(NODE) && npm ci --silent
+	touch $@

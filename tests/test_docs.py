@@ -79,7 +79,7 @@ SERVERS = [example for example in EXAMPLES if example.mark == "server"]
 async def test_program(example: Example, anyio_backend: str, tmp_path: Path) -> None:
     async with GraphQLServer(demo_schema()) as server:
         source = example.source.replace(EXAMPLE_URL, await server.listen())
-        file = tmp_path / f"{example.page.stem}.py"
+        file = tmp_path / f"{example.page.stem}_page.py"  # http.py would hide a module
         file.write_text(source, encoding="utf-8")
         with anyio.fail_after(30):
             done = await anyio.run_process(

@@ -357,6 +357,7 @@ async def test_long_body(connector: Connector) -> None:
     assert isinstance(error, TransportServerError)
     assert error.body == body.decode()[:1024]
     assert error.headers["retry-after"] == "7"
+    assert error.retry_after == 7
     assert len(str(error)) < 300
 
 
