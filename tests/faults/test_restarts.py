@@ -243,12 +243,12 @@ async def real_server(tmp_path: Path) -> AsyncGenerator[tuple[Process, FaultProx
         process.kill()
 
 
-@pytest.mark.timeout(300)
-@bounded(240)
-async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
+@pytest.mark.timeout(420)
+@bounded(400)
+async def test_200_restarts_of_a_real_server(tmp_path: Path) -> None:
     # Most are the proxy's, which the server sees as clients that vanish; in some its process dies,
     # and they take as long as it takes to start another.
-    restarts, killed = 30, {7, 14, 21}
+    restarts, killed = RESTARTS, set(range(20, RESTARTS, 40))
     events, sockets = Events(), open_sockets()
     async with real_server(tmp_path) as (process, proxy):
         url = f"ws://127.0.0.1:{proxy.port}/"
