@@ -7,7 +7,6 @@ What it received before the loss is delivered before anything else; then there i
 from __future__ import annotations
 
 import inspect
-import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,8 +24,6 @@ from .tasks import call_soon
 from .transports.base import Connection, Delivery, Feed, TransportArgs
 
 __all__ = ["Resuming"]
-
-logger = logging.getLogger(__name__)
 
 
 class Resuming:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from anyio import AsyncContextManagerMixin, CancelScope, Event, create_task_group
@@ -290,39 +291,50 @@ class HTTPConnection(AsyncContextManagerMixin):
     ) -> StreamFeed:
         args = checked_args(transport_args)
         self._check_open()
-        outgoing = [self._single(request, args, get=merging, accept=accept)]
+        outgoing = self._single(request, args, get=merging, accept=accept)
+        plain: Callable[[], Outgoing] | None = None  # only few servers want it: made if one does
         if not merging and not _has_files(request) and not _says_accept(args):
-            outgoing.append(self._single(request, args, get=False, accept=EVENT_STREAM))
+            plain = partial(self._single, request, args, get=False, accept=EVENT_STREAM)
         stream = Stream(self._token, delivery, transport_args)
         self._streams.add(stream)
         self.idle_since = None
         self._tasks.start_soon(
-            self._stream_task, stream, outgoing, merging, name="anygql: subscription"
+            self._stream_task, stream, outgoing, plain, merging, name="anygql: subscription"
         )
         return stream.feed
 
-    async def _stream_task(self, stream: Stream, outgoing: list[Outgoing], merging: bool) -> None:
+    async def _stream_task(
+        self,
+        stream: Stream,
+        outgoing: Outgoing,
+        plain: Callable[[], Outgoing] | None,
+        merging: bool,
+    ) -> None:
         fault: TransportError | None = None
         try:
             with stream.scope:
-                fault = await self._read_stream(stream, outgoing, merging)
+                fault = await self._read_stream(stream, outgoing, plain, merging)
         finally:
             self._streams.discard(stream)
             self._rest()
             stream.ended(fault)
 
     async def _read_stream(
-        self, stream: Stream, outgoing: list[Outgoing], merging: bool
+        self,
+        stream: Stream,
+        outgoing: Outgoing,
+        plain: Callable[[], Outgoing] | None,
+        merging: bool,
     ) -> TransportError | None:
         stream.feed.written = True
         try:
             try:
-                await self._follow(stream, outgoing[0], merging)
+                await self._follow(stream, outgoing, merging)
             except TransportServerError as refused:
                 # Some handlers compare the whole of Accept with the one type that they know.
-                if refused.code not in NOT_THIS_WAY or len(outgoing) == 1:
+                if refused.code not in NOT_THIS_WAY or plain is None:
                     raise
-                await self._follow(stream, outgoing[1], merging)
+                await self._follow(stream, plain(), merging)
         except TransportError as fault:
             stream.feed.written = not fault.unsent
             return fault
