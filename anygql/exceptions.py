@@ -36,6 +36,7 @@ __all__ = [
     "TransportServerError",
     "TransportTimeout",
     "fresh",
+    "fresh_unsent",
 ]
 
 _E = TypeVar("_E", bound=BaseException)
@@ -175,4 +176,12 @@ def fresh(error: _E) -> _E:
         return error
     again.__cause__ = error.__cause__
     again.__suppress_context__ = True
+    return again
+
+
+def fresh_unsent(error: _E) -> _E:
+    """``fresh``, for a call that found the fault already there: its request has not left."""
+    again = fresh(error)
+    if isinstance(again, TransportError):
+        again.unsent = True
     return again

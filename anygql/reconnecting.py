@@ -23,7 +23,7 @@ from anyio import (
 from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import EventLoopToken, current_token
 
-from .exceptions import TransportClosed, TransportError, fresh
+from .exceptions import TransportClosed, TransportError, fresh_unsent
 from .retry import Policy, Retry, connect_policy, execute_policy, subscribe_policy, wait_after
 from .states import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
 from .tasks import unwrapped
@@ -159,10 +159,7 @@ class Supervisor:
             if self._connection is not None and self._connection.fault is None:
                 return self._connection
             if self.fault is not None:
-                fault = fresh(self.fault)
-                if isinstance(fault, TransportError):
-                    fault.unsent = True
-                raise fault from self.fault.__cause__
+                raise fresh_unsent(self.fault) from self.fault.__cause__
             self._wanted.set()
             await self._changed.wait()
 

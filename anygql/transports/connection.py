@@ -25,7 +25,7 @@ from anyio import (
 from anyio.abc import TaskGroup
 from anyio.lowlevel import EventLoopToken, checkpoint, current_token
 
-from ..exceptions import TransportConnectTimeout, TransportError, fresh
+from ..exceptions import TransportConnectTimeout, TransportError, fresh, fresh_unsent
 from ..protocols.base import Codec, SubscriptionProtocol
 from ..protocols.close_codes import CloseCode
 from ..protocols.events import (
@@ -265,9 +265,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
 
     def _check_open(self) -> None:
         if self.fault is not None:
-            fault = fresh(self.fault)
-            fault.unsent = True
-            raise fault from self.fault.__cause__
+            raise fresh_unsent(self.fault) from self.fault.__cause__
 
     def _start(self, route: Route, request: GraphQLRequest) -> None:
         message = self._codec.subscribe(route.id, request)

@@ -22,6 +22,7 @@ from ..exceptions import (
     TransportError,
     TransportServerError,
     fresh,
+    fresh_unsent,
 )
 from ..json import JSON
 from ..protocols.persisted import PersistedAnswer, persisted_answer, persisted_extensions
@@ -192,9 +193,7 @@ class HTTPConnection(AsyncContextManagerMixin):
 
     def _check_open(self) -> None:
         if self.fault is not None:
-            fault = fresh(self.fault)
-            fault.unsent = True
-            raise fault
+            raise fresh_unsent(self.fault)
 
     async def _result(self, outgoing: Outgoing) -> ExecutionResult:
         async with self._exchange.send(outgoing) as incoming:
