@@ -24,7 +24,7 @@ from anygql import (
     TransportConnectionFailed,
     TransportServerError,
 )
-from anygql.transports import http_uploads
+from anygql.transports.http import forms
 from tests.http.peer import http, kept, peer
 
 UPLOAD = "mutation ($file: Upload!) { upload(file: $file) }"
@@ -189,12 +189,12 @@ async def test_a_redirected_upload(tmp_path: Path) -> None:
 async def test_files_are_closed(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Any] = []
 
-    class Spy(http_uploads._Path):
+    class Spy(forms._Path):
         def __init__(self, path: Any) -> None:
             super().__init__(path)
             opened.append(self)
 
-    monkeypatch.setattr(http_uploads, "_Path", Spy)
+    monkeypatch.setattr(forms, "_Path", Spy)
     path = tmp_path / "large"
     with path.open("wb") as file:
         file.truncate(2**26)

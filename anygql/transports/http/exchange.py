@@ -12,14 +12,14 @@ from typing import Any, Protocol
 
 from anyio import CancelScope, move_on_after
 
-from ..exceptions import TransportClosed, TransportProtocolError
-from ..sockets.base import redact
-from .http_answers import GRAPHQL_JSON, Answer, media_type
-from .http_client import HTTPClient, http_errors, library_of, own_client, stream_of
-from .http_encoding import Decompressor, decompressor
-from .http_requests import Outgoing
-from .http_uploads import UploadBody
-from .options import Asked, Headers, ask, check_url
+from ...exceptions import TransportClosed, TransportProtocolError
+from ...sockets.base import redact
+from ..options import Asked, Headers, ask, check_url
+from .answers import GRAPHQL_JSON, Answer, media_type
+from .encoding import Decompressor, decompressor
+from .forms import UploadBody
+from .library import HTTPClient, http_errors, library_of, own_client, stream_of
+from .requests import Outgoing
 
 __all__ = ["Endpoint", "Exchange", "Incoming"]
 

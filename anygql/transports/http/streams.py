@@ -11,21 +11,21 @@ from typing import Any, Protocol, TypeAlias
 from anyio import CancelScope
 from anyio.lowlevel import EventLoopToken, checkpoint
 
-from ..exceptions import TransportConnectionFailed, TransportError, TransportProtocolError
-from ..json import JSON
-from ..protocols.close_codes import CloseCode
-from ..protocols.events import Complete, Error, Next, ProtocolViolation
-from ..protocols.incremental import IncrementalMerge
-from ..protocols.multipart import MultipartPayloads, MultipartSubscription
-from ..protocols.sse import DistinctStream
-from ..result import ExecutionResult
-from ..tasks import call_soon
-from .base import Delivery, TransportArgs
-from .flow import Flow
-from .http_answers import as_result
-from .http_exchange import Incoming
-from .options import pairs
-from .routes import Feed, Route
+from ...exceptions import TransportConnectionFailed, TransportError, TransportProtocolError
+from ...json import JSON
+from ...protocols.close_codes import CloseCode
+from ...protocols.events import Complete, Error, Next, ProtocolViolation
+from ...protocols.incremental import IncrementalMerge
+from ...protocols.multipart import MultipartPayloads, MultipartSubscription
+from ...protocols.sse import DistinctStream
+from ...result import ExecutionResult
+from ...tasks import call_soon
+from ..base import Delivery, TransportArgs
+from ..flow import Flow
+from ..options import pairs
+from ..routes import Feed, Route
+from .answers import as_result
+from .exchange import Incoming
 
 __all__ = ["IncrementalReader", "Reader", "Stream", "StreamFeed", "read_merged", "violated"]
 

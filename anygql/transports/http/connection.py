@@ -16,7 +16,7 @@ from anyio import AsyncContextManagerMixin, CancelScope, Event, create_task_grou
 from anyio.abc import TaskGroup
 from anyio.lowlevel import EventLoopToken, current_token
 
-from ..exceptions import (
+from ...exceptions import (
     TransportClosed,
     TransportConnectionFailed,
     TransportError,
@@ -24,16 +24,17 @@ from ..exceptions import (
     fresh,
     fresh_unsent,
 )
-from ..json import JSON
-from ..protocols.persisted import PersistedAnswer, persisted_answer, persisted_extensions
-from ..request import GraphQLRequest
-from ..result import ExecutionResult
-from ..tasks import clock, unwrapped
-from ..uploads import extract_batch_files, extract_files
-from .base import Delivery, TransportArgs
-from .http_answers import batch_results
-from .http_exchange import Endpoint, Exchange
-from .http_requests import (
+from ...json import JSON
+from ...protocols.persisted import PersistedAnswer, persisted_answer, persisted_extensions
+from ...request import GraphQLRequest
+from ...result import ExecutionResult
+from ...tasks import clock, unwrapped
+from ...uploads import extract_batch_files, extract_files
+from ..base import Delivery, TransportArgs
+from ..options import pairs
+from .answers import batch_results
+from .exchange import Endpoint, Exchange
+from .requests import (
     ACCEPT,
     ACCEPT_INCREMENTAL,
     ACCEPT_STREAM,
@@ -45,8 +46,7 @@ from .http_requests import (
     checked_args,
     parameters,
 )
-from .http_streams import Stream, StreamFeed, read_merged
-from .options import pairs
+from .streams import Stream, StreamFeed, read_merged
 
 __all__ = ["HTTPConnection", "HTTPPeer"]
 

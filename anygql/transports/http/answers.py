@@ -14,15 +14,15 @@ from email.message import Message
 from functools import lru_cache
 from typing import Any, TypeGuard, cast
 
-from ..exceptions import (
+from ...exceptions import (
     BODY_LIMIT,
     TransportError,
     TransportProtocolError,
     TransportServerError,
 )
-from ..json import JSON
-from ..protocols.retry_after import retry_after
-from ..result import ExecutionResult
+from ...json import JSON
+from ...protocols.retry_after import retry_after
+from ...result import ExecutionResult
 
 __all__ = [
     "GRAPHQL_JSON",

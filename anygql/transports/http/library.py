@@ -15,7 +15,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any, Protocol
 
-from ..exceptions import (
+from ...exceptions import (
     TransportConnectionFailed,
     TransportConnectTimeout,
     TransportError,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ssl as ssl_module
 from collections.abc import Callable
 
-from ..json import JSON, MsgspecJSON
-from ..request import GraphQLRequest
-from ..sockets.base import redact
-from .http_client import HTTPClient, library_of
-from .http_connection import HTTPConnection
-from .options import Asked, Headers, check_url, seconds
+from ...json import JSON, MsgspecJSON
+from ...request import GraphQLRequest
+from ...sockets.base import redact
+from ..options import Asked, Headers, check_url, seconds
+from .connection import HTTPConnection
+from .library import HTTPClient, library_of
 
 __all__ = ["HTTPTransport"]
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 import anyio
 from anyio import to_thread
 
-from ..uploads import FileVar, UploadField, upload_fields
+from ...uploads import FileVar, UploadField, upload_fields
 
 __all__ = ["Progress", "UploadBody"]
 

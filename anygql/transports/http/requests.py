@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from ..json import JSON
-from ..protocols.messages import Maybe, value_or_unset
-from ..request import GraphQLRequest
-from .http_answers import GRAPHQL_JSON
-from .http_encoding import ACCEPT_ENCODING
-from .http_uploads import UploadBody
-from .options import Headers, pairs
+from ...json import JSON
+from ...protocols.messages import Maybe, value_or_unset
+from ...request import GraphQLRequest
+from ..options import Headers, pairs
+from .answers import GRAPHQL_JSON
+from .encoding import ACCEPT_ENCODING
+from .forms import UploadBody
 
 __all__ = ["Outgoing", "Parameters", "as_get", "as_post", "as_upload", "checked_args", "parameters"]
 

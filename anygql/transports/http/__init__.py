@@ -1,0 +1,7 @@
+"""GraphQL over HTTP, by httpx or httpx2, neither of which is imported before it is needed."""
+
+from __future__ import annotations
+
+from .transport import HTTPTransport
+
+__all__ = ["HTTPTransport"]
