@@ -58,6 +58,11 @@ class Document:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @cached_property
+    def grows(self) -> bool:
+        """Whether a result may come in parts: the text has ``@defer`` or ``@stream`` in it."""
+        return "@defer" in self.text or "@stream" in self.text
+
+    @cached_property
     def operations(self) -> dict[str | None, OperationKind]:
         """The kind of each operation, by its name (``None``: it has none), in order."""
         from graphql import OperationDefinitionNode

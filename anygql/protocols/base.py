@@ -5,6 +5,7 @@ No anyio, no sockets: a protocol can be tested with a table of messages.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..json import JSON
@@ -43,6 +44,13 @@ class Codec(Protocol):
 
     def receive(self, message: bytes | str) -> Event:
         """The event of one text message; raises ``ProtocolViolation``."""
+        ...
+
+    def increment(self, message: bytes | str) -> Mapping[str, Any]:
+        """All of the payload of a message that ``receive`` has read as a ``Next``.
+
+        For incremental delivery, whose parts have more in them than a result.
+        """
         ...
 
 

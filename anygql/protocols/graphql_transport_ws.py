@@ -21,6 +21,7 @@ from .messages import (
     Outgoing,
     State,
     encode,
+    increment_reader,
     message_reader,
     operation,
     read_mended,
@@ -70,12 +71,13 @@ GRAPHQL_TRANSPORT_WS = GraphQLTransportWS()
 
 
 class _TransportWSCodec:
-    __slots__ = ("_json", "_read", "_state")
+    __slots__ = ("_json", "_read", "_state", "increment")
 
     def __init__(self, json: JSON) -> None:
         self._json = json
         self._read = message_reader(_DECODER, json)
         self._state = State.UNACKNOWLEDGED
+        self.increment = increment_reader(json)
 
     def connection_init(self, payload: Any) -> bytes:
         return encode(ConnectionInit(value_or_unset(self._json, payload, "init_payload")))

@@ -21,6 +21,7 @@ from .messages import (
     Outgoing,
     State,
     encode,
+    increment_reader,
     message_reader,
     operation,
     read_mended,
@@ -93,12 +94,13 @@ def _event(received: _Incoming) -> Event:
 
 
 class _LegacyCodec:
-    __slots__ = ("_json", "_read", "_state")
+    __slots__ = ("_json", "_read", "_state", "increment")
 
     def __init__(self, json: JSON) -> None:
         self._json = json
         self._read = message_reader(_DECODER, json)
         self._state = State.UNACKNOWLEDGED
+        self.increment = increment_reader(json)
 
     def connection_init(self, payload: Any) -> bytes:
         return encode(ConnectionInit(value_or_unset(self._json, payload, "init_payload")))

@@ -5,7 +5,7 @@ Reading: JSON text into structs, in an order that is allowed. Writing: the paylo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
 
@@ -35,6 +35,7 @@ __all__ = [
     "Outgoing",
     "State",
     "encode",
+    "increment_reader",
     "message_reader",
     "operation",
     "read_mended",
@@ -99,6 +100,15 @@ class _Envelope(msgspec.Struct):
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 
+class _Increment(msgspec.Struct):
+    """A message of which only the payload matters."""
+
+    payload: dict[str, Any]
+
+
+_INCREMENT = msgspec.json.Decoder(_Increment)
+
+
 def message_reader(
     default: msgspec.json.Decoder[_Message], json: JSON
 ) -> Callable[[bytes | str], _Message]:
@@ -120,6 +130,23 @@ def message_reader(
         return msgspec.convert(parts, default.type)
 
     return read
+
+
+def increment_reader(json: JSON) -> Callable[[bytes | str], Mapping[str, Any]]:
+    """What reads a message that has a result, for all that its payload holds.
+
+    A message is read as a result first, without what only incremental delivery has; this is for
+    who needs the rest too. The reader raises ``ProtocolViolation``.
+    """
+    read = message_reader(_INCREMENT, json)
+
+    def increment(message: bytes | str) -> Mapping[str, Any]:
+        try:
+            return read(message).payload
+        except (ValueError, RecursionError) as exc:
+            return read_mended(read, message, exc).payload
+
+    return increment
 
 
 def read_mended(

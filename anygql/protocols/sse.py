@@ -7,8 +7,9 @@ stream") and https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -17,11 +18,14 @@ from ..result import ExecutionResult
 from .close_codes import CloseCode
 from .events import Complete, Error, Next, ProtocolViolation
 from .feed import Feed
+from .incremental import IncrementalMerge
 from .payloads import payload_reader
 
 __all__ = [
     "DEFAULT_MAX_EVENT_SIZE",
     "DistinctStream",
+    "GrowingStream",
+    "Part",
     "ServerSentEvent",
     "ServerSentEvents",
     "SingleStream",
@@ -168,7 +172,14 @@ class _End(msgspec.Struct, frozen=True):
     id: str
 
 
-_GraphQLEvent: TypeAlias = Next | Error | Complete
+class Part(msgspec.Struct, frozen=True):
+    """A part of a result that grows, with all that is said of it."""
+
+    id: str
+    payload: dict[str, Any]
+
+
+_GraphQLEvent: TypeAlias = Next | Part | Error | Complete
 
 
 class _GraphQLStream(Feed[_GraphQLEvent]):
@@ -195,7 +206,7 @@ class _GraphQLStream(Feed[_GraphQLEvent]):
         )
 
     @abstractmethod
-    def _next(self, data: str) -> Next: ...
+    def _next(self, data: str) -> Next | Part: ...
 
     @abstractmethod
     def _error(self, data: str) -> Error: ...
@@ -237,25 +248,57 @@ class DistinctStream(_GraphQLStream):
             return
         for event in self.events.feed(data):
             found.append(self._event(event))
-            if not isinstance(found[-1], Next):
-                self.finished = True
+            if self.finished:
                 return
 
     def _next(self, data: str) -> Next:
         return Next(self._id, self._result(data))
 
     def _error(self, data: str) -> Error:
+        self.finished = True
         return Error(self._id, self._errors(data))
 
     def _complete(self, data: str) -> Complete:
+        self.finished = True
         return Complete(self._id)
 
 
-class SingleStream(_GraphQLStream):
-    """Single connection mode: the events of all operations of one token."""
+class GrowingStream(DistinctStream):
+    """The same, of one query or mutation: each ``Next`` is the whole result so far."""
 
-    def __init__(self, json: JSON, *, max_event_size: int = DEFAULT_MAX_EVENT_SIZE) -> None:
+    def __init__(
+        self, id: str, json: JSON, *, max_event_size: int = DEFAULT_MAX_EVENT_SIZE
+    ) -> None:
+        super().__init__(id, json, max_event_size=max_event_size)
+        self._part = payload_reader(dict[str, Any], json)
+        self._merge = IncrementalMerge()
+
+    def _next(self, data: str) -> Next:
+        result = self._merge.add(self._part(data))
+        self.finished = not self._merge.has_next
+        return Next(self._id, result)
+
+
+def _never(id: str) -> bool:
+    return False
+
+
+class SingleStream(_GraphQLStream):
+    """Single connection mode: the events of all operations of one token.
+
+    ``grows``: of which operations the results come in parts, which are then ``Part`` events.
+    """
+
+    def __init__(
+        self,
+        json: JSON,
+        *,
+        grows: Callable[[str], bool] = _never,
+        max_event_size: int = DEFAULT_MAX_EVENT_SIZE,
+    ) -> None:
         super().__init__(json, max_event_size=max_event_size)
+        self._grows = grows
+        self._part = payload_reader(Part, json)
         self._result = payload_reader(_Result, json)
         self._errors = payload_reader(_Errors, json)
         self._end = payload_reader(_End, json)
@@ -268,8 +311,10 @@ class SingleStream(_GraphQLStream):
                 CloseCode.ABNORMAL, "the event stream was cut off inside an event"
             )
 
-    def _next(self, data: str) -> Next:
+    def _next(self, data: str) -> Next | Part:
         result = self._result(data)
+        if self._grows(result.id):
+            return self._part(data)
         return Next(result.id, result.payload)
 
     def _error(self, data: str) -> Error:

@@ -44,6 +44,7 @@ from ..protocols.events import (
 from ..protocols.events import (
     KeepAlive as KeepAliveEvent,
 )
+from ..protocols.incremental import IncrementalMerge
 from ..request import GraphQLRequest
 from ..result import ExecutionResult
 from ..sockets.base import WebSocket, WebSocketEnded
@@ -220,6 +221,8 @@ class WebSocketConnection(AsyncContextManagerMixin):
         refuse_args(transport_args, "a WebSocket")
         self._check_open()
         route = Answer(self, str(next(self._ids)))
+        if request.source.grows:
+            route.merge = IncrementalMerge()
         self._start(route, request)
         try:
             return await route.wait()
@@ -230,9 +233,25 @@ class WebSocketConnection(AsyncContextManagerMixin):
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> Feed:
         """Start a subscription; the caller must leave the feed."""
+        return self._feed(request, delivery, transport_args, None)
+
+    def execute_incremental(
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+    ) -> Feed:
+        """Run a query or mutation whose result grows; the caller must leave the feed."""
+        return self._feed(request, delivery, transport_args, IncrementalMerge())
+
+    def _feed(
+        self,
+        request: GraphQLRequest,
+        delivery: Delivery,
+        transport_args: TransportArgs,
+        merge: IncrementalMerge | None,
+    ) -> Feed:
         refuse_args(transport_args, "a WebSocket")
         self._check_open()
         feed = Feed(self, str(next(self._ids)), delivery)
+        feed.merge = merge
         try:
             self._start(feed, request)
         except BaseException:
@@ -355,10 +374,23 @@ class WebSocketConnection(AsyncContextManagerMixin):
             event = receive(message)
             if type(event) is Next:
                 route = routes.get(event.id)
-                if route is not None and route.next(event.payload):
+                if route is None:
+                    continue
+                if route.merge is not None:
+                    self._grow(route, route.merge, message)
+                elif route.next(event.payload):
                     self._forget(event.id)
             else:
                 self._handle(event)
+
+    def _grow(self, route: Route, merge: IncrementalMerge, message: bytes | str) -> None:
+        try:
+            if route.grow(merge, self._codec.increment(message)):
+                self._forget(route.id)
+        except ProtocolViolation as violation:
+            # The message was one of the protocol's; what it says of this result makes no sense.
+            route.fail(faults.broke_protocol(self._transport.description, violation))
+            self.leave(route)
 
     def _handle(self, event: ServerEvent) -> None:
         match event:

@@ -6,8 +6,8 @@ A route belongs to one connection, and is registered before its request is writt
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from anyio import (
     ClosedResourceError,
@@ -17,6 +17,7 @@ from anyio import (
 )
 
 from ..exceptions import SubscriptionOverflow, TransportError, TransportQueryError, fresh
+from ..protocols.incremental import IncrementalMerge
 from ..result import ExecutionResult
 from .base import Delivery, TransportArgs
 from .flow import Flow
@@ -49,6 +50,20 @@ class Route:
         #: Whether it was left before it was written, so that it needn't be sent.
         self.withdrawn = False
         self.fault: TransportError | None = None
+        #: Of an operation whose result grows: what has come of it.
+        self.merge: IncrementalMerge | None = None
+
+    def grow(self, merge: IncrementalMerge, part: Mapping[str, Any]) -> bool:
+        """A part of its result has come; whether the route is over by that.
+
+        Raises ``ProtocolViolation`` for a part that doesn't fit.
+        """
+        self.grown(merge.add(part), over=not merge.has_next)
+        return not merge.has_next
+
+    def grown(self, result: ExecutionResult, *, over: bool) -> None:
+        """This is the result so far, or the whole of it."""
+        raise NotImplementedError
 
     def next(self, result: ExecutionResult) -> bool:
         """A result has come; whether the route is over by that."""
@@ -89,6 +104,11 @@ class Answer(Route):
         # A query's `complete` is not waited for: some servers never send it. A late one, like
         # any message for an id that nobody knows, is ignored.
         return True
+
+    def grown(self, result: ExecutionResult, *, over: bool) -> None:
+        self._result = result
+        if over:
+            self._settle()
 
     def reject(self, errors: list[object]) -> None:
         self.next(ExecutionResult(None, errors))
@@ -164,6 +184,11 @@ class Feed(Route):
         if self._come is not None:
             self._wake()
         return False
+
+    def grown(self, result: ExecutionResult, *, over: bool) -> None:
+        self.next(result)
+        if over:
+            self.complete()
 
     def reject(self, errors: list[object]) -> None:
         self._send.send_nowait(ExecutionResult(None, errors))

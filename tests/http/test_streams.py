@@ -132,7 +132,7 @@ async def test_errors_in_an_event() -> None:
     ],
 )  # fmt: skip
 async def test_bad_answers(answer: Any, error: Any) -> None:
-    async with peer(answer) as server, Client(server.url) as session:
+    async with peer(answer, http('{"data": {"n": 2}}')) as server, Client(server.url) as session:
         async with session.subscribe(COUNT) as events:
             with pytest.raises(error) as caught:
                 await only_ones(events)
@@ -141,9 +141,7 @@ async def test_bad_answers(answer: Any, error: Any) -> None:
                 error is TransportConnectionFailed or caught.value.code == 503
             )
         # The session goes on.
-        with pytest.raises(TransportError):
-            await session.execute("{ n }")
-        assert session.state == "connected"
+        assert await session.execute("{ n }") == {"n": 2}
 
 
 @pytest.mark.parametrize("how", ["left", "dropped", "cancelled", "session"])
@@ -160,9 +158,10 @@ async def test_leaving_closes_the_answer(how: str) -> None:
                     break
                 gc.collect()
             elif how == "cancelled":
-                with anyio.move_on_after(0.1):
+                with anyio.CancelScope() as scope:
                     async with session.subscribe(COUNT) as events:
                         await events.receive()
+                        scope.cancel()
                         await events.receive()
             else:
                 events = session.subscribe(COUNT)
@@ -340,10 +339,8 @@ async def test_bad_answers_that_grow(answer: Any, error: Any) -> None:
             await session.execute(DEFER)
 
 
-async def test_where_results_do_not_grow() -> None:
+async def test_what_is_http_s_alone() -> None:
     async with GraphQLServer(demo_schema()) as server, Client(await server.listen()) as session:
-        with pytest.raises(TypeError, match="gives no partial results"):
-            await session.execute_incremental("{ hello }").receive()
         with pytest.raises(TypeError, match="a WebSocket has nothing like it"):
             await session.execute("{ hello }", transport_args={"headers": {}})
         batch = ["{ hello }", "{ counter }"]

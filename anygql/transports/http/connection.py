@@ -31,7 +31,6 @@ from ...result import ExecutionResult
 from ...tasks import clock, unwrapped
 from ...uploads import extract_batch_files, extract_files
 from ..base import Delivery, TransportArgs
-from ..options import pairs
 from .answers import batch_results
 from .exchange import Endpoint, Exchange
 from .requests import (
@@ -197,10 +196,7 @@ class HTTPConnection(AsyncContextManagerMixin):
 
     async def _result(self, outgoing: Outgoing) -> ExecutionResult:
         async with self._exchange.send(outgoing) as incoming:
-            if incoming.ok and incoming.media_type == "multipart/mixed":
-                return await read_merged(incoming, self._json)
-            answer = await incoming.answer()
-        return answer.result(self._json)
+            return await read_merged(incoming, self._json)
 
     async def _persisted(self, request: GraphQLRequest, args: Mapping[str, Any]) -> ExecutionResult:
         hashed = request.replace(extensions=persisted_extensions(request))
@@ -292,7 +288,7 @@ class HTTPConnection(AsyncContextManagerMixin):
         self._check_open()
         outgoing = self._single(request, args, get=merging, accept=accept)
         plain: Callable[[], Outgoing] | None = None  # only few servers want it: made if one does
-        if not merging and not _has_files(request) and not _says_accept(args):
+        if not merging and not _has_files(request):
             plain = partial(self._single, request, args, get=False, accept=EVENT_STREAM)
         stream = Stream(self._token, delivery, transport_args)
         self._streams.add(stream)
@@ -327,13 +323,7 @@ class HTTPConnection(AsyncContextManagerMixin):
     ) -> TransportError | None:
         stream.feed.written = True
         try:
-            try:
-                await self._follow(stream, outgoing, merging)
-            except TransportServerError as refused:
-                # Some handlers compare the whole of Accept with the one type that they know.
-                if refused.code not in NOT_THIS_WAY or plain is None:
-                    raise
-                await self._follow(stream, plain(), merging)
+            await self._follow(stream, outgoing, merging, plain)
         except TransportError as fault:
             stream.feed.written = not fault.unsent
             return fault
@@ -348,13 +338,21 @@ class HTTPConnection(AsyncContextManagerMixin):
             return failed
         return None
 
-    async def _follow(self, stream: Stream, outgoing: Outgoing, merging: bool) -> None:
+    async def _follow(
+        self,
+        stream: Stream,
+        outgoing: Outgoing,
+        merging: bool,
+        plain: Callable[[], Outgoing] | None = None,
+    ) -> None:
         async with self._exchange.send(outgoing, streaming=True) as incoming:
-            await stream.read(incoming, self._json, merging=merging)
-
-
-def _says_accept(args: Mapping[str, Any]) -> bool:
-    return any(name.lower() == "accept" for name, _ in pairs(args.get("headers")))
+            # Some handlers compare the whole of Accept with the one type that they know. What
+            # the user chose to accept would only be sent again.
+            again = incoming.status in NOT_THIS_WAY and incoming.accepted == ACCEPT_STREAM
+            if not again or plain is None:
+                await stream.read(incoming, self._json, merging=merging)
+                return
+        await self._follow(stream, plain(), merging)
 
 
 def _has_files(request: GraphQLRequest) -> bool:

@@ -68,9 +68,21 @@ class Incoming:
         return headers
 
     @property
+    def status(self) -> int:
+        """The HTTP status."""
+        status: int = self._response.status_code
+        return status
+
+    @property
+    def accepted(self) -> str:
+        """The ``Accept`` that was sent, whoever chose it."""
+        accept: str = self._response.request.headers.get("accept", "")
+        return accept
+
+    @property
     def ok(self) -> bool:
         """Whether it has a 2xx status."""
-        return bool(200 <= self._response.status_code < 300)
+        return 200 <= self.status < 300
 
     @property
     def media_type(self) -> str:
@@ -120,7 +132,7 @@ class Incoming:
                 break
         response = self._response
         reason = str(response.reason_phrase)
-        return Answer(self.where, response.status_code, reason, self.headers, bytes(body))
+        return Answer(self.where, self.status, reason, self.headers, bytes(body))
 
     async def aclose(self) -> None:
         """Let go of it. Raises nothing."""
@@ -203,7 +215,10 @@ class Exchange:
             if isinstance(outgoing.body, UploadBody):
                 stack.push_async_callback(outgoing.body.aclose)
                 await outgoing.body.prepare()
-                build["headers"] += _framing(outgoing.body)
+                if outgoing.body.size is not None:
+                    build["headers"].append(("Content-Length", str(outgoing.body.size)))
+                # Given as content, so that hooks see a request with a body that wasn't read yet.
+                build["content"] = outgoing.body
             with http_errors(client, where):
                 request = client.build_request(**build)
                 if isinstance(outgoing.body, UploadBody):
@@ -212,12 +227,6 @@ class Exchange:
             incoming = Incoming(client, where, response)
             stack.push_async_callback(incoming.aclose)
             yield incoming
-
-
-def _framing(body: UploadBody) -> list[tuple[str, str]]:
-    if body.size is None:
-        return [("Transfer-Encoding", "chunked")]
-    return [("Content-Length", str(body.size))]
 
 
 def _without_read_timeout(client: HTTPClient) -> Any:

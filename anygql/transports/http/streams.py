@@ -17,7 +17,7 @@ from ...protocols.close_codes import CloseCode
 from ...protocols.events import Complete, Error, Next, ProtocolViolation
 from ...protocols.incremental import IncrementalMerge
 from ...protocols.multipart import MultipartPayloads, MultipartSubscription
-from ...protocols.sse import DistinctStream
+from ...protocols.sse import DistinctStream, GrowingStream
 from ...result import ExecutionResult
 from ...tasks import call_soon
 from ..base import Delivery, TransportArgs
@@ -103,10 +103,12 @@ def violated(where: str, violation: ProtocolViolation) -> TransportError:
 
 
 async def read_merged(incoming: Incoming, json: JSON) -> ExecutionResult:
-    """The whole result of an answer that grows."""
+    """The whole result of an answer, of whatever kind it is. Raises ``TransportError``."""
+    reader = _reader(incoming, json, merging=True)
+    if reader is None:
+        return (await incoming.answer()).result(json)
+    result: ExecutionResult | None = None
     try:
-        reader = IncrementalReader(incoming.headers["content-type"], json)
-        result: ExecutionResult | None = None
         while not reader.finished:
             chunk = await incoming.read()
             if chunk is None:
@@ -115,10 +117,12 @@ async def read_merged(incoming: Incoming, json: JSON) -> ExecutionResult:
             for event in reader.feed(chunk):
                 if isinstance(event, Next):
                     result = event.payload
+                elif isinstance(event, Error):
+                    result = ExecutionResult(None, event.payload)
     except ProtocolViolation as violation:
         raise violated(incoming.where, violation) from None
     if result is None:
-        raise TransportProtocolError(f"{incoming.where} answered with an empty multipart body")
+        raise TransportProtocolError(f"{incoming.where} answered with an empty stream")
     return result
 
 
@@ -227,7 +231,7 @@ def _reader(incoming: Incoming, json: JSON, *, merging: bool) -> Reader | None:
         return None
     content_type = incoming.headers.get("content-type", "")
     if incoming.media_type == "text/event-stream":
-        return DistinctStream("", json)
+        return GrowingStream("", json) if merging else DistinctStream("", json)
     if incoming.media_type.startswith("multipart/"):
         if merging:
             return IncrementalReader(content_type, json)
