@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from anyio import AsyncContextManagerMixin, CancelScope, Event, create_task_group
 from anyio.abc import TaskGroup
@@ -24,43 +24,30 @@ from ...exceptions import (
     fresh,
     fresh_unsent,
 )
-from ...json import JSON
 from ...protocols.persisted import PersistedAnswer, persisted_answer, persisted_extensions
 from ...request import GraphQLRequest
 from ...result import ExecutionResult
 from ...tasks import clock, unwrapped
-from ...uploads import extract_batch_files, extract_files
 from ..base import Delivery, TransportArgs
 from .answers import batch_results
-from .exchange import Endpoint, Exchange
+from .exchange import Exchange
+from .operations import HTTPPeer, Operations, has_files
 from .requests import (
-    ACCEPT,
     ACCEPT_INCREMENTAL,
     ACCEPT_STREAM,
     EVENT_STREAM,
     Outgoing,
-    as_get,
-    as_post,
-    as_upload,
     checked_args,
     parameters,
 )
 from .streams import Stream, StreamFeed, read_merged
 
-__all__ = ["HTTPConnection", "HTTPPeer"]
+__all__ = ["HTTPConnection"]
 
 _T = TypeVar("_T")
 
 #: How a server may say that it does not know what to make of our Accept.
 NOT_THIS_WAY = frozenset({404, 406})
-
-
-class HTTPPeer(Endpoint, Protocol):
-    """The transport, as its connections see it."""
-
-    json: JSON
-    use_get_for_queries: bool
-    persisted_queries: bool | Callable[[GraphQLRequest], str]
 
 
 class HTTPConnection(AsyncContextManagerMixin):
@@ -73,6 +60,7 @@ class HTTPConnection(AsyncContextManagerMixin):
         self._transport = transport
         self._json = transport.json
         self._exchange = Exchange(transport)
+        self._operations = Operations(transport)
         self.payloads: Mapping[str, Any] = {}
         self.fault: TransportError | None = None
         self.idle_since: float | None = None
@@ -142,8 +130,8 @@ class HTTPConnection(AsyncContextManagerMixin):
     ) -> ExecutionResult:
         """Run one query or mutation. Cancelling closes the answer, which tells the server."""
         args = checked_args(transport_args)
-        if not self._hashing or _has_files(request):
-            return await self._run(lambda: self._result(self._single(request, args)))
+        if not self._hashing or has_files(request):
+            return await self._run(lambda: self._result(self._operations.single(request, args)))
         return await self._run(lambda: self._persisted(request, args))
 
     async def execute_batch(
@@ -157,7 +145,7 @@ class HTTPConnection(AsyncContextManagerMixin):
         args = checked_args(transport_args)
 
         async def exchange() -> list[ExecutionResult | TransportError]:
-            async with self._exchange.send(self._batch(requests, args)) as incoming:
+            async with self._exchange.send(self._operations.batch(requests, args)) as incoming:
                 answer = await incoming.answer()
             return batch_results(answer, self._json, len(requests))
 
@@ -165,7 +153,7 @@ class HTTPConnection(AsyncContextManagerMixin):
 
     def may_batch(self, request: GraphQLRequest) -> bool:
         """Whether it is one for a batch; raises what keeps it from being sent."""
-        if _has_files(request):
+        if has_files(request):
             return False
         parameters(self._json, request)
         return True
@@ -201,7 +189,7 @@ class HTTPConnection(AsyncContextManagerMixin):
     async def _persisted(self, request: GraphQLRequest, args: Mapping[str, Any]) -> ExecutionResult:
         hashed = request.replace(extensions=persisted_extensions(request))
         try:
-            result = await self._result(self._single(hashed, args, text=False))
+            result = await self._result(self._operations.single(hashed, args, text=False))
             said = persisted_answer(result.errors)
         except TransportServerError as refusal:
             # Some say so with a status, in JSON that may not be trusted for more than this.
@@ -213,53 +201,9 @@ class HTTPConnection(AsyncContextManagerMixin):
             return result
         if said is PersistedAnswer.NOT_FOUND:
             # By POST: a text that wants a hash may be too long for a URL.
-            return await self._result(self._single(hashed, args, get=False))
+            return await self._result(self._operations.single(hashed, args, get=False))
         self._hashing = False
-        return await self._result(self._single(request, args))
-
-    # What they are as HTTP.
-
-    def _document_id(self, request: GraphQLRequest) -> str | None:
-        id_of = self._transport.persisted_queries
-        return None if isinstance(id_of, bool) else id_of(request)
-
-    def _single(
-        self,
-        request: GraphQLRequest,
-        args: Mapping[str, Any],
-        *,
-        text: bool = True,
-        get: bool = True,
-        accept: str = "",
-    ) -> Outgoing:
-        accept = accept or (ACCEPT_INCREMENTAL if _may_grow(request) else ACCEPT)
-        variables, files = extract_files(request.variable_values)
-        wanted = parameters(
-            self._json,
-            request,
-            variables=variables,
-            text=text,
-            document_id=self._document_id(request),
-        )
-        if files:
-            return as_upload(wanted, files, args, accept=accept)
-        if get and self._transport.use_get_for_queries and request.kind == "query":
-            return as_get(wanted, request.text, args, accept=accept)
-        return as_post(wanted, args, accept=accept)
-
-    def _batch(self, requests: Sequence[GraphQLRequest], args: Mapping[str, Any]) -> Outgoing:
-        given = [request.variable_values for request in requests]
-        batch, files = extract_batch_files(given)
-        wanted = [
-            parameters(
-                self._json,
-                request,
-                variables=variables,
-                document_id=self._document_id(request),
-            )
-            for request, variables in zip(requests, batch, strict=True)
-        ]
-        return as_upload(wanted, files, args) if files else as_post(wanted, args)
+        return await self._result(self._operations.single(request, args))
 
     # Subscriptions, each in a task of its own.
 
@@ -286,10 +230,10 @@ class HTTPConnection(AsyncContextManagerMixin):
     ) -> StreamFeed:
         args = checked_args(transport_args)
         self._check_open()
-        outgoing = self._single(request, args, get=merging, accept=accept)
+        outgoing = self._operations.single(request, args, get=merging, accept=accept)
         plain: Callable[[], Outgoing] | None = None  # only few servers want it: made if one does
-        if not merging and not _has_files(request):
-            plain = partial(self._single, request, args, get=False, accept=EVENT_STREAM)
+        if not merging and not has_files(request):
+            plain = partial(self._operations.single, request, args, get=False, accept=EVENT_STREAM)
         stream = Stream(self._token, delivery, transport_args)
         self._streams.add(stream)
         self.idle_since = None
@@ -353,11 +297,3 @@ class HTTPConnection(AsyncContextManagerMixin):
                 await stream.read(incoming, self._json, merging=merging)
                 return
         await self._follow(stream, plain(), merging)
-
-
-def _has_files(request: GraphQLRequest) -> bool:
-    return bool(extract_files(request.variable_values)[1])
-
-
-def _may_grow(request: GraphQLRequest) -> bool:
-    return "@defer" in request.text or "@stream" in request.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -105,6 +105,10 @@ class Outgoing:
         if isinstance(self.body, bytes):
             args["content"] = self.body
         return {"method": self.method, "url": url, **args}
+
+    def with_header(self, name: str, value: str) -> Outgoing:
+        """The same with one more header, which may not be overridden."""
+        return replace(self, fixed=[*self.fixed, (name, value)])
 
     def send(self) -> dict[str, Any]:
         """The arguments for the client's ``send``."""

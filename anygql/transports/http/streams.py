@@ -6,6 +6,7 @@ behind, nothing is read of that answer, and nobody else notices.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
 from anyio import CancelScope
@@ -38,7 +39,7 @@ BURST = 64
 LAST_EVENT_ID = "Last-Event-ID"
 
 #: Milliseconds in a second, in which server-sent events count.
-_MILLI = 1000
+MILLI = 1000
 
 
 class Reader(Protocol):
@@ -195,7 +196,7 @@ class Stream:
         except ProtocolViolation as violation:
             fault = violated(incoming.where, violation)
             if isinstance(reader, DistinctStream) and reader.events.retry is not None:
-                fault.retry_after = reader.events.retry / _MILLI
+                fault.retry_after = reader.events.retry / MILLI
             raise fault from None
 
     async def _read(self, incoming: Incoming, reader: Reader) -> None:
@@ -211,7 +212,7 @@ class Stream:
             if events and not reader.finished:
                 reader.feed(b"")  # raises what came after them
 
-    async def _hand_out(self, events: list[_Event]) -> None:
+    async def _hand_out(self, events: Sequence[object]) -> None:
         for count, event in enumerate(events, 1):
             if self.flow.full:
                 await self.flow.admit()

@@ -11,6 +11,7 @@ from ...sockets.base import redact
 from ..options import Asked, Headers, check_url, seconds
 from .connection import HTTPConnection
 from .library import HTTPClient, library_of
+from .single import SingleConnection
 
 __all__ = ["HTTPTransport"]
 
@@ -29,8 +30,10 @@ class HTTPTransport:
     ``use_get_for_queries``: queries go by GET, which caches understand. ``persisted_queries``:
     ``True`` sends the hash of a document, and its text only to a server that doesn't know that
     ("automatic persisted queries"); a function gives the ``documentId`` under which the server
-    knows a request's document, of which the text then never leaves. ``json``: how values become
-    JSON.
+    knows a request's document, of which the text then never leaves. ``single_connection``: the
+    results of all operations come by one event stream, which each session opens (graphql-sse's
+    "single connection mode"): for servers that want it, and where connections are few.
+    ``json``: how values become JSON.
 
     Raises ``TransportInvalidURL``, ``ValueError`` or ``TypeError`` for what can't work.
     """
@@ -43,6 +46,7 @@ class HTTPTransport:
         client: HTTPClient | None = None,
         use_get_for_queries: bool = False,
         persisted_queries: bool | Callable[[GraphQLRequest], str] = False,
+        single_connection: bool = False,
         ssl: ssl_module.SSLContext | None = None,
         connect_timeout: float | None = 10,
         json: JSON | None = None,
@@ -65,15 +69,16 @@ class HTTPTransport:
             )
         self.use_get_for_queries = use_get_for_queries
         self.persisted_queries = persisted_queries
+        self.single_connection = single_connection
         self.ssl = ssl
         self.connect_timeout = seconds("connect_timeout", connect_timeout)
         self.json: JSON = MsgspecJSON() if json is None else json
         #: The server's URL without what may be secret in it.
         self.description = "the server" if callable(url) else redact(url)
 
-    def connect(self) -> HTTPConnection:
+    def connect(self) -> HTTPConnection | SingleConnection:
         """A client to talk with: entering makes it, leaving closes it."""
-        return HTTPConnection(self)
+        return SingleConnection(self) if self.single_connection else HTTPConnection(self)
 
     def __repr__(self) -> str:
         return f"<HTTPTransport {self.description}>"

@@ -2,13 +2,12 @@
 // Listens on the file descriptor that it is given.
 import { createServer } from 'node:http';
 
-import { experimentalExecuteIncrementally } from 'graphql';
 import { createHandler } from 'graphql-sse/lib/use/http';
 
+import { execute } from './incremental.mjs';
 import { schema } from './schema.mjs';
 
-// The schema has @defer, with which graphql 17's plain execute() has nothing to do.
-const handler = createHandler({ schema, execute: experimentalExecuteIncrementally });
+const handler = createHandler({ schema, execute });
 
 createServer((request, response) => {
   handler(request, response).catch((error) => {
