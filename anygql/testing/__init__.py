@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..transports.local.executor import AnyioExecutor
 from .connection import ServerConnection
-from .executor import AnyioExecutor
 from .memory import MemoryStream, memory_stream_pair
 from .peer import PeerConnection, ScriptedPeer
 from .schema import DEMO_SDL, demo_schema

@@ -29,8 +29,8 @@ from graphql import (
     validate,
 )
 
+from ..transports.local.executor import AnyioExecutor
 from .dialects import Start
-from .executor import AnyioExecutor
 
 __all__ = ["EventStream", "Execution", "OperationFailed", "Outcome", "format_result"]
 

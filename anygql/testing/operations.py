@@ -12,9 +12,9 @@ from anyio.abc import TaskGroup
 from graphql import ExecutionResult
 from graphql.error import located_error
 
+from ..transports.local.executor import aclose
 from .dialects import Dialect, Start
 from .execution import EventStream, Execution, OperationFailed, Outcome, format_result
-from .executor import aclose
 from .outbox import Bell, Outbox, encode
 
 __all__ = ["Operations"]

@@ -232,22 +232,6 @@ async def test_a_batch_with_an_error() -> None:
     assert [result.errors for result in results] == [None, [{"message": "no"}]]
 
 
-@pytest.mark.parametrize(
-    ("answer", "error", "message"),
-    [
-        ([{"data": {}}], TransportProtocolError, "a batch of 2 with 1 result"),
-        ([{"data": {}}, 7], TransportProtocolError, "entry 1"),
-        ({"errors": [{"message": "one"}]}, TransportProtocolError, "one result: one"),
-        ({"data": {}}, TransportProtocolError, "with one result"),
-        (httpx.Response(400, text="no batches"), TransportServerError, "no batches"),
-    ],
-)
-async def test_bad_answers_to_a_batch(answer: Any, error: Any, message: str) -> None:
-    async with Recorder(answer).session() as session:
-        with pytest.raises(error, match=message):
-            await session.execute_batch(["{ a }", "{ b }"])
-
-
 async def test_a_batch_with_a_subscription() -> None:
     async with Recorder().session() as session:
         with pytest.raises(ValueError, match="use subscribe"):

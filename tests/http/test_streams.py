@@ -18,8 +18,6 @@ from anygql import (
     SubscriptionOverflow,
     TransportClosed,
     TransportConnectionFailed,
-    TransportError,
-    TransportProtocolError,
     TransportQueryError,
     TransportServerError,
 )
@@ -108,40 +106,6 @@ async def test_errors_in_an_event() -> None:
         with pytest.raises(TransportQueryError, match="no"):
             await events.receive()
         assert await received(events) == [{"n": 1}]
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (http("no", "401 No", "text/plain"), TransportServerError),
-        (http("", "503 Later", retry_after="9"), TransportServerError),
-        (http("<html>", kind="text/html"), TransportProtocolError),
-        (None, TransportConnectionFailed),
-        (cut(event(1), kind=SSE), TransportConnectionFailed),
-        (endless(event(1)), TransportConnectionFailed),
-        (endless(event(1), b"event: next\ndata: {"), TransportConnectionFailed),
-        (endless(event(1), b"event: next\ndata: {\n\n"), TransportProtocolError),
-        (endless(event(1), b"event: other\ndata: {}\n\n"), TransportProtocolError),
-        (cut(part({"payload": {"data": {"n": 1}}}) + part({}), kind=MULTIPART),
-         TransportConnectionFailed),
-        (endless(part({"payload": {"data": {"n": 1}}}) + part({}), kind=MULTIPART),
-         TransportConnectionFailed),
-        (endless(part({"payload": {"data": {"n": 1}}}, "x"), b"\r\n--x--\r\n", kind=MULTIPART),
-         TransportConnectionFailed),
-        (endless(part([1]), END, kind=MULTIPART), TransportProtocolError),
-    ],
-)  # fmt: skip
-async def test_bad_answers(answer: Any, error: Any) -> None:
-    async with peer(answer, http('{"data": {"n": 2}}')) as server, Client(server.url) as session:
-        async with session.subscribe(COUNT) as events:
-            with pytest.raises(error) as caught:
-                await only_ones(events)
-            assert server.url in str(caught.value)
-            assert caught.value.retryable is (
-                error is TransportConnectionFailed or caught.value.code == 503
-            )
-        # The session goes on.
-        assert await session.execute("{ n }") == {"n": 2}
 
 
 @pytest.mark.parametrize("how", ["left", "dropped", "cancelled", "session"])
@@ -322,21 +286,6 @@ async def test_an_answer_that_comes_at_once() -> None:
         async with session.execute_incremental(DEFER) as states:
             assert await received(states) == [{"a": 1}]
         assert await session.execute(DEFER) == {"a": 1}
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (cut(part(NEW[0]), kind="multipart/mixed; boundary=-"), TransportConnectionFailed),
-        (endless(part(NEW[0]), kind="multipart/mixed; boundary=-"), TransportConnectionFailed),
-        (growing([NEW[0], {"incremental": [{"id": "9", "data": {}}]}]), TransportProtocolError),
-        (endless(END, kind="multipart/mixed; boundary=-"), TransportProtocolError),
-    ],
-)
-async def test_bad_answers_that_grow(answer: Any, error: Any) -> None:
-    async with peer(answer) as server, Client(server.url) as session:
-        with pytest.raises(error):
-            await session.execute(DEFER)
 
 
 async def test_what_is_http_s_alone() -> None:

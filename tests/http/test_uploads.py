@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from email import message_from_bytes
@@ -225,48 +223,6 @@ async def test_files_are_closed(how: str, tmp_path: Path, monkeypatch: pytest.Mo
     [content] = opened
     assert content._open is not None
     assert content._open.wrapped.closed
-
-
-async def test_a_large_upload_needs_little_memory(tmp_path: Path) -> None:
-    path = tmp_path / "large"
-    with path.open("wb") as file:
-        file.truncate(2**28)
-    received = 0
-
-    class Server:
-        async def serve(self, stream: Any) -> None:
-            nonlocal received
-            async with stream:
-                while received < 2**28:
-                    received += len(await stream.receive())
-                await anyio.sleep(0.05)
-                await stream.send(http('{"data": {"ok": true}}'))
-
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = listener.extra(anyio.abc.SocketAttribute.local_port)
-    async with listener, anyio.create_task_group() as tg:
-        tg.start_soon(listener.serve, Server().serve)
-        async with Client(f"http://127.0.0.1:{port}/") as session:
-            await anyio.to_thread.run_sync(gc.collect)
-            before, most = resident(), 0
-
-            def watch(sent: int, total: int | None) -> None:
-                nonlocal most
-                if sent % 2**24 < 2**18:
-                    most = max(most, resident())
-
-            args = {"progress": watch}
-            data = await session.execute(
-                UPLOAD, {"file": FileVar(path)}, timeout=50, transport_args=args
-            )
-        tg.cancel_scope.cancel()
-    assert data == {"ok": True}
-    assert most - before < 2**24
-
-
-def resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE")
 
 
 async def test_an_upload_that_is_cut_off() -> None:

@@ -8,13 +8,17 @@ Each exemption says what the checker finds, and one that finds nothing is an err
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 import anyio
+import httpx
 
 from anygql import (
     Client,
     ExecutionResult,
+    FileVar,
+    HTTPTransport,
     Session,
     SessionEvent,
     Subscription,
@@ -94,3 +98,45 @@ def requests(event: SessionEvent, result: ExecutionResult) -> None:
     gql(request)  # type: ignore[arg-type]
     event.error  # type: ignore[union-attr]
     result.date  # type: ignore[attr-defined]
+
+
+def http_transports(synchronous: httpx.Client) -> None:
+    HTTPTransport(b"https://localhost:8000/graphql")  # type: ignore[arg-type]
+    HTTPTransport(lambda: 8000)  # type: ignore[arg-type]
+    HTTPTransport("https://localhost", {"Authorization": "…"})  # type: ignore[call-arg]
+    HTTPTransport("https://localhost", headers={"X-Attempt": 1})  # type: ignore[arg-type]
+    HTTPTransport("https://localhost", client=synchronous)  # type: ignore[arg-type]
+    HTTPTransport("https://localhost", client=httpx.AsyncClient)  # type: ignore[arg-type]
+    HTTPTransport("https://localhost", use_get_for_queries="always")  # type: ignore[arg-type]
+    HTTPTransport("https://localhost", persisted_queries="apq")  # type: ignore[arg-type]
+    HTTPTransport("https://localhost", persisted_queries=len)  # type: ignore[arg-type]
+    HTTPTransport("https://localhost", ssl=False)  # type: ignore[arg-type]
+    HTTPTransport("https://localhost", connect_timeout="10")  # type: ignore[arg-type]
+    HTTPTransport("https://localhost", init_payload={})  # type: ignore[call-arg]
+    Client("https://localhost", batch_interval="0.1")  # type: ignore[arg-type]
+    Client("https://localhost", batch_max=None)  # type: ignore[arg-type]
+
+
+def files(text: TextIO, pieces: Iterator[bytes]) -> None:
+    FileVar()  # type: ignore[call-arg]
+    FileVar(7)  # type: ignore[arg-type]
+    FileVar(text)  # type: ignore[arg-type]
+    FileVar(pieces)  # type: ignore[arg-type]
+    FileVar(b"", "a.txt")  # type: ignore[call-arg]
+    FileVar(b"", filename=b"a.txt")  # type: ignore[arg-type]
+
+
+async def batches(session: Session) -> None:
+    await session.execute_batch("{ a }", "{ b }")  # type: ignore[arg-type, call-arg]
+    await session.execute_batch([{"query": "{ a }"}])  # type: ignore[list-item]
+    await session.execute_batch(["{ a }"], {"x": 1})  # type: ignore[arg-type, call-arg]
+    await session.execute_batch(["{ a }"], transport_args=["a"])  # type: ignore[arg-type]
+    (await session.execute_batch_results(["{ a }"]))[0]["a"]  # type: ignore[index]
+
+
+async def growing(session: Session) -> None:
+    await session.execute_incremental("{ a }")  # type: ignore[misc]
+    for _ in session.execute_incremental("{ a }"):  # type: ignore[attr-defined]
+        ...
+    session.execute_incremental("{ a }", timeout=1)  # type: ignore[call-arg]
+    session.execute_incremental("{ a }", transport_args={1: 2})  # type: ignore[dict-item]

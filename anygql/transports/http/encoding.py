@@ -14,7 +14,11 @@ ACCEPT_ENCODING = ("Accept-Encoding", "gzip, deflate")
 
 #: zlib: find out whether it is gzip's format or zlib's.
 _EITHER = zlib.MAX_WBITS | 32
+_GZIP = zlib.MAX_WBITS | 16
 _RAW = -zlib.MAX_WBITS
+
+#: The most that comes of one step, in bytes: a few bytes may stand for gigabytes.
+PIECE = 2**20
 
 
 class Decompressor:
@@ -23,23 +27,36 @@ class Decompressor:
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(_EITHER)
         self._begun = False
+        self._rest = b""
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is more to come of what was fed: ask with ``feed(b"")``."""
+        return bool(self._rest)
 
     def feed(self, data: bytes) -> bytes:
-        """What the bytes decompress to."""
+        """What the bytes decompress to, or the next ``PIECE`` of it."""
+        data = self._rest + data
+        if self._begun and self._zlib.eof:
+            if not data.strip(b"\0"):  # padding
+                self._rest = b""
+                return b""
+            self._zlib = zlib.decompressobj(_GZIP)  # the next member (RFC 1952 §2.2)
         try:
-            found = self._zlib.decompress(data)
+            found = self._zlib.decompress(data, PIECE)
         except zlib.error as error:
             if self._begun:
                 raise ValueError(str(error)) from None
             found = self._raw(data, error)
         self._begun = True
+        self._rest = self._zlib.unconsumed_tail or self._zlib.unused_data
         return found
 
     def _raw(self, data: bytes, error: zlib.error) -> bytes:
         # "deflate" without zlib's header, as some servers have it (RFC 9110 §8.4.1.2).
         self._zlib = zlib.decompressobj(_RAW)
         try:
-            return self._zlib.decompress(data)
+            return self._zlib.decompress(data, PIECE)
         except zlib.error:
             raise ValueError(str(error)) from None
 

@@ -42,14 +42,16 @@ class Endpoint(Protocol):
     client: HTTPClient | None
     ssl: ssl_module.SSLContext | None
     connect_timeout: float | None
+    max_response_size: int | None
     description: str
 
 
 class Incoming:
     """An answer whose body has not been read yet."""
 
-    def __init__(self, client: HTTPClient, where: str, response: Any) -> None:
+    def __init__(self, client: HTTPClient, where: str, response: Any, max_size: int | None) -> None:
         self._client = client
+        self._limit = max_size
         self.where = where
         self._response = response
         #: What a hook of the user's has read already.
@@ -98,6 +100,8 @@ class Incoming:
             if not self._begun:
                 self._begun = True
                 self._decompressor = decompressor(self.headers.get("content-encoding", ""))
+            if self._decompressor is not None and self._decompressor.pending:
+                return self._decompressor.feed(b"")
             chunk = await self._raw()
             if self._decompressor is None:
                 return chunk
@@ -123,13 +127,21 @@ class Incoming:
             raise
 
     async def answer(self) -> Answer:
-        """The answer, with its whole body, or the start of that if it is a refusal."""
-        limited = not self.ok and self.media_type != GRAPHQL_JSON
+        """The answer, with its whole body, or the start of that if it is a refusal.
+
+        Raises ``TransportProtocolError`` for a body of more than ``max_response_size``.
+        """
+        refused = not self.ok and self.media_type != GRAPHQL_JSON
         body = bytearray()
         while (chunk := await self.read()) is not None:
             body += chunk
-            if limited and len(body) > REFUSAL_LIMIT:
+            if refused and len(body) > REFUSAL_LIMIT:
                 break
+            if self._limit is not None and len(body) > self._limit:
+                raise TransportProtocolError(
+                    f"{self.where}: the answer has more than {self._limit} bytes "
+                    "(max_response_size)"
+                )
         response = self._response
         reason = str(response.reason_phrase)
         return Answer(self.where, self.status, reason, self.headers, bytes(body))
@@ -224,7 +236,7 @@ class Exchange:
                 if isinstance(outgoing.body, UploadBody):
                     request.stream = stream_of(client, outgoing.body)
                 response = await client.send(request, stream=True, **outgoing.send())
-            incoming = Incoming(client, where, response)
+            incoming = Incoming(client, where, response, endpoint.max_response_size)
             stack.push_async_callback(incoming.aclose)
             yield incoming
 

@@ -6,11 +6,8 @@ behind, nothing is read of that answer, and nobody else notices.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Protocol, TypeAlias
-
-from anyio import CancelScope
-from anyio.lowlevel import EventLoopToken, checkpoint
 
 from ...exceptions import TransportConnectionFailed, TransportError, TransportProtocolError
 from ...json import JSON
@@ -20,20 +17,14 @@ from ...protocols.incremental import IncrementalMerge
 from ...protocols.multipart import MultipartPayloads, MultipartSubscription
 from ...protocols.sse import DistinctStream, GrowingStream
 from ...result import ExecutionResult
-from ...tasks import call_soon
-from ..base import Delivery, TransportArgs
-from ..flow import Flow
+from ..exchanges import RunningFeed, RunningStream
 from ..options import pairs
-from ..routes import Feed, Route
 from .answers import as_result
 from .exchange import Incoming
 
-__all__ = ["IncrementalReader", "Reader", "Stream", "StreamFeed", "read_merged", "violated"]
+__all__ = ["MILLI", "IncrementalReader", "Reader", "deliver", "read_merged", "violated"]
 
 _Event: TypeAlias = Next | Error | Complete
-
-#: Results handed out between two checkpoints that really let other tasks run.
-BURST = 64
 
 #: Where a server that names its events goes on after the last one that was received.
 LAST_EVENT_ID = "Last-Event-ID"
@@ -83,6 +74,8 @@ class IncrementalReader:
                 self.finished = True
                 found.append(Complete(""))
         if self._payloads.finished and not self.finished:
+            if not self._begun:
+                raise ProtocolViolation(CloseCode.BAD_REQUEST, "the multipart answer is empty")
             self.finished = True
             found.append(Complete(""))
         return found
@@ -127,103 +120,52 @@ async def read_merged(incoming: Incoming, json: JSON) -> ExecutionResult:
     return result
 
 
-class StreamFeed(Feed):
-    """The results of one answer, and how to ask for what comes after them."""
-
-    def __init__(self, owner: Stream, delivery: Delivery, transport_args: TransportArgs) -> None:
-        super().__init__(owner, "", delivery)
-        self.transport_args = transport_args
-
-    @property
-    def over(self) -> bool:
-        """Whether it takes no more results."""
-        return self._over
-
-    def went_past(self, event_id: str) -> None:
-        """The server has a name for how far it has come: whoever resumes says it."""
-        args = dict(self.transport_args or {})
-        headers = [
-            pair for pair in pairs(args.get("headers")) if pair[0].lower() != LAST_EVENT_ID.lower()
-        ]
-        self.transport_args = {**args, "headers": [*headers, (LAST_EVENT_ID, event_id)]}
+async def deliver(incoming: Incoming, stream: RunningStream, json: JSON, *, merging: bool) -> None:
+    """Hand out an answer's results, of whatever kind it is. Raises ``TransportError``."""
+    reader = _reader(incoming, json, merging=merging)
+    if reader is None:
+        stream.feed.next((await incoming.answer()).result(json))
+        return
+    try:
+        await _deliver(incoming, stream, reader)
+    except ProtocolViolation as violation:
+        fault = violated(incoming.where, violation)
+        if isinstance(reader, DistinctStream) and reader.events.retry is not None:
+            fault.retry_after = reader.events.retry / MILLI
+        raise fault from None
 
 
-class Stream:
-    """What runs one subscription; as the owner of its one route, it ends with that."""
-
-    def __init__(
-        self,
-        token: EventLoopToken,
-        delivery: Delivery,
-        transport_args: TransportArgs,
-    ) -> None:
-        self.flow = Flow()
-        self.scope = CancelScope()
-        self.feed = StreamFeed(self, delivery, transport_args)
-        self._token = token
-        self._over = False
-
-    def leave(self, route: Route) -> None:
-        """Stop reading, which closes the answer, which tells the server."""
-        self.scope.cancel()
-
-    def leave_soon(self, feed: Feed) -> None:
-        """``feed.leave``, from any thread and at any moment."""
-        if self._over:
-            feed.leave()
-        else:
-            call_soon(self._token, feed.leave)
-
-    def ended(self, fault: TransportError | None) -> None:
-        """Nothing more comes."""
-        self._over = True
-        if fault is None:
-            self.feed.complete()
+async def _deliver(incoming: Incoming, stream: RunningStream, reader: Reader) -> None:
+    while not reader.finished:
+        chunk = await incoming.read()
+        if chunk is None:
+            reader.close()
             return
-        over = self.feed.over
-        self.feed.fail(fault)
-        if self.feed.on_lost is not None and not over:
-            self.feed.on_lost(fault)
+        events = reader.feed(chunk)
+        await _hand_out(events, stream)
+        if isinstance(reader, DistinctStream) and reader.events.last_event_id:
+            _go_on_after(stream.feed, reader.events.last_event_id)
+        if events and not reader.finished:
+            reader.feed(b"")  # raises what came after them
 
-    async def read(self, incoming: Incoming, json: JSON, *, merging: bool) -> None:
-        """Hand out an answer, of whatever kind it is. Raises ``TransportError``."""
-        reader = _reader(incoming, json, merging=merging)
-        if reader is None:
-            self.feed.next((await incoming.answer()).result(json))
+
+async def _hand_out(events: Iterable[object], stream: RunningStream) -> None:
+    for event in events:
+        if not await stream.room():  # left meanwhile, or overflowed; the scope is cancelled
             return
-        try:
-            await self._read(incoming, reader)
-        except ProtocolViolation as violation:
-            fault = violated(incoming.where, violation)
-            if isinstance(reader, DistinctStream) and reader.events.retry is not None:
-                fault.retry_after = reader.events.retry / MILLI
-            raise fault from None
+        if isinstance(event, Next):
+            stream.feed.next(event.payload)
+        elif isinstance(event, Error):
+            stream.feed.reject(event.payload)
 
-    async def _read(self, incoming: Incoming, reader: Reader) -> None:
-        while not reader.finished:
-            chunk = await incoming.read()
-            if chunk is None:
-                reader.close()
-                return
-            events = reader.feed(chunk)
-            await self._hand_out(events)
-            if isinstance(reader, DistinctStream) and reader.events.last_event_id:
-                self.feed.went_past(reader.events.last_event_id)
-            if events and not reader.finished:
-                reader.feed(b"")  # raises what came after them
 
-    async def _hand_out(self, events: Sequence[object]) -> None:
-        for count, event in enumerate(events, 1):
-            if self.flow.full:
-                await self.flow.admit()
-            if not count % BURST:
-                await checkpoint()
-            if self.feed.over:  # left meanwhile, or overflowed; the scope is cancelled
-                return
-            if isinstance(event, Next):
-                self.feed.next(event.payload)
-            elif isinstance(event, Error):
-                self.feed.reject(event.payload)
+def _go_on_after(feed: RunningFeed, event_id: str) -> None:
+    """The server has a name for how far it has come: whoever resumes says it."""
+    args = dict(feed.transport_args or {})
+    headers = [
+        pair for pair in pairs(args.get("headers")) if pair[0].lower() != LAST_EVENT_ID.lower()
+    ]
+    feed.transport_args = {**args, "headers": [*headers, (LAST_EVENT_ID, event_id)]}
 
 
 def _reader(incoming: Incoming, json: JSON, *, merging: bool) -> Reader | None:

@@ -33,7 +33,8 @@ class HTTPTransport:
     knows a request's document, of which the text then never leaves. ``single_connection``: the
     results of all operations come by one event stream, which each session opens (graphql-sse's
     "single connection mode"): for servers that want it, and where connections are few.
-    ``json``: how values become JSON.
+    ``max_response_size``: the most bytes that one answer may have once it is decompressed,
+    ``None`` for no limit (an event of a stream may have 2**24). ``json``: how values become JSON.
 
     Raises ``TransportInvalidURL``, ``ValueError`` or ``TypeError`` for what can't work.
     """
@@ -49,6 +50,7 @@ class HTTPTransport:
         single_connection: bool = False,
         ssl: ssl_module.SSLContext | None = None,
         connect_timeout: float | None = 10,
+        max_response_size: int | None = 2**26,
         json: JSON | None = None,
     ) -> None:
         if not callable(url):
@@ -72,6 +74,9 @@ class HTTPTransport:
         self.single_connection = single_connection
         self.ssl = ssl
         self.connect_timeout = seconds("connect_timeout", connect_timeout)
+        if max_response_size is not None and max_response_size < 1:
+            raise ValueError(f"max_response_size must be at least 1, not {max_response_size}")
+        self.max_response_size = max_response_size
         self.json: JSON = MsgspecJSON() if json is None else json
         #: The server's URL without what may be secret in it.
         self.description = "the server" if callable(url) else redact(url)

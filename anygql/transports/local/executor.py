@@ -12,19 +12,32 @@ too, and none of its tasks outlives the operation.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Collection,
+    Iterable,
+    Sequence,
+)
 from typing import Any, NoReturn
 
 import anyio
-from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo, located_error
+from graphql import (
+    Executor,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLResolveInfo,
+    located_error,
+)
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.execution.executor import to_nodes
 from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
 from graphql.pyutils import AwaitableOrValue, Path, Undefined
 
-from ..tasks import single
+from ...tasks import single
 
-__all__ = ["AnyioExecutor", "aclose", "gather"]
+__all__ = ["AnyioExecution", "AnyioExecutor", "aclose", "gather"]
 
 
 async def gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
@@ -39,11 +52,18 @@ async def gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
             for index, awaitable in enumerate(awaitables):
                 task_group.start_soon(run, index, awaitable)
     except BaseExceptionGroup as group:
-        error: BaseException = group.exceptions[0]
-        error = single(error)
+        error = _foremost(group)
     else:
         return results
     raise error
+
+
+def _foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first of a group; but a cancellation or an interrupt goes before any error."""
+    for error in group.exceptions:
+        if not isinstance(single(error), Exception):
+            return single(error)
+    return single(group.exceptions[0])
 
 
 async def _abandon(awaitables: Sequence[Awaitable[Any]], error: Exception) -> NoReturn:
@@ -58,12 +78,11 @@ async def _abandon(awaitables: Sequence[Awaitable[Any]], error: Exception) -> No
     raise error
 
 
-class AnyioExecutor(ExecutorThrowingOnIncremental):
-    """The executor of ``execute`` and ``subscribe``, on either loop.
+class AnyioExecution(Executor[Any]):
+    """What makes an executor run on either loop, mixed into one of graphql-core's.
 
-    ``execute(schema, document, executor_class=AnyioExecutor)``. It overrides the three places
-    where graphql-core 3.3 gathers (an object's fields, a list's items, an async iterator's
-    items) and the two hooks for asynchronous work.
+    It overrides the three places where graphql-core 3.3 gathers (an object's fields, a list's
+    items, an async iterator's items) and the two hooks for asynchronous work.
     """
 
     def gather_async_work(self, values: Sequence[Awaitable[Any]]) -> Awaitable[list[Any]]:
@@ -83,7 +102,7 @@ class AnyioExecutor(ExecutorThrowingOnIncremental):
         source_value: Any,
         path: Path | None,
         grouped_field_set: GroupedFieldSet,
-        position_context: None,
+        position_context: Any,
     ) -> AwaitableOrValue[dict[str, Any]]:
         """Execute an object's fields, at once where they are asynchronous."""
         results: dict[str, Any] = {}
@@ -107,28 +126,33 @@ class AnyioExecutor(ExecutorThrowingOnIncremental):
         info: GraphQLResolveInfo[Any],
         path: Path,
         items: Iterable[Any],
-        position_context: None,
+        position_context: Any,
     ) -> AwaitableOrValue[list[Any]]:
         """Complete a list's items, at once where they are asynchronous."""
-        self.get_stream_usage(field_details_list, path)  # raises: nothing is streamed here
         completed: list[Any] = []
+        iterator = iter(items)
         try:
-            for index, item in enumerate(items):
-                at = path.add_key(index, None)
-                if self.is_awaitable(item):
-                    completed.append(
-                        self.complete_awaitable_list_item_value(
-                            item, item_type, field_details_list, info, at, position_context
-                        )
-                    )
-                else:
-                    self.complete_list_item_value(
-                        item, completed, item_type, field_details_list, info, at, position_context
-                    )
+            usage = self.get_stream_usage(field_details_list, path)
+            while True:
+                index = len(completed)
+                if (
+                    usage
+                    and index == usage.initial_count
+                    and self.handle_stream(index, path, iterator, False, usage, info, item_type)
+                ):
+                    break
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    break
+                self._complete_item(
+                    item, completed, item_type, field_details_list, info, path, position_context
+                )
         except Exception as exc:  # noqa: BLE001 - _fail raises it
-            return self._fail(completed, exc)
-        pending = [index for index, value in enumerate(completed) if self.is_awaitable(value)]
-        return self._settle(completed, pending) if pending else completed
+            # What is left of a list would never be awaited; a generator just isn't gone on with.
+            left = iterator if isinstance(items, Collection) else ()
+            return self._fail([*completed, *left], exc)
+        return self._settle_list(completed)
 
     async def complete_async_iterator_value(
         self,
@@ -137,19 +161,70 @@ class AnyioExecutor(ExecutorThrowingOnIncremental):
         info: GraphQLResolveInfo[Any],
         path: Path,
         async_iterator: AsyncIterator[Any],
-        position_context: None,
+        position_context: Any,
     ) -> list[Any]:
         """Collect an async iterator's items, then complete them as a list's."""
+        items: list[Any] = []
+        streamed = False
         try:
-            items = [item async for item in async_iterator]
+            usage = self.get_stream_usage(field_details_list, path)
+            while True:
+                index = len(items)
+                if (
+                    usage
+                    and index == usage.initial_count
+                    and self.handle_stream(
+                        index, path, async_iterator, True, usage, info, item_type
+                    )
+                ):
+                    streamed = True
+                    break
+                try:
+                    items.append(await anext(async_iterator))
+                except StopAsyncIteration:
+                    break
         except Exception as exc:
             raise located_error(exc, to_nodes(field_details_list), path.as_list()) from exc
         finally:
-            await aclose(async_iterator)
-        completed = self.complete_iterable_value(
-            item_type, field_details_list, info, path, items, position_context
-        )
-        return completed if isinstance(completed, list) else await completed
+            if not streamed:
+                await aclose(async_iterator)
+        completed: list[Any] = []
+        try:
+            for item in items:
+                self._complete_item(
+                    item, completed, item_type, field_details_list, info, path, position_context
+                )
+        except Exception as exc:  # noqa: BLE001 - _abandon raises it
+            await _abandon([value for value in completed if self.is_awaitable(value)], exc)
+        settled = self._settle_list(completed)
+        return settled if isinstance(settled, list) else await settled
+
+    def _complete_item(
+        self,
+        item: Any,
+        completed: list[Any],
+        item_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        position_context: Any,
+    ) -> None:
+        """Complete a list's next item, or add what will have completed it."""
+        at = path.add_key(len(completed), None)
+        if self.is_awaitable(item):
+            completed.append(
+                self.complete_awaitable_list_item_value(
+                    item, item_type, field_details_list, info, at, position_context
+                )
+            )
+        else:
+            self.complete_list_item_value(
+                item, completed, item_type, field_details_list, info, at, position_context
+            )
+
+    def _settle_list(self, completed: list[Any]) -> AwaitableOrValue[list[Any]]:
+        pending = [index for index, value in enumerate(completed) if self.is_awaitable(value)]
+        return self._settle(completed, pending) if pending else completed
 
     def _fail(self, values: Iterable[Any], error: Exception) -> Awaitable[NoReturn]:
         """Raise the error: at once, or when what is pending has been disposed of."""
@@ -168,6 +243,14 @@ class AnyioExecutor(ExecutorThrowingOnIncremental):
         for key, value in zip(pending, values, strict=True):
             container[key] = value
         return container
+
+
+class AnyioExecutor(AnyioExecution, ExecutorThrowingOnIncremental):
+    """The executor of ``execute`` and ``subscribe``, on either loop.
+
+    ``execute(schema, document, executor_class=AnyioExecutor)``. What is deferred or streamed is
+    an error.
+    """
 
 
 async def aclose(iterable: AsyncIterable[Any]) -> None:

@@ -1,0 +1,226 @@
+"""Operations that each succeed or fail alone: a session's connection where there is no wire.
+
+There is nothing to lose that would take everything with it. A query runs in the task that asked
+for it, within a cancel scope that the end of the session cancels; a subscription has a task of its
+own, in a task group that the caller enters with the connection.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, Self, TypeVar
+
+from anyio import AsyncContextManagerMixin, CancelScope, Event, create_task_group
+from anyio.abc import TaskGroup
+from anyio.lowlevel import EventLoopToken, checkpoint, current_token
+
+from ..exceptions import (
+    TransportClosed,
+    TransportConnectionFailed,
+    TransportError,
+    fresh,
+    fresh_unsent,
+)
+from ..tasks import call_soon, clock, unwrapped
+from .base import Delivery
+from .flow import Flow
+from .routes import Feed, Route
+
+__all__ = ["Exchanges", "Peer", "RunningFeed", "RunningStream"]
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+#: Results handed out between two checkpoints that really let other tasks run.
+BURST = 32
+
+
+class RunningFeed(Feed):
+    """The results of one operation that has a flow of its own."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it takes no more results."""
+        return self._over
+
+
+class RunningStream:
+    """What runs one subscription; as the owner of its one route, it ends with that."""
+
+    def __init__(self, token: EventLoopToken, delivery: Delivery) -> None:
+        self.flow = Flow()
+        self.scope = CancelScope()
+        self.feed = RunningFeed(self, "", delivery)
+        self._token = token
+        self._over = False
+        self._count = 0
+
+    def leave(self, route: Route) -> None:
+        """Stop, which cancels what makes the results."""
+        self.scope.cancel()
+
+    def leave_soon(self, feed: Feed) -> None:
+        """``feed.leave``, from any thread and at any moment."""
+        if self._over:
+            feed.leave()
+        else:
+            call_soon(self._token, feed.leave)
+
+    async def room(self) -> bool:
+        """Wait until one more result is wanted; whether there will be any use for it."""
+        if self.flow.full:
+            await self.flow.admit()
+        self._count += 1
+        if not self._count % BURST:
+            await checkpoint()
+        return not self.feed.over
+
+    def reject(self, errors: list[Any]) -> None:
+        """These errors are the last result."""
+        if not self.feed.over:
+            self.feed.reject(errors)
+
+    def ended(self, fault: TransportError | None) -> None:
+        """Nothing more comes."""
+        self._over = True
+        if fault is None:
+            self.feed.complete()
+            return
+        over = self.feed.over
+        self.feed.fail(fault)
+        if self.feed.on_lost is not None and not over:
+            self.feed.on_lost(fault)
+
+
+class Peer(Protocol):
+    """The transport, as its connections see it."""
+
+    @property
+    def description(self) -> str:
+        """The server, fit for messages."""
+        ...
+
+
+class Exchanges(AsyncContextManagerMixin):
+    """The operations that run, and the end of them all.
+
+    Leaving its context ends every operation, and waits until what they ran has ended.
+    """
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self.payloads: Mapping[str, Any] = {}
+        self.fault: TransportError | None = None
+        self.idle_since: float | None = None
+        self._ended = Event()
+        self._quiet = Event()
+        self._scopes: set[CancelScope] = set()
+        self._streams: set[RunningStream] = set()
+        # Set when the context is entered: there may be no event loop yet.
+        self._tasks: TaskGroup
+        self._token: EventLoopToken
+        self._now: Callable[[], float]
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        self._token = current_token()
+        self._now = clock(self._token)
+        with unwrapped():
+            async with create_task_group() as self._tasks:
+                self.idle_since = self._now()
+                try:
+                    yield self
+                finally:
+                    self.close()
+        await self._operations_ended()
+
+    def drop(self, why: str) -> None:
+        """Give it up: whoever waits on it gets ``TransportConnectionFailed``."""
+        self._end(TransportConnectionFailed(f"{self._peer.description}: {why}"))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """End all operations; leaving the context waits until they have ended."""
+        self._end(TransportClosed(f"{self._peer.description}: the session was closed"))
+
+    async def wait_closed(self) -> None:
+        """Until ``fault`` is set."""
+        await self._ended.wait()
+
+    def _end(self, fault: TransportError) -> None:
+        if self.fault is not None:
+            return
+        self.fault = fault
+        self._ended.set()
+        for scope in self._scopes:
+            scope.cancel()
+        for stream in self._streams:
+            stream.feed.fail(fault)
+            stream.scope.cancel()
+
+    async def _operations_ended(self) -> None:
+        # They run in their callers' tasks.
+        if self._scopes:
+            with CancelScope(shield=True):
+                await self._quiet.wait()
+
+    async def _run(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """``work``, in the calling task, until the connection ends."""
+        if self.fault is not None:
+            raise fresh_unsent(self.fault)
+        self.idle_since = None
+        with CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                return await work()
+            finally:
+                self._scopes.discard(scope)
+                self._rest()
+        assert self.fault is not None  # noqa: S101 - nothing else cancels the scope
+        raise fresh(self.fault)
+
+    def _rest(self) -> None:
+        if not self._scopes and not self._streams:
+            self.idle_since = self._now()
+        if not self._scopes and self.fault is not None:
+            self._quiet.set()
+
+    def _start(
+        self, delivery: Delivery, work: Callable[[RunningStream], Awaitable[None]]
+    ) -> RunningFeed:
+        """``work``, in a task of its own, until its feed is left or the connection ends."""
+        if self.fault is not None:
+            raise fresh_unsent(self.fault)
+        stream = RunningStream(self._token, delivery)
+        self._streams.add(stream)
+        self.idle_since = None
+        self._tasks.start_soon(self._stream_task, stream, work, name="anygql: subscription")
+        return stream.feed
+
+    async def _stream_task(
+        self, stream: RunningStream, work: Callable[[RunningStream], Awaitable[None]]
+    ) -> None:
+        fault: TransportError | None = None
+        stream.feed.written = True
+        try:
+            with stream.scope:
+                await work(stream)
+        except TransportError as exc:
+            stream.feed.written = not exc.unsent
+            fault = exc
+        except Exception as exc:
+            where = self._peer.description
+            # Its consumer is who should know; the session, and all others on it, go on.
+            if stream.feed.over:
+                logger.error("%s: a subscription failed to stop", where, exc_info=exc)
+            fault = TransportConnectionFailed(
+                f"{where}: {type(exc).__name__} kept the subscription from going on",
+                retryable=isinstance(exc, OSError),
+            )
+            fault.__cause__ = exc
+        finally:
+            self._streams.discard(stream)
+            self._rest()
+            stream.ended(fault)
