@@ -6,13 +6,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio import AsyncContextManagerMixin, Event, create_task_group, get_current_task
 from anyio.abc import TaskStatus
 
+from .conversions import Conversions, SharedSchema
 from .reconnecting import SessionOptions, Supervisor, is_retryable
 from .retry import Policy
+from .schema import IntrospectionOptions, SchemaSource, load_schema
 from .session import Session
 from .states import SessionEvent
 from .tasks import unwrapped
@@ -20,6 +22,9 @@ from .transports.base import Transport
 from .transports.http import HTTPTransport
 from .transports.options import check_url
 from .transports.websocket import WebSocketTransport
+
+if TYPE_CHECKING:
+    from graphql import GraphQLSchema
 
 __all__ = ["Client"]
 
@@ -41,6 +46,16 @@ def _transport(given: Transport | str) -> Transport:
     return HTTPTransport(url) if url.startswith("http") else WebSocketTransport(url)
 
 
+def _introspection(wanted: bool | IntrospectionOptions) -> IntrospectionOptions | None:
+    if isinstance(wanted, bool):
+        return IntrospectionOptions() if wanted else None
+    if not isinstance(wanted, IntrospectionOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"fetch_schema is True, False or IntrospectionOptions, not {type(wanted).__name__}"
+        )
+    return wanted
+
+
 class Client:
     """A GraphQL server to have sessions with.
 
@@ -50,6 +65,12 @@ class Client:
     attempt may succeed after an error, instead of the default (``error.retryable``).
     ``batch_interval``: over HTTP, calls of ``execute`` made within so many seconds travel as one
     request, of ``batch_max`` at most; 0 sends each by itself.
+
+    ``schema``: the server's, as a ``GraphQLSchema``, SDL text or an introspection result; with
+    ``fetch_schema`` (``True``, or ``IntrospectionOptions``) the first session asks for it. With a
+    schema, documents are validated before they are sent. ``serialize_variables``: custom scalars
+    and enums may be Python values in variables; ``parse_results``: they become those in results.
+    ``camel_case``: a ``result_type``'s ``first_name`` is GraphQL's ``firstName``.
 
     Every session is a connection of its own, so one client may have many at the same time::
 
@@ -62,6 +83,11 @@ class Client:
         self,
         transport: Transport | str,
         *,
+        schema: SchemaSource | None = None,
+        fetch_schema: bool | IntrospectionOptions = False,
+        serialize_variables: bool = False,
+        parse_results: bool = False,
+        camel_case: bool = False,
         execute_timeout: float | None = 10,
         on_event: Callable[[SessionEvent], object] | None = None,
         is_retryable: Callable[[Exception], bool] = is_retryable,
@@ -69,16 +95,32 @@ class Client:
         batch_max: int = 10,
     ) -> None:
         self.transport = _transport(transport)
+        self._schema = SharedSchema(None if schema is None else load_schema(schema))
         self._options = SessionOptions(
             execute_timeout=execute_timeout,
             on_event=on_event,
             is_retryable=is_retryable,
             batch_interval=batch_interval,
             batch_max=batch_max,
+            conversions=Conversions(serialize_variables, parse_results, camel_case),
+            schema=self._schema,
+            fetch_schema=_introspection(fetch_schema),
         )
         # Contexts entered by `async with client`, by task: each task leaves its own.
         self._entered: dict[int, list[AbstractAsyncContextManager[Session]]] = {}
         self._hosted: list[_Hosted] = []
+
+    @property
+    def schema(self) -> GraphQLSchema | None:
+        """The schema that documents are validated against; ``None`` if there is none (yet).
+
+        May be set, to whatever ``schema=`` takes: it then holds for all sessions.
+        """
+        return self._schema.graphql
+
+    @schema.setter
+    def schema(self, schema: SchemaSource | None) -> None:
+        self._schema.graphql = None if schema is None else load_schema(schema)
 
     def connect(
         self,
@@ -226,7 +268,11 @@ class _Connect(AsyncContextManagerMixin):
             async with create_task_group() as tg:
                 await tg.start(supervisor.run, tg.cancel_scope.cancel)
                 try:
-                    yield Session(supervisor)
+                    session = Session(supervisor)
+                    options = supervisor.options
+                    if options.fetch_schema is not None and options.schema.current is None:
+                        await session.fetch_schema(options.fetch_schema)
+                    yield session
                 finally:
                     supervisor.close()
         if supervisor.gave_up is not None:

@@ -1,16 +1,17 @@
 """JSON in and out: the one way in and out for values.
 
 The default is msgspec's: exact integers of any size, and dates, decimals, UUIDs, enums,
-dataclasses and Structs as values. Another pair of functions can take its place
-(``WebSocketTransport(json=…)``); protocol envelopes stay msgspec's, since no user value is in
-them.
+dataclasses, attrs classes, Structs and pydantic models as values. Another pair of functions can
+take its place (``WebSocketTransport(json=…)``); protocol envelopes stay msgspec's, since no user
+value is in them.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 import msgspec
@@ -40,10 +41,18 @@ def _is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
+def _is_model(value: Any) -> bool:
+    """Whether it is a pydantic model: then pydantic is imported, and need not be here."""
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and isinstance(value, getattr(pydantic, "BaseModel", ()))
+
+
 def _plain(value: Any) -> Any:
     """What msgspec encodes instead of a value that it doesn't know."""
     if _is_mapping(value):
         return dict(value)
+    if _is_model(value):
+        return msgspec.Raw(value.model_dump_json(by_alias=True).encode())
     # Subclasses of these are values of theirs (numpy's float64, a template engine's str).
     if isinstance(value, str):
         return str.__str__(value)
@@ -55,7 +64,18 @@ def _plain(value: Any) -> Any:
 
 
 def _plain_or_text(value: Any) -> Any:
-    return None if isinstance(value, msgspec.Raw) else _plain(value)
+    if _is_model(value):
+        if "ser_json_inf_nan" in value.model_config:  # the model says what becomes of them
+            return None
+        return value.model_dump(warnings=False)
+    return None if isinstance(value, msgspec.Raw) else _plain_or_none(value)
+
+
+def _plain_or_none(value: Any) -> Any:
+    try:
+        return _plain(value)
+    except TypeError:  # within a model, which has a JSON form for it
+        return None
 
 
 def _refuse_non_finite(value: Any) -> None:
@@ -125,9 +145,15 @@ def _children(value: Any, path: str) -> list[tuple[str, Any]]:
         return [(f"{path}.{key}", child) for key, child in value.items()]
     if _is_sequence(value):
         return [(f"{path}[{index}]", child) for index, child in enumerate(value)]
-    named: Iterable[str] = getattr(value, "__struct_fields__", ())  # msgspec's
-    fields: Iterable[str] = getattr(value, "__dataclass_fields__", named)
-    return [(f"{path}.{field}", getattr(value, field)) for field in fields]
+    return [(f"{path}.{field}", getattr(value, field)) for field in _field_names(value)]
+
+
+def _field_names(value: Any) -> list[str]:
+    cls: Any = value.__class__
+    for attribute in ("__struct_fields__", "__dataclass_fields__", "__pydantic_fields__"):
+        if hasattr(cls, attribute):
+            return list(getattr(cls, attribute))
+    return [attribute.name for attribute in getattr(cls, "__attrs_attrs__", ())]
 
 
 def _failing_child(json: JSON, value: Any, path: str) -> tuple[str, Any] | None:

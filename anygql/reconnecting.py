@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from anyio import (
@@ -23,8 +23,10 @@ from anyio import (
 from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import EventLoopToken, current_token
 
+from .conversions import Conversions, SharedSchema
 from .exceptions import TransportClosed, TransportError, fresh_unsent
 from .retry import Policy, Retry, connect_policy, execute_policy, subscribe_policy, wait_after
+from .schema.introspection import IntrospectionOptions
 from .states import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
 from .tasks import unwrapped
 from .transports.base import Connection, Transport
@@ -66,6 +68,10 @@ class SessionOptions:
     on_event: Callable[[SessionEvent], object] | None = None
     batch_interval: float = 0
     batch_max: int = 10
+    conversions: Conversions = field(default_factory=Conversions)
+    schema: SharedSchema = field(default_factory=SharedSchema)
+    #: Whether a session asks for the schema when it opens, if it isn't known yet; and for what.
+    fetch_schema: IntrospectionOptions | None = None
 
     def __post_init__(self) -> None:
         for name in ("execute_timeout", "idle_timeout"):

@@ -30,7 +30,7 @@ class Resuming:
     """The results of a subscription over one connection after another.
 
     ``ask``: called before each resubscription with the last result that came; it may be async,
-    and may return new variables.
+    and may return new variables. ``again``: the request with those.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Resuming:
         request: GraphQLRequest,
         delivery: Delivery,
         ask: Callable[[ExecutionResult | None], Any] | None,
+        again: Callable[[Mapping[str, Any]], GraphQLRequest],
         transport_args: TransportArgs = None,
     ) -> None:
         self._args = transport_args
@@ -48,6 +49,7 @@ class Resuming:
         self._request = request
         self._delivery = delivery
         self._ask = ask
+        self._anew = again
         # At most two: one that the consumer still reads, and the newest. So a consumer that
         # takes nothing costs no more memory with every reconnect.
         self._feeds: deque[Feed] = deque()
@@ -219,7 +221,7 @@ class Resuming:
                 "on_resubscribe returns the new variables as a mapping, or None, "
                 f"not {type(variables).__name__}"
             )
-        self._request = self._request.replace(variable_values=variables)  # pyright: ignore[reportUnknownArgumentType]
+        self._request = self._anew(variables)  # pyright: ignore[reportUnknownArgumentType]
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, Event()

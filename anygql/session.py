@@ -5,17 +5,20 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from types import EllipsisType
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
-from anyio import create_task_group, move_on_after
+from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
+from .attempts import Attempts
 from .batch import Batcher
-from .exceptions import TransportClosed, TransportError, TransportQueryError, TransportTimeout
+from .conversions import Converted
+from .exceptions import TransportServerError
 from .reconnecting import Supervisor
 from .request import GraphQLRequest, OperationKind, Request, as_request
 from .result import ExecutionResult, data_or_raise
 from .resuming import Resuming
+from .schema.introspection import Introspection, IntrospectionOptions
 from .states import SessionState
 from .subscription import Subscription
 from .transports.base import (
@@ -27,6 +30,10 @@ from .transports.base import (
     Results,
     TransportArgs,
 )
+
+if TYPE_CHECKING:
+    from graphql import GraphQLSchema
+    from typing_extensions import TypeForm
 
 __all__ = ["OnResubscribe", "Session"]
 
@@ -48,6 +55,7 @@ class Session:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._options = supervisor.options
+        self._attempts = Attempts(supervisor)
         self._batcher: Batcher | None = None
         if self._options.batch_interval:
             self._batcher = Batcher(
@@ -82,6 +90,38 @@ class Session:
         self._supervisor.reconnect()
         return _Connected(self)
 
+    async def fetch_schema(
+        self,
+        options: IntrospectionOptions | None = None,
+        *,
+        timeout: float | EllipsisType | None = ...,
+    ) -> GraphQLSchema:
+        """Ask the server for its schema (specification §4), and use it in all of the client's
+        sessions from now on.
+
+        What the server refuses of ``options`` is left out. ``timeout``: seconds for each attempt
+        at each query, as for ``execute``. Raises ``TransportQueryError`` if introspection is not
+        allowed, ``IntrospectionError`` if what comes is no schema, and as ``execute`` does.
+        """
+        introspection = Introspection(options)
+        schema: GraphQLSchema | None = None
+        while schema is None:
+            schema = introspection.answer(await self._introspect(introspection.request(), timeout))
+        self._options.schema.graphql = schema
+        return schema
+
+    async def _introspect(
+        self, request: GraphQLRequest, timeout: float | EllipsisType | None
+    ) -> ExecutionResult:
+        try:
+            # Not by a schema: this is how one is come by.
+            return await self._execute(request, timeout, None, None)
+        except TransportServerError as refused:
+            if not refused.errors:
+                raise
+            return ExecutionResult(None, refused.errors)
+
+    @overload
     async def execute(
         self,
         request: Request,
@@ -89,8 +129,62 @@ class Session:
         *,
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
+        result_type: None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: TransportArgs = None,
+    ) -> Any: ...
+
+    @overload
+    async def execute(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: type[_T],
+        timeout: float | EllipsisType | None = ...,
+        retry_mutations: bool | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: TransportArgs = None,
+    ) -> _T: ...
+
+    @overload
+    async def execute(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: TypeForm[_T],
+        timeout: float | EllipsisType | None = ...,
+        retry_mutations: bool | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: TransportArgs = None,
+    ) -> _T: ...
+
+    async def execute(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: Any = None,
+        timeout: float | EllipsisType | None = ...,
+        retry_mutations: bool | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Any:
         """The data of a query or mutation.
@@ -101,22 +195,22 @@ class Session:
         what goes with this one HTTP request (``headers``, ``params``, ``cookies``, ``auth``,
         ``timeout``, ``follow_redirects``, ``extensions``, as httpx has them).
 
+        ``result_type``: what the data are to become: a dataclass, attrs class, TypedDict, msgspec
+        Struct or pydantic model. ``serialize_variables``, ``parse_results`` and ``camel_case``
+        are the client's, for this call.
+
         Raises ``TransportQueryError`` if the answer has errors, ``TransportTimeout`` (a
         ``TimeoutError``) if there is none in time, another ``TransportError`` if the connection
-        fails; and, before anything is sent, ``GraphQLSyntaxError``, ``ValueError`` (which
-        operation?) or ``TypeError`` (a variable without a JSON form).
+        fails, ``ResultTypeError`` if the data are no ``result_type``; and, before anything is
+        sent, ``GraphQLSyntaxError``, ``GraphQLValidationError``, another ``ValueError`` (which
+        operation? a variable that the schema refuses) or ``TypeError`` (a variable without a JSON
+        form, a type that no data can be).
         """
-        return data_or_raise(
-            await self.execute_result(
-                request,
-                variable_values,
-                operation_name=operation_name,
-                extensions=extensions,
-                timeout=timeout,
-                retry_mutations=retry_mutations,
-                transport_args=transport_args,
-            )
-        )
+        request = as_request(request, variable_values, operation_name, extensions)
+        options = self._options.conversions.but(serialize_variables, parse_results, camel_case)
+        converted = options.prepare(request, self._options.schema.current, result_type)
+        result = await self._execute(converted.request, timeout, retry_mutations, transport_args)
+        return converted.data(result)
 
     async def execute_result(
         self,
@@ -127,20 +221,89 @@ class Session:
         extensions: Mapping[str, Any] | None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> ExecutionResult:
         """The whole result of a query or mutation: ``execute`` without ``TransportQueryError``."""
         request = as_request(request, variable_values, operation_name, extensions)
-        if request.kind == "subscription":
-            raise ValueError("a subscription has many results: use subscribe()")
-        name, kind = request.operation
-        return await self._retried(
+        options = self._options.conversions.but(serialize_variables, parse_results)
+        converted = options.prepare(request, self._options.schema.current)
+        result = await self._execute(converted.request, timeout, retry_mutations, transport_args)
+        return converted.result(result)
+
+    async def _execute(
+        self,
+        request: GraphQLRequest,
+        timeout: float | EllipsisType | None,
+        retry_mutations: bool | None,
+        transport_args: TransportArgs = None,
+    ) -> ExecutionResult:
+        name, kind = _no_subscription(request)
+        return await self._attempts.run(
             kind,
             f"the {kind}{f' {name!r}' if name else ''}",
             lambda connection: self._once(connection, request, transport_args),
             timeout,
             retry_mutations,
         )
+
+    @overload
+    def subscribe(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: None = None,
+        buffer_size: int = 1024,
+        on_overflow: OnOverflow = "pause",
+        stall_timeout: float | None = 10,
+        on_resubscribe: OnResubscribe | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: TransportArgs = None,
+    ) -> Subscription[Any]: ...
+
+    @overload
+    def subscribe(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: type[_T],
+        buffer_size: int = 1024,
+        on_overflow: OnOverflow = "pause",
+        stall_timeout: float | None = 10,
+        on_resubscribe: OnResubscribe | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: TransportArgs = None,
+    ) -> Subscription[_T]: ...
+
+    @overload
+    def subscribe(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: TypeForm[_T],
+        buffer_size: int = 1024,
+        on_overflow: OnOverflow = "pause",
+        stall_timeout: float | None = 10,
+        on_resubscribe: OnResubscribe | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: TransportArgs = None,
+    ) -> Subscription[_T]: ...
 
     def subscribe(
         self,
@@ -149,10 +312,14 @@ class Session:
         *,
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
+        result_type: Any = None,
         buffer_size: int = 1024,
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
         on_resubscribe: OnResubscribe | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Subscription[Any]:
         """The data of each result of a subscription.
@@ -169,12 +336,17 @@ class Session:
         sent again; it may query what was missed, and return new variables. What it raises ends the
         subscription. ``subscription.reconnects`` counts the gaps.
 
+        ``result_type``, ``serialize_variables``, ``parse_results`` and ``camel_case``: as for
+        ``execute``. What an item can't become is raised for that item; the subscription lives on.
+
         Raises what is wrong with the request, as ``execute`` does, before anything is sent.
         """
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
+        options = self._options.conversions.but(serialize_variables, parse_results, camel_case)
+        converted = options.prepare(request, self._options.schema.current, result_type)
         return self._subscription(
-            request, delivery, data_or_raise, _data, on_resubscribe, transport_args
+            converted, delivery, converted.data, converted.known, on_resubscribe, transport_args
         )
 
     def subscribe_results(
@@ -188,12 +360,17 @@ class Session:
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
         on_resubscribe: OnResubscribe | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Subscription[ExecutionResult]:
         """Each whole result of a subscription: ``subscribe`` without ``TransportQueryError``."""
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
-        return self._subscription(request, delivery, _whole, _whole, on_resubscribe, transport_args)
+        options = self._options.conversions.but(serialize_variables, parse_results)
+        converted = options.prepare(request, self._options.schema.current)
+        whole = converted.result
+        return self._subscription(converted, delivery, whole, whole, on_resubscribe, transport_args)
 
     def execute_incremental(
         self,
@@ -203,6 +380,8 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         buffer_size: int = 1024,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Subscription[Any]:
         """The data of a query or mutation with ``@defer`` or ``@stream``, each time it has grown.
@@ -216,8 +395,9 @@ class Session:
         """
         delivery = Delivery(buffer_size)
         request = as_request(request, variable_values, operation_name, extensions)
-        if request.kind == "subscription":
-            raise ValueError("a subscription has many results: use subscribe()")
+        _no_subscription(request)
+        options = self._options.conversions.but(serialize_variables, parse_results)
+        converted = options.prepare(request, self._options.schema.current)
 
         async def begin() -> Results:
             await checkpoint()
@@ -225,11 +405,11 @@ class Session:
             if not isinstance(connection, Incremental):
                 raise TypeError(
                     f"{self._supervisor.description}: this transport gives no partial results: "
-                    "use execute(), or HTTPTransport"
+                    "use execute()"
                 )
-            return connection.execute_incremental(request, delivery, transport_args)
+            return connection.execute_incremental(converted.request, delivery, transport_args)
 
-        return Subscription(begin, data_or_raise)
+        return Subscription(begin, converted.data)
 
     async def execute_batch(
         self,
@@ -237,6 +417,8 @@ class Session:
         *,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> list[Any]:
         """The data of several queries and mutations, in their order.
@@ -248,6 +430,8 @@ class Session:
             requests,
             timeout=timeout,
             retry_mutations=retry_mutations,
+            serialize_variables=serialize_variables,
+            parse_results=parse_results,
             transport_args=transport_args,
         )
         return [data_or_raise(result) for result in results]
@@ -258,17 +442,20 @@ class Session:
         *,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> list[ExecutionResult]:
         """The whole results of a batch: ``execute_batch`` without ``TransportQueryError``."""
-        batch = [as_request(request) for request in requests]
-        if not batch:
+        options = self._options.conversions.but(serialize_variables, parse_results)
+        schema = self._options.schema.current
+        converted = [options.prepare(as_request(request), schema) for request in requests]
+        if not converted:
             await checkpoint()
             return []
-        kinds = {request.kind for request in batch}
-        if "subscription" in kinds:
-            raise ValueError("a subscription has many results: use subscribe()")
-        outcomes = await self._retried(
+        batch = [each.request for each in converted]
+        kinds = {_no_subscription(request)[1] for request in batch}
+        outcomes = await self._attempts.run(
             "mutation" if "mutation" in kinds else "query",
             f"the batch of {len(batch)}",
             lambda connection: _together(connection, batch, transport_args),
@@ -278,7 +465,8 @@ class Session:
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
-        return [outcome for outcome in outcomes if isinstance(outcome, ExecutionResult)]
+        results = [outcome for outcome in outcomes if isinstance(outcome, ExecutionResult)]
+        return [each.result(result) for each, result in zip(converted, results, strict=True)]
 
     async def _once(
         self, connection: Connection, request: GraphQLRequest, args: TransportArgs
@@ -287,60 +475,16 @@ class Session:
             return await self._batcher.execute(connection, request)
         return await connection.execute(request, args)
 
-    async def _retried(
-        self,
-        kind: OperationKind,
-        what: str,
-        run: Callable[[Connection], Awaitable[_T]],
-        timeout: float | EllipsisType | None,
-        retry_mutations: bool | None,
-    ) -> _T:
-        """``run`` on a connection, as often as the session's policy has it."""
-        limit = self._options.execute_timeout if isinstance(timeout, EllipsisType) else timeout
-        retry = self._supervisor.retry_execute
-        if retry.never:
-            return await self._attempt(run, what, limit)
-        if retry_mutations is None:
-            retry_mutations = self._options.retry_mutations
-        once = kind == "mutation" and not retry_mutations
-        return await retry.call(
-            lambda: self._attempt(run, what, limit),
-            lambda error: self._may_retry(error, once=once),
-            sleep=self._supervisor.sleep,
-        )
-
-    async def _attempt(
-        self, run: Callable[[Connection], Awaitable[_T]], what: str, timeout: float | None
-    ) -> _T:
-        connection: Connection | None = None
-        with move_on_after(timeout):
-            connection = await self._supervisor.connection()
-            return await run(connection)
-        error = TransportTimeout(
-            f"{self._supervisor.description}: "
-            f"{'no connection' if connection is None else 'no answer'} "
-            f"for {what} within {timeout:g} s (execute_timeout)"
-        )
-        error.unsent = connection is None
-        # Without a connection, what keeps it away is what the caller wants to know.
-        raise error from (self._supervisor.last_error if connection is None else None)
-
-    def _may_retry(self, error: Exception, *, once: bool) -> bool:
-        if self._supervisor.fault is not None or not isinstance(error, TransportError):
-            return False
-        if isinstance(error, TransportQueryError | TransportClosed):
-            return False
-        return (error.unsent or not once) and self._options.is_retryable(error)
-
     def _subscription(
         self,
-        request: GraphQLRequest,
+        converted: Converted,
         delivery: Delivery,
         convert: Callable[[ExecutionResult], _T],
         item: Callable[[ExecutionResult], Any],
         on_resubscribe: OnResubscribe | None,
         transport_args: TransportArgs,
     ) -> Subscription[_T]:
+        request = converted.request
         if self._supervisor.retry_subscribe.never:
 
             async def begin() -> Results:
@@ -356,7 +500,9 @@ class Session:
                 return None
             return on_resubscribe(subscription, None if last is None else item(last))
 
-        resuming = Resuming(self._supervisor, request, delivery, ask, transport_args)
+        resuming = Resuming(
+            self._supervisor, request, delivery, ask, converted.again, transport_args
+        )
         subscription = Subscription(resuming.begin, convert)
         # Not a strong reference: dropping the last one must still end the subscription.
         known = weakref.ref(subscription)
@@ -392,9 +538,8 @@ async def _together(
     return results
 
 
-def _whole(result: ExecutionResult) -> ExecutionResult:
-    return result
-
-
-def _data(result: ExecutionResult) -> Any:
-    return result.data
+def _no_subscription(request: GraphQLRequest) -> tuple[str | None, OperationKind]:
+    name, kind = request.operation
+    if kind == "subscription":
+        raise ValueError("a subscription has many results: use subscribe()")
+    return name, kind

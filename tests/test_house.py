@@ -20,19 +20,29 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: From the ground up. What stands on one line may import each other, if not in a circle.
 FLOORS = (
     ("exceptions", "json"),
-    ("request", "result", "uploads", "schema"),
+    ("request", "result", "uploads", "schema", "typed"),
     ("protocols",),
     ("tasks", "sockets"),
     ("transports",),
-    ("states", "subscription", "session", "retry", "reconnecting", "resuming", "batch"),
-    ("client", "testing"),
+    (
+        "states",
+        "subscription",
+        "session",
+        "retry",
+        "reconnecting",
+        "resuming",
+        "attempts",
+        "conversions",
+        "batch",
+    ),
+    ("client", "codegen", "testing"),
     ("cli", "__main__"),
     ("__init__",),
 )
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 #: Where nothing may know of tasks, event loops or sockets.
-SANS_IO = ("exceptions", "json", "request", "result", "uploads", "protocols")
+SANS_IO = ("exceptions", "json", "request", "result", "uploads", "schema", "typed", "protocols")
 IO = {"anyio", "asyncio", "select", "selectors", "socket", "ssl", "threading", "trio", "websockets"}
 
 #: The only modules that know one event loop's library.

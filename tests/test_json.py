@@ -7,12 +7,15 @@ import dataclasses
 import datetime
 import enum
 import json
+import pathlib
 import types
 import uuid
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
+import attrs
 import msgspec
+import pydantic
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -41,6 +44,31 @@ class Point:
 
 class Struct(msgspec.Struct, rename="camel"):
     is_on: Any
+
+
+@attrs.define
+class Attrs:
+    a: Any
+    b: Any = None
+
+
+class Model(pydantic.BaseModel, arbitrary_types_allowed=True):
+    first_name: Any = pydantic.Field(alias="firstName")
+    more: Any = None
+
+
+class Percent(pydantic.RootModel[float]):
+    pass
+
+
+@pydantic.dataclasses.dataclass
+class ModelDataclass:
+    x: Any
+
+
+class Pair(NamedTuple):
+    x: Any
+    y: Any
 
 
 class MyStr(str):
@@ -82,6 +110,41 @@ VALUES = [
     pytest.param(Point(1, [Colour.RED]), {"x": 1, "y": ["RED"]}, id="dataclass"),
     pytest.param(Struct(True), {"isOn": True}, id="struct"),
     pytest.param((1, [2], {3}), [1, [2], [3]], id="collections"),
+    pytest.param(frozenset([1]), [1], id="frozenset"),
+    pytest.param(Pair(1, [2]), [1, [2]], id="named-tuple"),
+    pytest.param(datetime.timedelta(hours=25), "P1DT3600S", id="timedelta"),
+    pytest.param(datetime.datetime(2026, 11, 1, 12), "2026-11-01T12:00:00", id="naive"),
+    pytest.param(Attrs(1, [Colour.RED]), {"a": 1, "b": ["RED"]}, id="attrs"),
+    pytest.param(
+        Model(firstName=Decimal("1.10"), more=[Colour.RED, uuid.UUID(int=0)]),
+        {"firstName": "1.10", "more": ["RED", "00000000-0000-0000-0000-000000000000"]},
+        id="model",
+    ),
+    pytest.param(
+        {"a": [Attrs(Point(Struct((Model(firstName=Percent(0.5), more=Point(1)),))))]},
+        {
+            "a": [
+                {
+                    "a": {
+                        "x": {"isOn": [{"firstName": 0.5, "more": {"x": 1, "y": None}}]},
+                        "y": None,
+                    },
+                    "b": None,
+                }
+            ]
+        },
+        id="nested",
+    ),
+    pytest.param(
+        ModelDataclass(Model(firstName=1)),
+        {"x": {"firstName": 1, "more": None}},
+        id="model-dataclass",
+    ),
+    pytest.param(
+        {Colour.RED: 1, uuid.UUID(int=0): 2},
+        {"RED": 1, "00000000-0000-0000-0000-000000000000": 2},
+        id="keys",
+    ),
     pytest.param({1: 2}, {"1": 2}, id="int-key"),
     pytest.param(types.MappingProxyType({"a": 1}), {"a": 1}, id="mapping-proxy"),
     pytest.param(collections.ChainMap({"a": 1}, {"b": 2}), {"a": 1, "b": 2}, id="chain-map"),
@@ -163,6 +226,9 @@ BAD = object()
         ({"p": Point(1, {"when": BAD})}, "variables.p.y.when"),
         ({"p": Struct([BAD])}, "variables.p.is_on[0]"),
         ({"a": {1: BAD}}, "variables.a.1"),
+        ({"p": Attrs(1, {"when": BAD})}, "variables.p.b.when"),
+        ({"p": [Model(firstName=[BAD])]}, "variables.p[0].first_name[0]"),
+        ({"p": ModelDataclass({"when": BAD})}, "variables.p.x.when"),
         ({"a": [{BAD}]}, "variables.a[0]"),
     ],
 )
@@ -181,6 +247,8 @@ def test_the_culprit_is_named(value: Any, path: str) -> None:
         ({"a": "\ud800"}, "variables.a: a value of type str"),
         ({"a": (item for item in ())}, "variables.a: a value of type generator"),
         ({"a": type}, "variables.a: a value of type type"),
+        ({"a": pathlib.PurePosixPath("a")}, "variables.a: a value of type PurePosixPath"),
+        ({"a": msgspec.UNSET}, "variables.a: a value of type UnsetType"),
     ],
 )
 def test_other_things_without_a_json_form(value: Any, told: str) -> None:
@@ -195,6 +263,8 @@ def test_numbers_that_json_has_not_are_refused(number: str, kind: type[float]) -
     for value in (kind(number), [None, (kind(number),)], Point({"x": kind(number)})):
         with pytest.raises(ValueError, match=f"JSON has no {number}"):
             JSON.encode(value)
+    with pytest.raises(TypeError, match=rf"^variables\.p\.more: .*JSON has no {number}"):
+        encode_named(JSON, {"p": Model(firstName=1, more={kind(number)})}, "variables")
     with pytest.raises(TypeError, match=rf"^variables\.p\.x\[0\]: .*JSON has no {number}"):
         encode_named(JSON, {"ok": None, "p": Point([kind(number)])}, "variables")
 
@@ -242,6 +312,25 @@ json_values = st.recursive(
     | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
+
+
+def test_what_only_a_model_knows_how_to_write() -> None:
+    class Odd(pydantic.BaseModel, arbitrary_types_allowed=True):
+        secret: pydantic.SecretStr
+        pairs: dict[tuple[int, int], None]
+        odd: Annotated[object, pydantic.PlainSerializer(lambda _: "odd", when_used="json")]
+
+    value = Odd(secret=pydantic.SecretStr("x"), pairs={(1, 2): None}, odd=object())
+    assert json.loads(JSON.encode({"a": [value]})) == {
+        "a": [{"secret": "**********", "pairs": {"1,2": None}, "odd": "odd"}]
+    }
+
+
+def test_a_model_may_say_what_becomes_of_numbers_that_json_has_not() -> None:
+    class Lenient(pydantic.BaseModel, ser_json_inf_nan="strings"):
+        size: float
+
+    assert JSON.encode([None, Lenient(size=float("inf"))]) == b'[null,{"size":"Infinity"}]'
 
 
 @unhurried

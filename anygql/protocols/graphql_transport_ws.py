@@ -5,6 +5,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -71,13 +72,13 @@ GRAPHQL_TRANSPORT_WS = GraphQLTransportWS()
 
 
 class _TransportWSCodec:
-    __slots__ = ("_json", "_read", "_state", "increment")
+    __slots__ = ("_increment", "_json", "_read", "_state")
 
     def __init__(self, json: JSON) -> None:
         self._json = json
         self._read = message_reader(_DECODER, json)
         self._state = State.UNACKNOWLEDGED
-        self.increment = increment_reader(json)
+        self._increment = increment_reader(json)
 
     def connection_init(self, payload: Any) -> bytes:
         return encode(ConnectionInit(value_or_unset(self._json, payload, "init_payload")))
@@ -104,3 +105,6 @@ class _TransportWSCodec:
             event = read_mended(self._read, message, exc)
         self._state = step(self._state, event)
         return event
+
+    def increment(self, message: bytes | str) -> Mapping[str, Any]:
+        return self._increment(message)

@@ -5,6 +5,7 @@ https://github.com/apollographql/subscriptions-transport-ws/blob/master/PROTOCOL
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -94,13 +95,13 @@ def _event(received: _Incoming) -> Event:
 
 
 class _LegacyCodec:
-    __slots__ = ("_json", "_read", "_state", "increment")
+    __slots__ = ("_increment", "_json", "_read", "_state")
 
     def __init__(self, json: JSON) -> None:
         self._json = json
         self._read = message_reader(_DECODER, json)
         self._state = State.UNACKNOWLEDGED
-        self.increment = increment_reader(json)
+        self._increment = increment_reader(json)
 
     def connection_init(self, payload: Any) -> bytes:
         return encode(ConnectionInit(value_or_unset(self._json, payload, "init_payload")))
@@ -128,3 +129,6 @@ class _LegacyCodec:
         event = _event(received)
         self._state = step(self._state, event)
         return event
+
+    def increment(self, message: bytes | str) -> Mapping[str, Any]:
+        return self._increment(message)

@@ -12,7 +12,6 @@ from anyio.lowlevel import checkpoint
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidHeader
 from websockets.extensions.base import ClientExtensionFactory
-from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
@@ -22,7 +21,9 @@ from ..protocols.close_codes import CloseCode, clip_reason
 from .base import Opening, WebSocketEnded, redact
 from .dial import ConnectArgs, OpenStream, dial, parse_url
 from .errors import FAULTS, opening_errors
+from .frames import text_frames
 from .handshake import checked_headers, read_upgrade
+from .inbound import Inbound
 
 __all__ = ["StreamConnector", "StreamWebSocket"]
 
@@ -68,12 +69,13 @@ class StreamConnector:
             with opening_errors(redact(opening.url)):
                 await stream.send(b"".join(protocol.data_to_send()))
                 data = await read_upgrade(stream, opening)
-            protocol.receive_data(data)
+            head, blank, rest = data.partition(b"\r\n\r\n")
+            protocol.receive_data(head + blank)
             _check_handshake(protocol, opening)
         except BaseException:
             await anyio.aclose_forcefully(stream)
             raise
-        return StreamWebSocket(stream, protocol)
+        return StreamWebSocket(stream, protocol, opening.max_message_size, rest)
 
 
 def _client_protocol(uri: WebSocketURI, opening: Opening, args: ConnectArgs) -> ClientProtocol:
@@ -118,77 +120,12 @@ def _check_handshake(protocol: ClientProtocol, opening: Opening) -> None:
     ) from error
 
 
-class _Inbound:
-    """Bytes in; messages out, and what else they meant.
-
-    ``end`` is set by what ended the connection, after the messages that came before it.
-    """
-
-    def __init__(self, protocol: ClientProtocol, on_pong: Callable[[bytes], None]) -> None:
-        self._protocol = protocol
-        self._on_pong = on_pong
-        #: The fragments so far of a message that isn't whole.
-        self._partial = bytearray()
-        self.end: WebSocketEnded | None = None
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The messages that ``data`` completes."""
-        self._protocol.receive_data(data)
-        return self.collect()
-
-    def collect(self) -> list[bytes]:
-        """The messages among the frames that the engine has read."""
-        messages: list[bytes] = []
-        for frame in self._protocol.events_received():
-            if not isinstance(frame, Frame):
-                continue  # the answer to the handshake
-            opcode = frame.opcode
-            if opcode is Opcode.TEXT and frame.fin:
-                messages.append(bytes(frame.data))
-            elif opcode is Opcode.TEXT or opcode is Opcode.CONT:
-                self._partial += frame.data
-                if frame.fin:
-                    messages.append(bytes(self._partial))
-                    self._partial = bytearray()
-            elif opcode is Opcode.BINARY:
-                self._refuse_binary()
-                return messages
-            elif opcode is Opcode.PONG:
-                self._on_pong(bytes(frame.data))
-        self._notice_end()
-        return messages
-
-    def discard(self, data: bytes) -> None:
-        """Look for nothing but the end."""
-        self._protocol.receive_data(data)
-        self._protocol.events_received()
-        self._notice_end()
-
-    def finish(self, end: WebSocketEnded) -> None:
-        """No more bytes will come."""
-        if self.end is None:
-            self.end = end
-            self._protocol.receive_eof()
-
-    def _refuse_binary(self) -> None:
-        reason = "binary messages are not supported"
-        self.end = WebSocketEnded(CloseCode.UNSUPPORTED_DATA, reason, ours=True)
-        if self._protocol.state is State.OPEN:
-            self._protocol.fail(CloseCode.UNSUPPORTED_DATA, reason)
-
-    def _notice_end(self) -> None:
-        protocol = self._protocol
-        if protocol.close_rcvd is not None:
-            self.end = WebSocketEnded(protocol.close_rcvd.code, protocol.close_rcvd.reason)
-        elif protocol.parser_exc is not None and protocol.close_sent is not None:
-            sent = protocol.close_sent
-            self.end = WebSocketEnded(sent.code, sent.reason, ours=True)
-
-
 class StreamWebSocket:
     """An open WebSocket: see ``anygql.sockets.base.WebSocket``."""
 
-    def __init__(self, stream: ByteStream, protocol: ClientProtocol) -> None:
+    def __init__(
+        self, stream: ByteStream, protocol: ClientProtocol, max_message_size: int, early: bytes
+    ) -> None:
         self.on_output: Callable[[], None] = _nothing
         self.on_heard: Callable[[], None] = _nothing
         self._stream = stream
@@ -199,9 +136,9 @@ class StreamWebSocket:
         self._pings: dict[bytes, anyio.Event] = {}
         self._payloads = itertools.count()
         self._torn = False
-        self._inbound = _Inbound(protocol, self._acknowledge)
+        self._inbound = Inbound(protocol, max_message_size, self._acknowledge)
         # The server may have spoken right behind its answer to the handshake.
-        self._early = self._inbound.collect()
+        self._early = self._inbound.feed(early)
 
     @property
     def subprotocol(self) -> str | None:
@@ -267,12 +204,19 @@ class StreamWebSocket:
         protocol = self._protocol
         is_open = protocol.state is State.OPEN
         if is_open:
-            for message in messages:
-                protocol.send_text(message)
+            self._write(messages)
         if not await self._flush():
             raise self._ended()
         if messages and not is_open:
             raise self._ended()
+
+    def _write(self, messages: Sequence[bytes]) -> None:
+        protocol = self._protocol
+        if protocol.extensions:
+            for message in messages:
+                protocol.send_text(message)
+        elif messages:
+            protocol.writes.append(text_frames(messages))
 
     async def _flush(self) -> bool:
         """Write what is to be written. Whether that went well."""

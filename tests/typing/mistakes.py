@@ -62,10 +62,10 @@ async def clients() -> None:
 
 
 async def sessions(session: Session) -> None:
-    await session.execute({"query": "{ hello }"})  # type: ignore[arg-type]
-    await session.execute("{ hello }", [1])  # type: ignore[arg-type]
-    await session.execute("{ hello }", {}, "Hello")  # type: ignore[call-arg]
-    await session.execute("{ hello }", get_execution_result=True)  # type: ignore[call-arg]
+    await session.execute({"query": "{ hello }"})  # type: ignore[call-overload]
+    await session.execute("{ hello }", [1])  # type: ignore[call-overload]
+    await session.execute("{ hello }", {}, "Hello")  # type: ignore[call-overload]
+    await session.execute("{ hello }", get_execution_result=True)  # type: ignore[call-overload]
     async with session.execute("{ hello }"):  # type: ignore[attr-defined]
         ...
     session.state = "closed"  # type: ignore[misc]
@@ -74,8 +74,8 @@ async def sessions(session: Session) -> None:
 
 
 async def subscriptions(session: Session) -> None:
-    session.subscribe("subscription { a }", on_overflow="drop")  # type: ignore[arg-type]
-    session.subscribe("subscription { a }", buffer_size=None)  # type: ignore[arg-type]
+    session.subscribe("subscription { a }", on_overflow="drop")  # type: ignore[call-overload]
+    session.subscribe("subscription { a }", buffer_size=None)  # type: ignore[call-overload]
     await session.subscribe("subscription { a }")  # type: ignore[misc]
     for _ in session.subscribe("subscription { a }"):  # type: ignore[attr-defined]
         ...

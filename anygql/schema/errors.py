@@ -1,0 +1,55 @@
+"""What is wrong with a document, or with what should have been a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from graphql import GraphQLError
+
+__all__ = ["GraphQLValidationError", "IntrospectionError", "listed"]
+
+#: How many errors are written out in a message; all of them are on the exception.
+SHOWN = 20
+
+
+class GraphQLValidationError(ValueError):
+    """The document does not fit the schema. It was not sent.
+
+    ``errors`` is everything that is wrong with it, each a ``graphql.GraphQLError`` with
+    ``message`` and ``locations``; the message lists them as ``line:column: what``.
+    """
+
+    def __init__(self, message: str = "", *, errors: Sequence[GraphQLError] = ()) -> None:
+        super().__init__(message)
+        self.errors = list(errors)
+
+
+class IntrospectionError(ValueError):
+    """This introspection result can't be made into a schema; the message says what is missing.
+
+    ``cut_off``: it names a type so deeply wrapped in lists and non-nulls that the query did not
+    reach its name. A larger ``type_depth`` does.
+    """
+
+    def __init__(self, message: str = "", *, cut_off: bool = False) -> None:
+        super().__init__(message)
+        self.cut_off = cut_off
+
+
+def _line(error: GraphQLError) -> str:
+    positions = error.locations
+    if not positions:
+        return error.message
+    where = ", ".join(f"{position.line}:{position.column}" for position in positions)
+    return f"{where}: {error.message}"
+
+
+def listed(what: str, errors: Iterable[GraphQLError]) -> str:
+    """A message: ``what``, and each error with the line and column (from 1) that it has."""
+    lines = [_line(error) for error in errors]
+    if len(lines) == 1:
+        return f"{what}: {lines[0]}"
+    more = [f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n  ".join([f"{what}: {len(lines)} errors", *lines[:SHOWN], *more])

@@ -1,0 +1,237 @@
+"""Results as Python values: custom scalars and enums parsed, by a plan made once for a document.
+
+The plan knows which response keys lead to something to parse. Only containers on the way there are
+copied; whole subtrees without any are handed on as they are. ``@skip`` and ``@include`` need no
+plan of their own, nor does what comes later (``@defer``): a key that is not there is passed over.
+
+A response key has one shape, whatever the type of the object that it is found in (specification
+§5.3.2, "SameResponseShape"). So the selections for all types of an interface or a union are merged
+into one plan, and ``__typename`` is not needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, cast
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLEnumType,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNamedType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLScalarType,
+    GraphQLSchema,
+    GraphQLType,
+    InlineFragmentNode,
+    SelectionSetNode,
+)
+
+from ..exceptions import TransportProtocolError
+from ..request import Document
+from .parsers import Leaf, ListOf, Node, ObjectOf
+from .plans import Path, dotted, operation_of
+from .scalars import Coercer, enum_parser, input_coercer
+
+__all__ = ["ResultsPlan", "results_plan"]
+
+#: A selection set, and the type that it selects from.
+_Selected: TypeAlias = "tuple[GraphQLNamedType, SelectionSetNode]"
+
+#: The fields of one response key: their types, and the nodes that select them.
+_Occurrences: TypeAlias = "list[tuple[GraphQLType, FieldNode]]"
+
+
+class _Planner:
+    def __init__(self, schema: GraphQLSchema, document: Document) -> None:
+        self._schema = schema
+        self._fragments = {
+            definition.name.value: definition
+            for definition in document.node.definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
+        # Fragments that spread others twice may be written in a few lines and unfold to millions:
+        # the same selection sets, taken together, are planned once.
+        self._planned: dict[frozenset[tuple[str, int]], ObjectOf | None] = {}
+        self._entered: list[str] = []
+        self._acyclic: set[str] = set()
+
+    def refuse_cycles(self, selection_set: SelectionSetNode) -> None:
+        """Raise ``ValueError`` for fragments that are missing, or that spread themselves."""
+        for selection in selection_set.selections:
+            if isinstance(selection, FragmentSpreadNode):
+                self._enter(selection.name.value)
+            elif isinstance(selection, FieldNode | InlineFragmentNode) and selection.selection_set:
+                self.refuse_cycles(selection.selection_set)
+
+    def _enter(self, name: str) -> None:
+        if name in self._acyclic:
+            return
+        if name in self._entered:
+            way = " → ".join([*self._entered[self._entered.index(name) :], name])
+            raise ValueError(f"the document's fragment {name!r} spreads itself: {way}")
+        fragment = self._fragments.get(name)
+        if fragment is None:
+            raise ValueError(f"the document spreads a fragment {name!r}, which it does not define")
+        self._entered.append(name)
+        self.refuse_cycles(fragment.selection_set)
+        self._entered.pop()
+        self._acyclic.add(name)
+
+    def object(self, selected: list[_Selected], path: Path) -> ObjectOf | None:
+        """The plan for what all of these select together; ``None`` if nothing is to be parsed."""
+        key = frozenset((parent.name, id(selection_set)) for parent, selection_set in selected)
+        if key in self._planned:
+            return self._planned[key]
+        occurrences: dict[str, _Occurrences] = {}
+        spread: set[str] = set()
+        for parent, selection_set in selected:
+            self._collect(parent, selection_set, occurrences, spread)
+        fields: dict[str, Node] = {}
+        for response_key, found in occurrences.items():
+            node = self._field(found, (path, response_key))
+            if node is not None:
+                fields[response_key] = node
+        names = " or ".join(dict.fromkeys(parent.name for parent, _ in selected))
+        planned = ObjectOf(names, fields) if fields else None
+        self._planned[key] = planned
+        return planned
+
+    def _collect(
+        self,
+        parent: GraphQLNamedType | None,
+        selection_set: SelectionSetNode,
+        occurrences: dict[str, _Occurrences],
+        spread: set[str],
+    ) -> None:
+        """Add the fields that are selected here, and those of fragments, by response key.
+
+        What the schema does not know is left out, and so passed on as it is. So is introspection:
+        ``build_client_schema`` wants the names, not ``TypeKind``'s members.
+        """
+        for selection in selection_set.selections:
+            if isinstance(selection, FieldNode):
+                type_ = _field_type(parent, selection.name.value)
+                if type_ is not None:
+                    key = (selection.alias or selection.name).value
+                    occurrences.setdefault(key, []).append((type_, selection))
+            elif isinstance(selection, InlineFragmentNode):
+                condition = selection.type_condition
+                inner = self._schema.get_type(condition.name.value) if condition else parent
+                self._collect(inner, selection.selection_set, occurrences, spread)
+            elif isinstance(selection, FragmentSpreadNode):
+                name = selection.name.value
+                if name not in spread:
+                    spread.add(name)
+                    fragment = self._fragments[name]
+                    inner = self._schema.get_type(fragment.type_condition.name.value)
+                    self._collect(inner, fragment.selection_set, occurrences, spread)
+
+    def _field(self, occurrences: _Occurrences, path: Path) -> Node | None:
+        depths: set[int] = set()
+        selected: list[_Selected] = []
+        leaves: dict[str, Leaf | None] = {}
+        for type_, field in occurrences:
+            depth, named = _unwrapped(type_)
+            depths.add(depth)
+            if field.selection_set is not None:
+                selected.append((named, field.selection_set))
+            elif named.name not in leaves:
+                leaves[named.name] = _leaf(named)
+        node: Node | None = self.object(selected, path) if selected else None
+        found = [leaf for leaf in leaves.values() if leaf is not None]
+        if node is not None or found:
+            if len(depths) > 1 or len(leaves) + bool(selected) > 1:
+                types = " and ".join(sorted({str(type_) for type_, _ in occurrences}))
+                raise ValueError(
+                    f"{dotted(path)}: the document selects different types under one name "
+                    f"({types}): give one of them an alias"
+                )
+            node = node or found[0]
+            for _ in range(depths.pop()):
+                node = ListOf(node)
+        return node
+
+
+def _field_type(parent: GraphQLNamedType | None, name: str) -> GraphQLType | None:
+    if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType):
+        field = parent.fields.get(name)
+        return field.type if field else None
+    return None  # a union has no fields but __typename
+
+
+def _unwrapped(type_: GraphQLType) -> tuple[int, GraphQLNamedType]:
+    """How many lists are around the type, and the type."""
+    depth = 0
+    while isinstance(type_, GraphQLList | GraphQLNonNull):
+        wrapper = cast("GraphQLList[Any] | GraphQLNonNull[Any]", type_)
+        depth += isinstance(wrapper, GraphQLList)
+        type_ = cast("GraphQLType", wrapper.of_type)
+    return depth, cast("GraphQLNamedType", type_)
+
+
+def _leaf(type_: GraphQLNamedType) -> Leaf | None:
+    parse: Coercer | None = None
+    if isinstance(type_, GraphQLScalarType):
+        parse = input_coercer(type_)
+    elif isinstance(type_, GraphQLEnumType):
+        parse = enum_parser(type_)
+    return Leaf(type_.name, parse) if parse else None
+
+
+class ResultsPlan:
+    """Parses the data of one operation; made once, used by any number of threads."""
+
+    def __init__(self, root: ObjectOf | None) -> None:
+        self._root = root
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the operation selects nothing that has to be parsed: data stays as it is."""
+        return self._root is None
+
+    def __call__(self, data: Any) -> Any:
+        """The data with Python values; the given data is not changed, and may be shared.
+
+        Nulls, missing keys and keys that were not asked for are fine. Built-in scalars, and
+        whatever the schema gives no Python value for, are neither parsed nor checked.
+
+        Raises ``TransportProtocolError``, naming the path, if the data does not fit the schema:
+        another kind of value than a list or an object, or one that a scalar or an enum refuses.
+        """
+        root = self._root
+        if root is None or data is None:
+            return data
+        try:
+            return root.parse(data)
+        except Exception as exc:
+            misfit = root.misfit(data, (None, "data"))
+            if misfit is None:  # a scalar that refuses a value once, and then takes it
+                raise TransportProtocolError(
+                    f"data: not what the schema says ({type(exc).__name__})"
+                ) from exc
+            raise TransportProtocolError(
+                f"{dotted(misfit.path)}: {misfit.problem}. "
+                "Is the client's schema that of the server?"
+            ) from misfit.cause
+
+
+def results_plan(
+    schema: GraphQLSchema, document: Document, operation_name: str | None
+) -> ResultsPlan:
+    """The plan for the results of one operation.
+
+    It holds for the schema as it is now: after an update of a scalar or an enum, make another.
+    Raises ``GraphQLSyntaxError``, or ``ValueError`` if the document does not say which operation,
+    spreads a fragment that is missing or spreads itself, or selects different types under one name.
+    """
+    operation = operation_of(document, operation_name)
+    root: GraphQLNamedType | None = getattr(schema, f"{operation.operation.value}_type")
+    planner = _Planner(schema, document)
+    planner.refuse_cycles(operation.selection_set)
+    if root is None:  # the schema has no such operations: the server will say so
+        return ResultsPlan(None)
+    return ResultsPlan(planner.object([(root, operation.selection_set)], (None, "data")))

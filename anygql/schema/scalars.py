@@ -1,0 +1,227 @@
+"""How the values of scalars and enums become JSON's, and the other way round.
+
+graphql-core 3.3 renamed a scalar's ``serialize`` and ``parse_value`` to ``coerce_output_value``
+and ``coerce_input_value``. Both are looked at: the old ones are still set by many, also on a
+scalar that exists already.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from typing import Any, Final, NoReturn, TypeAlias
+
+from graphql import (
+    GRAPHQL_MAX_INT,
+    GRAPHQL_MIN_INT,
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLFloat,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLScalarType,
+    GraphQLString,
+)
+from graphql.pyutils import Undefined
+
+from .members import is_list, members_of
+
+__all__ = [
+    "Coercer",
+    "built_in_coercer",
+    "enum_parser",
+    "enum_serializer",
+    "input_coercer",
+    "output_coercer",
+]
+
+#: Makes a value of another; whatever it raises says that it can't be done.
+Coercer: TypeAlias = Callable[[Any], Any]
+
+_NAMES_OF = {
+    "output": ("coerce_output_value", "serialize"),
+    "input": ("coerce_input_value", "parse_value"),
+}
+
+
+def _coercer(scalar: GraphQLScalarType, direction: str) -> Coercer | None:
+    *_, legacy = names = _NAMES_OF[direction]
+    identity = getattr(GraphQLScalarType, legacy, None)
+    for name in names:
+        coercer: Coercer | None = getattr(scalar, name, None)
+        if coercer is not None and coercer is not identity:
+            return coercer
+    return None
+
+
+def _refuse(value: Any) -> NoReturn:
+    raise TypeError(type(value).__name__)
+
+
+def _plain(value: Any) -> Any:
+    """An ``Enum``'s member is the value that it has as JSON."""
+    return value.value if isinstance(value, Enum) else value
+
+
+def _int(value: Any) -> int:
+    """A whole number of 32 bits, of whatever number type."""
+    value = _plain(value)
+    # int() would read a text; and no server takes a boolean for a number.
+    whole = _refuse(value) if isinstance(value, bool | str | bytes) else int(value)
+    return (
+        whole if whole == value and GRAPHQL_MIN_INT <= whole <= GRAPHQL_MAX_INT else _refuse(value)
+    )
+
+
+def _float(value: Any) -> float:
+    """A finite number, of whatever number type; an ``int`` stays one, since it is exact."""
+    value = _plain(value)
+    if isinstance(value, bool | str | bytes):
+        _refuse(value)
+    if isinstance(value, int):
+        return int(value)
+    number = float(value)
+    return number if math.isfinite(number) else _refuse(value)
+
+
+def _text(value: Any) -> Any:
+    """A text, or what JSON makes one of: a date, a UUID, a ``Decimal``, bytes, …"""
+    value = _plain(value)
+    if not isinstance(value, str) and (
+        isinstance(value, bool | int | float) or is_list(value) or members_of(value, ()) is not None
+    ):
+        _refuse(value)
+    return value
+
+
+def _id(value: Any) -> Any:
+    value = _plain(value)
+    # A number is sent as text: large ones would not survive JavaScript's.
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(int(value)) if whole else _text(value)
+
+
+def _boolean(value: Any) -> Any:
+    value = _plain(value)
+    if isinstance(value, bool):
+        return value
+    if type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    return _refuse(value)
+
+
+_BUILT_IN: Final[tuple[tuple[GraphQLScalarType, Coercer], ...]] = (
+    (GraphQLInt, _int),
+    (GraphQLFloat, _float),
+    (GraphQLString, _text),
+    (GraphQLBoolean, _boolean),
+    (GraphQLID, _id),
+)
+
+
+def built_in_coercer(scalar: GraphQLScalarType) -> Coercer | None:
+    """What makes JSON's value of a variable's, for a scalar that the specification defines.
+
+    Stricter than graphql-core's output coercion, which takes a number for a text, and wider than
+    its input coercion: all types of numbers, and texts that only JSON's encoder makes.
+    """
+    return next((coerce for known, coerce in _BUILT_IN if known is scalar), None)
+
+
+def output_coercer(scalar: GraphQLScalarType) -> Coercer | None:
+    """What makes JSON's value of a Python value; ``None``: nothing does."""
+    return _coercer(scalar, "output")
+
+
+def input_coercer(scalar: GraphQLScalarType) -> Coercer | None:
+    """What makes a Python value of JSON's value; ``None``: nothing does, or it is built in."""
+    return None if built_in_coercer(scalar) else _coercer(scalar, "input")
+
+
+def _own_method(enum: GraphQLEnumType, direction: str) -> Coercer | None:
+    """The method by which a subclass does it its own way (Strawberry's enums do)."""
+    for name in _NAMES_OF[direction]:
+        if getattr(type(enum), name, None) is not getattr(GraphQLEnumType, name, None):
+            method: Coercer = getattr(enum, name)
+            return method
+    return None
+
+
+def _python_values(enum: GraphQLEnumType) -> dict[str, Any]:
+    """The Python value of each name; a value that is not set is the name itself."""
+    return {
+        name: name if member.value is None or member.value is Undefined else member.value
+        for name, member in enum.values.items()
+    }
+
+
+def enum_parser(enum: GraphQLEnumType) -> Coercer | None:
+    """What makes the Python value of a name; ``None`` if names are all that there is.
+
+    Then names that the schema does not know are let through: nothing has to be made of them.
+    """
+    own = _own_method(enum, "input")
+    if own is not None:
+        return own
+    values = _python_values(enum)
+    if all(value is name for name, value in values.items()):
+        return None
+    return values.__getitem__
+
+
+def enum_serializer(enum: GraphQLEnumType) -> Coercer:
+    """What makes the name of a Python value.
+
+    Taken are, in this order: the Python value itself, the value of an ``Enum``'s member (given,
+    or in the schema), and the name. It raises ``LookupError`` if there is none, or if a text is
+    the value of one member and the name of another.
+    """
+    values = _python_values(enum)
+    by_value: dict[Any, str] = {}
+    unhashable: list[tuple[Any, str]] = []
+    for name, value in values.items():
+        try:
+            by_value.setdefault(value, name)
+        except TypeError:
+            unhashable.append((value, name))
+    # What stands for a name without being its Python value: two names are one too many.
+    others: dict[Any, set[str]] = {name: {name} for name in values}
+    for name, value in values.items():
+        if isinstance(value, Enum):
+            try:
+                others.setdefault(value.value, set()).add(name)
+            except TypeError:
+                unhashable.append((value.value, name))
+    by_other = {value: names for value, names in others.items() if value not in by_value}
+    return partial(_name_of, _own_method(enum, "output"), by_value, by_other, unhashable)
+
+
+def _name_of(
+    own: Coercer | None,
+    by_value: dict[Any, str],
+    by_other: dict[Any, set[str]],
+    unhashable: list[tuple[Any, str]],
+    value: Any,
+) -> str:
+    if own is not None:
+        try:
+            return str(own(value))
+        except Exception:  # noqa: BLE001, S110  # whatever it raises for what it doesn't know
+            pass
+    forms = (value, value.value, value.name) if isinstance(value, Enum) else (value,)
+    for form in forms:
+        try:
+            name = by_value.get(form)
+            names = by_other.get(form, ())
+        except TypeError:  # it has no hash
+            name = next((name for known, name in unhashable if known == form), None)
+            names = ()
+        if name is not None:
+            return name
+        if len(names) > 1:
+            raise LookupError("it is the value of one and the name of another")
+        if names:
+            return next(iter(names))
+    raise LookupError("it is none of them")

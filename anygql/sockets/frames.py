@@ -1,0 +1,242 @@
+"""Text frames (RFC 6455 §5.2), cut and built without the engine: they are nearly all there is.
+
+No I/O. Nothing here judges the peer: whatever isn't plainly a whole text message is the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from secrets import token_bytes
+from struct import Struct
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # where websockets came without its C extension
+    from websockets.utils import apply_mask
+
+__all__ = ["FrameCutter", "text_frames"]
+
+#: The first byte of a text message in one frame: FIN, no reserved bit, opcode 1.
+WHOLE_TEXT = 0x81
+
+#: The first two bytes of such a frame, unmasked, and the same with a length of 16 bits.
+_SHORT = WHOLE_TEXT << 8
+_MEDIUM = _SHORT + 126
+
+#: Opcodes that exist: the engine fails the connection over others.
+_OPCODES = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
+
+#: More bytes than will ever come.
+_ALL = 1 << 65
+
+#: Bytes below which a piece of a message is copied behind the piece before it: an object for
+#: each would take far more memory than the message.
+_CRUMB = 2**12
+
+_start = Struct(">HH").unpack_from
+_medium_header = Struct(">BBH").pack
+_long_header = Struct(">BBQ").pack
+_SHORT_HEADERS = tuple(bytes((WHOLE_TEXT, 0x80 | length)) for length in range(126))
+
+
+class FrameCutter:
+    """Takes text messages out of what a server sends; the rest goes to the engine, in order.
+
+    ``feed`` it bytes, then call ``cut`` until it returns nothing, giving the engine what it
+    returns before the next call. It counts on the engine to fail the connection over what the
+    protocol forbids; once the connection isn't open any more, ``drain`` it instead, and give the
+    engine all that comes.
+
+    A message that is cut is one unmasked, uncompressed frame of at most ``max_size`` bytes whose
+    length is encoded as it should be, between other messages. The engine sees every other frame,
+    and the boundaries between them: it never has a part of a frame whose other part was cut.
+    Each byte is copied a bounded number of times, however a message is torn.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        #: What has come, unread from ``_at`` on.
+        self._data = b""
+        self._at = 0
+        #: A text message that isn't whole: its header, its pieces, and the bytes still to come.
+        self._header = b""
+        self._pieces: list[bytes | bytearray] = []
+        self._missing = 0
+        #: Bytes still to come of a frame whose beginning the engine has.
+        self._owed = 0
+        #: The engine has fragments of a message that isn't whole.
+        self._fragmented = False
+
+    def feed(self, data: bytes) -> None:
+        """Take what has come."""
+        if self._at < len(self._data):
+            data = self._data[self._at :] + data  # the beginning of a header, after `cut`
+        self._data = data
+        self._at = 0
+
+    def cut(self, messages: list[bytes]) -> bytes:
+        """Append whole messages, up to what is the engine's, and return that.
+
+        Returns nothing when all that has come is used, or kept until the rest of it comes.
+        """
+        if self._missing and not self._resume(messages):
+            return b""
+        if not self._owed:
+            if not self._fragmented:
+                self._cut_short(messages)
+                while self._cut_any(messages):
+                    self._cut_short(messages)
+            self._owed = self._measure_run()
+        return self._take()
+
+    def drain(self) -> bytes:
+        """All that has come and was neither cut nor returned."""
+        data = b"".join([self._header, *self._pieces, self._data[self._at :]])
+        self._header = self._data = b""
+        self._pieces = []
+        self._at = self._missing = 0
+        return data
+
+    def _take(self) -> bytes:
+        """What has come of the bytes that are owed to the engine."""
+        data = self._data
+        start = self._at
+        stop = min(start + self._owed, len(data))
+        self._owed -= stop - start
+        if stop < len(data):
+            self._at = stop
+        else:
+            self._forget()
+        return data[start:stop]
+
+    def _forget(self) -> None:
+        """Let go of bytes that are used: the next may come much later."""
+        self._data = b""
+        self._at = 0
+
+    def _cut_short(self, messages: list[bytes]) -> None:
+        """Cut messages of less than 64 KiB: everything else ends the loop."""
+        data = self._data
+        at = self._at
+        size = len(data)
+        last = size - 4
+        max_size = self._max_size
+        append = messages.append
+        while at <= last:
+            head, length = _start(data, at)
+            if head == _MEDIUM:
+                if length < 126:
+                    break
+                start = at + 4
+            elif _SHORT <= head < _MEDIUM:
+                length = head - _SHORT
+                start = at + 2
+            else:
+                break
+            stop = start + length
+            if stop > size or length > max_size:
+                break
+            append(data[start:stop])
+            at = stop
+        self._at = at
+
+    def _cut_any(self, messages: list[bytes]) -> bool:
+        """Cut a message of any size, or keep the beginning of it. Whether one was cut."""
+        data = self._data
+        at = self._at
+        header = _read_header(data, at)
+        if header is None or data[at] != WHOLE_TEXT:
+            return False
+        start, length = header
+        if length > self._max_size or data[at + 1] != _shortest(length):
+            return False
+        stop = start + length
+        self._at = min(stop, len(data))
+        if stop > len(data):
+            self._header = data[at:start]
+            self._pieces = [data[start:]]
+            self._missing = stop - len(data)
+            return False
+        messages.append(data[start:stop])
+        return True
+
+    def _resume(self, messages: list[bytes]) -> bool:
+        """Go on with the message that isn't whole. Whether it is now."""
+        pieces = self._pieces
+        piece = self._data[: self._missing]
+        self._missing -= len(piece)
+        if not self._missing:
+            messages.append(b"".join([*pieces, piece]))
+            self._at = len(piece)
+            self._header = b""
+            self._pieces = []
+            return True
+        self._forget()
+        if len(piece) >= _CRUMB:
+            pieces.append(piece)
+        elif isinstance(crumbs := pieces[-1], bytearray):
+            crumbs += piece
+        else:
+            pieces.append(bytearray(piece))
+        return False
+
+    def _measure_run(self) -> int:
+        """The bytes of the frames that come now and are for the engine; the last of them may be
+        still to come. Notes whether they begin or end a message in fragments."""
+        data = self._data
+        size = len(data)
+        begin = at = self._at
+        while at + 2 <= size:
+            head = data[at]
+            if head == WHOLE_TEXT and at > begin:
+                break
+            opcode = head & 0x0F
+            if opcode not in _OPCODES or data[at + 1] & 0x80:
+                # The engine fails the connection as soon as it has these two bytes.
+                return _ALL
+            header = _read_header(data, at)
+            if header is None:
+                break
+            if opcode < 0x8:
+                self._fragmented = not head & 0x80
+            start, length = header
+            at = start + length
+        return at - begin
+
+
+def _read_header(data: bytes, at: int) -> tuple[int, int] | None:
+    """Where the payload of the unmasked frame at ``at`` starts, and its length; nothing if that
+    is still to come."""
+    if at + 2 > len(data):
+        return None
+    length = data[at + 1] & 0x7F
+    if length < 126:
+        return at + 2, length
+    start = at + (4 if length == 126 else 10)
+    if start > len(data):
+        return None
+    return start, int.from_bytes(data[at + 2 : start])
+
+
+def _shortest(length: int) -> int:
+    """How the second byte of an unmasked frame tells a length, or that more bytes do."""
+    return min(length, 126) if length < 1 << 16 else 127
+
+
+def text_frames(messages: Sequence[bytes]) -> bytes:
+    """Text messages as a client sends them: each in one frame, masked (§5.3)."""
+    keys = token_bytes(4 * len(messages))
+    parts: list[bytes] = []
+    at = 0
+    for message in messages:
+        key = keys[at : at + 4]
+        at += 4
+        length = len(message)
+        if length < 126:
+            header = _SHORT_HEADERS[length]
+        elif length < 1 << 16:
+            header = _medium_header(WHOLE_TEXT, 0x80 | 126, length)
+        else:
+            header = _long_header(WHOLE_TEXT, 0x80 | 127, length)
+        parts += (header, key, apply_mask(message, key))
+    return b"".join(parts)

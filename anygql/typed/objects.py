@@ -1,0 +1,249 @@
+"""The shapes of types with fields, and of unions, which choose among them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from .hints import shown
+from .names import TYPENAME
+from .shapes import Mismatch, Shape, is_object, is_sequence, unlike
+
+__all__ = ["Field", "FieldsShape", "ObjectShape", "UnionShape"]
+
+_MISSING: Any = object()
+_GRAPHQL_NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,100}")
+
+
+class Field(NamedTuple):
+    """A field of a type.
+
+    ``keys`` are what it is called in data, in the order in which they are looked for; ``argument``
+    is what the constructor calls it.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    argument: str
+    required: bool
+    shape: Shape
+    declared: bool  #: the class itself says what it is called in data
+
+
+class FieldsShape(Shape):
+    """A type with fields."""
+
+    tag_field = TYPENAME
+
+    def __init__(self, type: Any, cls: type) -> None:
+        super().__init__(type)
+        self.cls = cls
+        self.fields: list[Field] = []
+        self.tags: frozenset[Any] = frozenset([cls.__name__])
+
+    def children(self) -> Iterable[Shape]:
+        return [field.shape for field in self.fields]
+
+    def is_instance(self, value: Any) -> bool:
+        """Whether a value of Python's is one already: a custom scalar's, say."""
+        return isinstance(value, self.cls)
+
+    def where(self, field: Field) -> str:
+        return f"{self.cls.__name__}.{field.name}"
+
+    def _with_names(self, value: Any) -> Any:
+        if not self.touches or not is_object(value):
+            return value
+        renamed: dict[str, Any] = dict(value)
+        for field in self.fields:
+            key = next((key for key in field.keys if key in renamed), None)
+            if key is not None:
+                found = renamed.pop(key)
+                try:
+                    renamed[key if field.declared else field.name] = field.shape.renamed(found)
+                except Mismatch as mismatch:
+                    raise mismatch.within(key, self.where(field)) from None
+        return renamed
+
+
+class ObjectShape(FieldsShape):
+    """A dataclass, attrs class, Struct or TypedDict."""
+
+    tagged = False  #: a Struct with a tag: other tags are refused
+    forbids_unknown = False
+    makes_dict = False  #: a TypedDict
+    known_to_pydantic = False
+
+    def finish(self) -> None:
+        # What `named` and the loop of `convert` need, looked up once.
+        self._names = {
+            field.keys[0]: field.name for field in self.fields if field.keys[0] != self._key(field)
+        }
+        self._renaming = [
+            (self._key(field), field.shape.named) for field in self.fields if field.shape.renames
+        ]
+        self._plan = [
+            (
+                field.keys[0],
+                field.keys[1] if field.keys[1:] else None,
+                field.argument,
+                field.shape.exact,
+                field.shape.read,
+                field,
+            )
+            for field in self.fields
+        ]
+
+    def convert(self, value: Any) -> Any:
+        if not is_object(value):
+            if self.is_instance(value):
+                return value
+            raise unlike(f"object for {self.cls.__name__}", value)
+        data = value
+        if self.tagged and data.get(self.tag_field, _MISSING) not in {*self.tags, _MISSING}:
+            raise _other_tag(data[self.tag_field], self.cls.__name__).within(self.tag_field)
+        if self.forbids_unknown:
+            self._refuse_unknown(data)
+        arguments: dict[str, Any] = {}
+        for key, other, argument, exact, read, field in self._plan:
+            found = data.get(key, _MISSING)
+            if found is _MISSING:
+                if other is not None and other in data:
+                    key, found = other, data[other]
+                elif field.required:
+                    raise Mismatch("it is not in the answer").within(key, self.where(field))
+                else:
+                    continue
+            if found.__class__ is exact:
+                arguments[argument] = found
+            else:
+                try:
+                    arguments[argument] = read(found)
+                except Mismatch as mismatch:
+                    raise mismatch.within(key, self.where(field)) from None
+        if self.makes_dict:
+            return arguments
+        try:
+            return self.cls(**arguments)
+        except (ValueError, TypeError) as exc:
+            raise Mismatch(
+                f"no {self.cls.__name__} can be made of it ({exc.__class__.__name__})", exc
+            ) from exc
+
+    def _key(self, field: Field) -> str:
+        """What msgspec calls a field in data."""
+        return field.keys[0] if field.declared else field.name
+
+    def named(self, value: Any) -> Any:
+        if not is_object(value):
+            return value
+        names = self._names.get
+        named = {names(key, key): item for key, item in value.items()}
+        if len(named) != len(value):  # both spellings are there: the first one counts
+            named.update((name, value[key]) for key, name in self._names.items() if key in value)
+        for key, rename in self._renaming:
+            if key in named:
+                named[key] = rename(named[key])
+        return named
+
+    def is_instance(self, value: Any) -> bool:
+        return not self.makes_dict and super().is_instance(value)
+
+    def _refuse_unknown(self, data: dict[str, Any]) -> None:
+        known = {key for field in self.fields for key in field.keys}
+        if self.tagged:
+            known.add(self.tag_field)
+        for key in data:
+            if key not in known:
+                raise Mismatch(f"{self.cls.__name__} has no such field, and forbids it").within(key)
+
+    def renamed(self, value: Any) -> Any:
+        # pydantic reads dataclasses and TypedDicts; others it only takes ready made.
+        if self.known_to_pydantic:
+            return self._with_names(value)
+        return self.convert(value) if is_object(value) else value
+
+
+def _other_tag(tag: Any, expected: str) -> Mismatch:
+    # The name of a type is the schema's, not data; but only if it is one.
+    given = repr(tag) if isinstance(tag, str) and _GRAPHQL_NAME.fullmatch(tag) else "another value"
+    return Mismatch(f"{given} is not a type of {expected}")
+
+
+class UnionShape(Shape):
+    """One of several types: null, a list, an object by its ``__typename``, or something else."""
+
+    def __init__(
+        self,
+        type: Any,
+        *,
+        nullable: bool,
+        objects: Sequence[FieldsShape],
+        mapping: Shape | None,
+        sequence: Shape | None,
+        scalars: Sequence[Shape],
+    ) -> None:
+        super().__init__(type)
+        self.nullable = nullable
+        self.objects = objects
+        self.mapping = mapping
+        self.sequence = sequence
+        self.scalars = scalars
+        if len(scalars) == 1:
+            self.exact = scalars[0].exact
+        # Tried one after the other, which msgspec doesn't do.
+        self.native = len(scalars) < 2
+
+    def children(self) -> Iterator[Shape]:
+        yield from self.objects
+        yield from (shape for shape in (self.mapping, self.sequence) if shape is not None)
+        yield from self.scalars
+
+    def chosen(self, value: Any) -> Shape | None:
+        """The shape for this value, if it can be told without reading it."""
+        if is_object(value):
+            if len(self.objects) == 1 and self.mapping is None:
+                return self.objects[0]
+            for shape in self.objects:
+                tag = value.get(shape.tag_field)
+                if isinstance(tag, str | int) and tag in shape.tags:
+                    return shape
+            return self.mapping
+        if is_sequence(value):
+            return self.sequence
+        return self.scalars[0] if len(self.scalars) == 1 else None
+
+    def convert(self, value: Any) -> Any:
+        if value is None and self.nullable:
+            return None
+        shape = self.chosen(value)
+        if shape is not None:
+            return shape.read(value)
+        if is_object(value) and self.objects:
+            raise self._no_object(value)
+        for scalar in self.scalars:
+            try:
+                return scalar.read(value)
+            except Mismatch:
+                continue
+        for one in self.objects:
+            if one.is_instance(value):
+                return value
+        raise unlike(shown(self.type), value)
+
+    def _no_object(self, value: dict[str, Any]) -> Mismatch:
+        field = self.objects[0].tag_field
+        if field in value:
+            return _other_tag(value[field], shown(self.type)).within(field)
+        return Mismatch(
+            f"any of {shown(self.type)}: the document must ask for {field}, which tells them apart"
+        )
+
+    def named(self, value: Any) -> Any:
+        shape = None if value is None else self.chosen(value)
+        return value if shape is None else shape.named(value)
+
+    def renamed(self, value: Any) -> Any:
+        shape = self.chosen(value) if self.touches else None
+        return value if shape is None else shape.renamed(value)

@@ -1,0 +1,360 @@
+"""The shapes that data can have to take: one for each type within a result's type.
+
+msgspec turns data into most types by itself, at once and fast. A shape is for what it can't do
+(renamed fields, unions of dataclasses, pydantic's models), and knows what it can: then it only
+says, where msgspec has refused, in which field of which type. A shape and msgspec must agree.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, TypeGuard
+
+import msgspec
+
+from .hints import shown
+
+__all__ = [
+    "AnythingShape",
+    "EnumShape",
+    "LeafShape",
+    "ListShape",
+    "MappingShape",
+    "Mismatch",
+    "Shape",
+    "TupleShape",
+    "is_list",
+    "is_object",
+    "is_sequence",
+    "unlike",
+]
+
+_EXACT = (str, int, float, bool)
+
+
+class Mismatch(Exception):
+    """Data that doesn't have its shape. The path is collected on the way up, innermost first."""
+
+    def __init__(self, what: str, cause: Exception | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.cause = cause
+        self.path: list[str | int] = []
+        self.where = ""
+
+    def within(self, part: str | int, where: str = "") -> Mismatch:
+        self.path.append(part)
+        self.where = self.where or where
+        return self
+
+
+_KINDS: dict[Any, str] = {type(None): "null", dict: "object", list: "list"}
+
+
+def unlike(expected: str, value: Any) -> Mismatch:
+    """The mismatch of a value of another kind. The value itself is not told."""
+    kind: Any = value.__class__
+    return Mismatch(f"expected {expected}, got {_KINDS.get(kind, kind.__name__)}")
+
+
+def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether data is an object. (Not narrowed to a dict of unknown things.)"""
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Whether data is a list."""
+    return isinstance(value, list)
+
+
+def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether data is a list, or a tuple in its place."""
+    return isinstance(value, list | tuple)
+
+
+def _is_collection(value: Any) -> TypeGuard[Iterable[Any]]:
+    return isinstance(value, list | tuple | set | frozenset)
+
+
+def _is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping)
+
+
+class Shape:
+    """One type, and how data becomes a value of it.
+
+    ``read`` is what to call. ``native``: msgspec's ``convert`` does the same, if it does not
+    refuse, with data as ``named`` gives it. ``renames``: ``named`` changes something, and
+    ``touches``: so does ``renamed``.
+    """
+
+    native = True
+    renames = False
+    touches = False
+    exact: type | None = None  #: values of exactly this type are what they should be
+    read: Callable[[Any], Any]
+
+    def __init__(self, type: Any) -> None:
+        self.type = type
+
+    def children(self) -> Iterable[Shape]:
+        """The shapes of what is within."""
+        return ()
+
+    def convert(self, value: Any) -> Any:
+        """The value of the type; raises ``Mismatch``."""
+        raise NotImplementedError
+
+    def named(self, value: Any) -> Any:
+        """The data with the names that msgspec knows fields by. Called only if it ``renames``."""
+        return value
+
+    def renamed(self, value: Any) -> Any:
+        """The data for somebody else (pydantic) to read, with their names for fields."""
+        return value
+
+    def finish(self) -> None:
+        """Called when all shapes have their ``read``."""
+
+    def _native(self, value: Any) -> Any:
+        try:
+            return msgspec.convert(value, self.type, str_keys=True)
+        except msgspec.ValidationError:
+            return self.convert(value)
+
+    def _native_named(self, value: Any) -> Any:
+        try:
+            return msgspec.convert(self.named(value), self.type, str_keys=True)
+        except msgspec.ValidationError:
+            return self.convert(value)
+
+    def choose_read(self) -> None:
+        """Called when it is known of all shapes whether they are native."""
+        if not self.native:
+            self.read = self.convert
+        else:
+            self.read = self._native_named if self.renames else self._native
+
+
+class AnythingShape(Shape):
+    """``Any``: the data as it is."""
+
+    def convert(self, value: Any) -> Any:
+        return value
+
+    def choose_read(self) -> None:
+        self.read = self.convert
+
+
+_TOLD = re.compile(r"(?P<what>.*?)(?: - at (?P<at>.*))?", re.DOTALL)
+_STEP = re.compile(r"\[(\d+)\]|\.(\w+)")
+
+
+def _from_msgspec(error: msgspec.ValidationError, type: Any) -> Mismatch:
+    """msgspec's error in our words: it may quote the data, which ours must not."""
+    told = _TOLD.fullmatch(str(error))
+    what, at = (told["what"], told["at"] or "") if told else ("", "")
+    if what.startswith(("Expected ", "Object ", "Array ")):
+        what = what[0].lower() + what[1:].replace("`", "").replace("got array", "got list")
+    elif what.startswith("Invalid ") and "value" not in what:
+        what = f"expected {shown(type)}: {what[0].lower()}{what[1:]}"
+    else:
+        what = f"not a value of {shown(type)}"
+    mismatch = Mismatch(what, error)
+    for index, name in reversed(_STEP.findall(at)):
+        mismatch.within(name or int(index))
+    return mismatch
+
+
+class LeafShape(Shape):
+    """What msgspec reads, and nothing of ours is within: numbers, dates, literals, …"""
+
+    def __init__(self, type: Any) -> None:
+        super().__init__(type)
+        self.exact = type if type in _EXACT else None
+
+    def convert(self, value: Any) -> Any:
+        try:
+            return msgspec.convert(value, self.type, str_keys=True)
+        except msgspec.ValidationError as exc:
+            raise _from_msgspec(exc, self.type) from None
+
+    def choose_read(self) -> None:
+        self.read = self.convert
+
+
+class EnumShape(Shape):
+    """A member of an enum: by its value, or by its name, which is what GraphQL sends.
+
+    A value comes first. What is neither goes to the enum, whose ``_missing_`` may know it.
+    """
+
+    def __init__(self, type: type[enum.Enum]) -> None:
+        super().__init__(type)
+        members = type.__members__
+        self._members: dict[tuple[Any, Any], enum.Enum] = {
+            (str, name): member for name, member in members.items()
+        }
+        self._members.update(
+            ((member.value.__class__, member.value), member)
+            for member in members.values()
+            if isinstance(member.value, str | int)
+        )
+        self.native = all(name == member.value for name, member in members.items())
+
+    def convert(self, value: Any) -> Any:
+        if isinstance(value, self.type):
+            return value
+        if isinstance(value, str | int) and (value.__class__, value) in self._members:
+            return self._members[value.__class__, value]
+        try:
+            return self.type(value)
+        except (ValueError, TypeError) as exc:
+            if isinstance(value, str | int):
+                raise Mismatch(f"not a value of {shown(self.type)}", exc) from None
+            raise unlike(shown(self.type), value) from None
+
+    def choose_read(self) -> None:
+        self.read = self.convert
+
+
+class ListShape(Shape):
+    """A list, or another collection of any length."""
+
+    def __init__(
+        self, type: Any, item: Shape, make: Callable[[Any], Any], metadata: tuple[Any, ...]
+    ) -> None:
+        super().__init__(type)
+        self.item = item
+        self._make = None if make is list else make
+        self._constrained: Any = Annotated[(list[Any], *metadata)] if metadata else None
+
+    def children(self) -> Iterable[Shape]:
+        return (self.item,)
+
+    def convert(self, value: Any) -> Any:
+        if not _is_collection(value):
+            raise unlike("list", value)
+        if self._constrained is not None:
+            _constrained(value, self._constrained)
+        items: list[Any] = []
+        try:
+            items.extend(map(self.item.read, value))  # keeps what came before a mismatch
+        except Mismatch as mismatch:
+            raise mismatch.within(len(items)) from None
+        return items if self._make is None else _made(self._make, items, self.type)
+
+    def named(self, value: Any) -> Any:
+        if not is_list(value):
+            return value
+        named = self.item.named
+        return [named(item) for item in value]
+
+    def renamed(self, value: Any) -> Any:
+        if not self.touches or not is_list(value):
+            return value
+        return [_at(index, self.item.renamed, item) for index, item in enumerate(value)]
+
+
+def _at(part: str | int, read: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return read(value)
+    except Mismatch as mismatch:
+        raise mismatch.within(part) from None
+
+
+def _constrained(value: Any, type: Any) -> None:
+    """Have msgspec check the length and the like of what is read by us."""
+    try:
+        msgspec.convert(value, type, str_keys=True)
+    except msgspec.ValidationError as exc:
+        raise _from_msgspec(exc, type) from None
+
+
+def _made(make: Callable[..., Any], value: Any, type: Any) -> Any:
+    try:
+        return make(value)
+    except (ValueError, TypeError) as exc:
+        raise Mismatch(
+            f"no {shown(type)} can be made of it ({exc.__class__.__name__})", exc
+        ) from exc
+
+
+class TupleShape(Shape):
+    """A tuple of a fixed length, each item of which has a type of its own."""
+
+    def __init__(self, type: Any, items: Sequence[Shape]) -> None:
+        super().__init__(type)
+        self.items = items
+
+    def children(self) -> Iterable[Shape]:
+        return self.items
+
+    def convert(self, value: Any) -> Any:
+        if not is_sequence(value):
+            raise unlike("list", value)
+        if len(value) != len(self.items):
+            raise Mismatch(f"expected {len(self.items)} items, got {len(value)}")
+        return tuple(
+            _at(index, shape.read, item)
+            for index, (shape, item) in enumerate(zip(self.items, value, strict=True))
+        )
+
+    def named(self, value: Any) -> Any:
+        if not is_list(value) or len(value) != len(self.items):
+            return value
+        return [shape.named(item) for shape, item in zip(self.items, value, strict=True)]
+
+    def renamed(self, value: Any) -> Any:
+        if not self.touches or not is_list(value) or len(value) != len(self.items):
+            return value
+        return [
+            _at(index, shape.renamed, item)
+            for index, (shape, item) in enumerate(zip(self.items, value, strict=True))
+        ]
+
+
+class MappingShape(Shape):
+    """A dict: its keys are data, and never renamed."""
+
+    def __init__(self, type: Any, key: Shape, item: Shape, metadata: tuple[Any, ...]) -> None:
+        super().__init__(type)
+        self.key = key
+        self.item = item
+        self._constrained: Any = Annotated[(dict[str, Any], *metadata)] if metadata else None
+
+    def children(self) -> Iterable[Shape]:
+        return (self.key, self.item)
+
+    def convert(self, value: Any) -> Any:
+        if not _is_mapping(value):
+            raise unlike("object", value)
+        if self._constrained is not None:
+            _constrained(value, self._constrained)
+        return {
+            _at(str(key), self._read_key, key): _at(str(key), self.item.read, item)
+            for key, item in value.items()
+        }
+
+    def _read_key(self, key: str) -> Any:
+        if not isinstance(self.key, LeafShape) or self.key.exact is str:
+            return self.key.read(key)
+        keys: Any = types.GenericAlias(dict, (self.key.type, None))
+        try:  # a key may be a number, which is a string in JSON
+            return next(iter(msgspec.convert({key: None}, keys, str_keys=True)))
+        except msgspec.ValidationError as exc:
+            raise _from_msgspec(exc, self.key.type) from None
+
+    def named(self, value: Any) -> Any:
+        if not is_object(value):
+            return value
+        named = self.item.named
+        return {key: named(item) for key, item in value.items()}
+
+    def renamed(self, value: Any) -> Any:
+        if not self.touches or not is_object(value):
+            return value
+        return {key: _at(str(key), self.item.renamed, item) for key, item in value.items()}
