@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio import AsyncContextManagerMixin, Event, create_task_group, get_current_task
 from anyio.abc import TaskStatus
+from msgspec.structs import replace
 
 from .conversions import Conversions, SharedSchema
 from .reconnecting import SessionOptions, Supervisor, is_retryable
 from .retry import Policy
-from .schema import IntrospectionOptions, SchemaSource, load_schema
 from .session import Session
 from .states import SessionEvent
 from .tasks import unwrapped
 from .transports.base import Transport
-from .transports.http import HTTPTransport
 from .transports.options import check_url
-from .transports.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
+
+    from .schema import IntrospectionOptions, SchemaSource
 
 __all__ = ["Client"]
 
@@ -43,12 +42,31 @@ def _transport(given: Transport | str) -> Transport:
             raise TypeError(f"a transport is a Transport or a URL, not {type(given).__name__}")
         return given
     url = check_url(given, ("https", "http", "wss", "ws"))
-    return HTTPTransport(url) if url.startswith("http") else WebSocketTransport(url)
+    # Only one of them is loaded.
+    if url.startswith("http"):
+        from .transports.http import HTTPTransport
+
+        return HTTPTransport(url)
+    from .transports.websocket import WebSocketTransport
+
+    return WebSocketTransport(url)
+
+
+def _load(source: SchemaSource | None) -> GraphQLSchema | None:
+    if source is None:
+        return None
+    from .schema import load_schema
+
+    return load_schema(source)
 
 
 def _introspection(wanted: bool | IntrospectionOptions) -> IntrospectionOptions | None:
-    if isinstance(wanted, bool):
-        return IntrospectionOptions() if wanted else None
+    if wanted is False:
+        return None
+    from .schema import IntrospectionOptions
+
+    if wanted is True:
+        return IntrospectionOptions()
     if not isinstance(wanted, IntrospectionOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
             f"fetch_schema is True, False or IntrospectionOptions, not {type(wanted).__name__}"
@@ -95,7 +113,7 @@ class Client:
         batch_max: int = 10,
     ) -> None:
         self.transport = _transport(transport)
-        self._schema = SharedSchema(None if schema is None else load_schema(schema))
+        self._schema = SharedSchema(_load(schema))
         self._options = SessionOptions(
             execute_timeout=execute_timeout,
             on_event=on_event,
@@ -120,7 +138,7 @@ class Client:
 
     @schema.setter
     def schema(self, schema: SchemaSource | None) -> None:
-        self._schema.graphql = None if schema is None else load_schema(schema)
+        self._schema.graphql = _load(schema)
 
     def connect(
         self,
@@ -269,11 +287,19 @@ class _Connect(AsyncContextManagerMixin):
                 await tg.start(supervisor.run, tg.cancel_scope.cancel)
                 try:
                     session = Session(supervisor)
-                    options = supervisor.options
-                    if options.fetch_schema is not None and options.schema.current is None:
-                        await session.fetch_schema(options.fetch_schema)
+                    await _fetch_schema(session, supervisor.options)
                     yield session
                 finally:
                     supervisor.close()
         if supervisor.gave_up is not None:
             raise supervisor.gave_up
+
+
+async def _fetch_schema(session: Session, options: SessionOptions) -> None:
+    """Ask for the schema if it is wanted and not known: of the sessions that open, only one."""
+    schema = options.schema
+    if options.fetch_schema is None or schema.current is not None:
+        return
+    async with schema.fetching:
+        if schema.current is None:
+            await session.fetch_schema(options.fetch_schema)

@@ -10,14 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from anyio import Lock
+from anyio.lowlevel import EventLoopToken, current_token
+
+from .exceptions import TransportProtocolError
 from .request import GraphQLRequest
 from .result import ExecutionResult, data_or_raise
-from .schema.client_schema import ClientSchema
-from .typed import converter
+from .typed import ResultTypeError, converter
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
     from typing_extensions import TypeForm
+
+    from .schema.client_schema import ClientSchema
 
 __all__ = ["Conversions", "Converted", "SharedSchema"]
 
@@ -29,6 +34,7 @@ class SharedSchema:
 
     def __init__(self, schema: GraphQLSchema | None = None) -> None:
         self.current: ClientSchema | None = None
+        self._fetching: tuple[EventLoopToken, Lock] | None = None
         self.graphql = schema
 
     @property
@@ -38,7 +44,21 @@ class SharedSchema:
 
     @graphql.setter
     def graphql(self, schema: GraphQLSchema | None) -> None:
-        self.current = None if schema is None else ClientSchema(schema)
+        if schema is None:
+            self.current = None
+        else:
+            from .schema.client_schema import ClientSchema
+
+            self.current = ClientSchema(schema)
+        self._fetching = None  # whoever waits for it has it in hand
+
+    @property
+    def fetching(self) -> Lock:
+        """Held by the session that asks for the schema; others on the same loop wait for it."""
+        loop = current_token()
+        if self._fetching is None or self._fetching[0] != loop:
+            self._fetching = (loop, Lock())
+        return self._fetching[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +132,19 @@ class Converted:
         return request if self._serialize is None else self._serialize(request)
 
     def result(self, result: ExecutionResult) -> ExecutionResult:
-        """A result with its data parsed; raises ``TransportProtocolError`` if it doesn't fit."""
+        """A result with its data parsed; raises ``TransportProtocolError`` if it doesn't fit.
+
+        Data that come with errors stay as they came then, so that the errors are told.
+        """
         if self._parse is None:
             return result
-        return ExecutionResult(self._parse(result.data), result.errors, result.extensions)
+        try:
+            data = self._parse(result.data)
+        except TransportProtocolError:
+            if not result.errors:
+                raise
+            return result
+        return ExecutionResult(data, result.errors, result.extensions)
 
     def into(self, result: ExecutionResult) -> Any:
         """The data of what ``result`` gave, as the type that was asked for.
@@ -125,11 +154,31 @@ class Converted:
         data = data_or_raise(result)
         return data if self._into is None else self._into(data)
 
-    def data(self, result: ExecutionResult) -> Any:
-        """``into`` of a result as it came."""
+    @property
+    def data(self) -> Callable[[ExecutionResult], Any]:
+        """``into`` of a result as it came: chosen once, since it is called for each."""
+        if self._parse is None:
+            return data_or_raise if self._into is None else self.into
+        return self._data
+
+    def _data(self, result: ExecutionResult) -> Any:
         return self.into(self.result(result))
 
     def known(self, result: ExecutionResult) -> Any:
-        """The same of a result that may have errors, which then stays as it was parsed."""
-        result = self.result(result)
-        return result.data if result.errors else self.into(result)
+        """What of a result's data can be made, for whoever is told of the last one.
+
+        A result with errors stays as it was parsed, and so does one that is no such type; one
+        that can't be parsed stays as it came. Their consumer is who gets the error.
+        """
+        result = self.known_result(result)
+        try:
+            return result.data if result.errors else self.into(result)
+        except ResultTypeError as error:
+            return error.data
+
+    def known_result(self, result: ExecutionResult) -> ExecutionResult:
+        """``result``, or the result as it came if it can't be parsed."""
+        try:
+            return self.result(result)
+        except TransportProtocolError:
+            return result

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from anyio import (
     CancelScope,
     Event,
@@ -21,15 +21,17 @@ from anyio import (
     sleep,
 )
 from anyio.abc import TaskGroup, TaskStatus
-from anyio.lowlevel import EventLoopToken, current_token
+from anyio.lowlevel import EventLoopToken, checkpoint_if_cancelled, current_token
 
 from .conversions import Conversions, SharedSchema
 from .exceptions import TransportClosed, TransportError, fresh_unsent
 from .retry import Policy, Retry, connect_policy, execute_policy, subscribe_policy, wait_after
-from .schema.introspection import IntrospectionOptions
 from .states import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
 from .tasks import unwrapped
 from .transports.base import Connection, Transport
+
+if TYPE_CHECKING:
+    from .schema.introspection import IntrospectionOptions
 
 __all__ = ["Resumable", "SessionOptions", "Supervisor", "is_retryable"]
 
@@ -52,8 +54,7 @@ def is_retryable(error: Exception) -> bool:
     return isinstance(error, OSError)
 
 
-@dataclass(frozen=True)
-class SessionOptions:
+class SessionOptions(msgspec.Struct, frozen=True):
     """How a session behaves, whatever its transport."""
 
     execute_timeout: float | None = 10
@@ -68,8 +69,8 @@ class SessionOptions:
     on_event: Callable[[SessionEvent], object] | None = None
     batch_interval: float = 0
     batch_max: int = 10
-    conversions: Conversions = field(default_factory=Conversions)
-    schema: SharedSchema = field(default_factory=SharedSchema)
+    conversions: Conversions = msgspec.field(default_factory=Conversions)
+    schema: SharedSchema = msgspec.field(default_factory=SharedSchema)
     #: Whether a session asks for the schema when it opens, if it isn't known yet; and for what.
     fetch_schema: IntrospectionOptions | None = None
 
@@ -165,6 +166,8 @@ class Supervisor:
             if self._connection is not None and self._connection.fault is None:
                 return self._connection
             if self.fault is not None:
+                if isinstance(self.fault, TransportClosed):
+                    await checkpoint_if_cancelled()  # who closed it may have cancelled this too
                 raise fresh_unsent(self.fault) from self.fault.__cause__
             self._wanted.set()
             await self._changed.wait()

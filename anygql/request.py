@@ -1,24 +1,23 @@
 """Documents and requests: parsed, printed and encoded once.
 
-``import anygql`` must not load graphql-core's parser, so it is imported when a document is first
-looked at.
+Neither ``import anygql`` nor a first request may load graphql-core's parser: it is imported for
+what ``language`` does not recognise, and when somebody asks for the tree.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
+
+from .language import OperationKind, operations_in
 
 if TYPE_CHECKING:
     from graphql import DocumentNode
 
 __all__ = ["Document", "GraphQLRequest", "OperationKind", "Request", "as_request", "gql"]
-
-OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
 
 #: How many documents that were given as text stay parsed.
 DOCUMENT_CACHE = 1024
@@ -55,6 +54,8 @@ class Document:
     @cached_property
     def sha256(self) -> str:
         """The SHA-256 of the text's UTF-8, in hexadecimal: what persisted queries go by."""
+        import hashlib
+
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @cached_property
@@ -64,22 +65,35 @@ class Document:
 
     @cached_property
     def operations(self) -> dict[str | None, OperationKind]:
-        """The kind of each operation, by its name (``None``: it has none), in order."""
-        from graphql import OperationDefinitionNode
+        """The kind of each operation, by its name (``None``: it has none), in order.
 
+        Raises ``GraphQLSyntaxError`` with line and column, or ``ValueError`` if no server could
+        tell the operations apart (specification §5.2).
+        """
         found: dict[str | None, OperationKind] = {}
-        for definition in self.node.definitions:
-            if isinstance(definition, OperationDefinitionNode):
-                name = definition.name.value if definition.name else None
-                if name in found:
-                    called = f"named {name!r}" if name else "without a name"
-                    raise ValueError(f"the document has two operations {called}")
-                found[name] = definition.operation.value
+        for name, kind in self._operations():
+            if name in found:
+                called = f"named {name!r}" if name else "without a name"
+                raise ValueError(f"the document has two operations {called}")
+            found[name] = kind
         if not found:
             raise ValueError("the document has no operation, only fragments or type definitions")
         if None in found and len(found) > 1:
             raise ValueError("an operation without a name must be the only one in its document")
         return found
+
+    def _operations(self) -> list[tuple[str | None, OperationKind]]:
+        # A tree that is there already is right; a text that is recognised needs none.
+        operations = None if "node" in self.__dict__ else operations_in(self.text)
+        if operations is not None:
+            return operations
+        from graphql import OperationDefinitionNode
+
+        return [
+            (definition.name.value if definition.name else None, definition.operation.value)
+            for definition in self.node.definitions
+            if isinstance(definition, OperationDefinitionNode)
+        ]
 
     def select(self, operation_name: str | None) -> tuple[str | None, OperationKind]:
         """The name and kind of the operation that would run.

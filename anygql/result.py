@@ -11,11 +11,14 @@ from .exceptions import TransportQueryError
 __all__ = ["ExecutionResult", "data_or_raise"]
 
 
-class ExecutionResult(msgspec.Struct):
+class ExecutionResult(msgspec.Struct, gc=False):
     """One result, as the GraphQL specification's "Response Format" has it (§7.1).
 
     ``data`` is ``None`` both when the answer had no data and when it was null; ``errors`` is
     ``None`` when there were none.
+
+    The garbage collector does not look into it, as there are many: put it into its own ``data``
+    and it is never freed.
     """
 
     data: Any = None

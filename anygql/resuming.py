@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anyio import EndOfStream, Event, WouldBlock, current_time
+from anyio import EndOfStream, Event, current_time
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
@@ -92,7 +92,7 @@ class Resuming:
 
     # The consumer's side.
 
-    def receive_nowait(self) -> ExecutionResult:
+    def receive_nowait(self) -> ExecutionResult | None:
         """See ``Results``."""
         while True:
             if self._left:
@@ -106,7 +106,7 @@ class Resuming:
                 if len(self._feeds) == 1:
                     if self._fault is not None:
                         raise fresh(self._fault) from self._fault.__cause__
-                    raise WouldBlock from None
+                    return None
             self._cross()
 
     async def wait(self) -> None:

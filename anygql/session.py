@@ -18,7 +18,6 @@ from .reconnecting import Supervisor
 from .request import GraphQLRequest, OperationKind, Request, as_request
 from .result import ExecutionResult, data_or_raise
 from .resuming import Resuming
-from .schema.introspection import Introspection, IntrospectionOptions
 from .states import SessionState
 from .subscription import Subscription
 from .transports.base import (
@@ -34,6 +33,8 @@ from .transports.base import (
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
     from typing_extensions import TypeForm
+
+    from .schema.introspection import IntrospectionOptions
 
 __all__ = ["OnResubscribe", "Session"]
 
@@ -101,8 +102,10 @@ class Session:
 
         What the server refuses of ``options`` is left out. ``timeout``: seconds for each attempt
         at each query, as for ``execute``. Raises ``TransportQueryError`` if introspection is not
-        allowed, ``IntrospectionError`` if what comes is no schema, and as ``execute`` does.
+        allowed, ``TransportProtocolError`` if what comes is no schema, and as ``execute`` does.
         """
+        from .schema.introspection import Introspection
+
         introspection = Introspection(options)
         schema: GraphQLSchema | None = None
         while schema is None:
@@ -369,8 +372,14 @@ class Session:
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.but(serialize_variables, parse_results)
         converted = options.prepare(request, self._options.schema.current)
-        whole = converted.result
-        return self._subscription(converted, delivery, whole, whole, on_resubscribe, transport_args)
+        return self._subscription(
+            converted,
+            delivery,
+            converted.result,
+            converted.known_result,
+            on_resubscribe,
+            transport_args,
+        )
 
     def execute_incremental(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
+
+import msgspec
 
 __all__ = ["Closed", "Connected", "Connecting", "Disconnected", "SessionEvent", "SessionState"]
 
@@ -11,23 +12,20 @@ __all__ = ["Closed", "Connected", "Connecting", "Disconnected", "SessionEvent", 
 SessionState: TypeAlias = Literal["connecting", "connected", "waiting", "closed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Connecting:
+class Connecting(msgspec.Struct, frozen=True):
     """An attempt begins; ``attempt`` counts from 1, anew after each connection."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(msgspec.Struct, frozen=True):
     """The server has acknowledged; ``reconnected``: it isn't the session's first connection."""
 
     payload: Any
     reconnected: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(msgspec.Struct, frozen=True):
     """An attempt failed, or the connection was lost.
 
     ``code`` and ``reason``: the close code or HTTP status, and its text, where there was one.
@@ -41,8 +39,7 @@ class Disconnected:
     next_wait: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(msgspec.Struct, frozen=True):
     """The session is over; ``error``: why, unless its owner closed it."""
 
     error: Exception | None = None

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from anyio import ClosedResourceError, EndOfStream, WouldBlock
-from anyio.lowlevel import checkpoint
+from anyio import ClosedResourceError, EndOfStream
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
+from .exceptions import TransportClosed
 from .result import ExecutionResult
 from .transports.base import Results
 
@@ -18,7 +19,7 @@ __all__ = ["Subscription"]
 T_co = TypeVar("T_co", covariant=True)
 
 #: Results taken between two checkpoints that really let other tasks run.
-BURST = 32
+BURST = 64
 
 
 class Subscription(Generic[T_co]):
@@ -79,9 +80,23 @@ class Subscription(Generic[T_co]):
     async def __anext__(self) -> T_co:
         """The next result; ends as ``receive`` does, or when the subscription is closed."""
         try:
+            # What `receive` does in most cases: a call more for each result would be felt.
+            results = self._results
+            if results is not None and self._credit and not self._closed:
+                result = results.receive_nowait()
+                if result is None:
+                    await results.wait()
+                    self._credit = BURST
+                    result = results.receive_nowait()
+                if result is not None:
+                    self._credit -= 1
+                    return self._convert(result)
             return await self.receive()
         except (EndOfStream, ClosedResourceError):
             raise StopAsyncIteration from None
+        except TransportClosed:
+            await _unless_cancelled()
+            raise
 
     async def receive(self) -> T_co:
         """The next result.
@@ -101,12 +116,14 @@ class Subscription(Generic[T_co]):
                 raise ClosedResourceError
             try:
                 result = results.receive_nowait()
-            except WouldBlock:
-                await results.wait()
-                self._credit = BURST
-            else:
+            except TransportClosed:
+                await _unless_cancelled()
+                raise
+            if result is not None:
                 self._credit -= 1
                 return self._convert(result)
+            await results.wait()
+            self._credit = BURST
 
     async def aclose(self) -> None:
         """Stop it: the server is told once, what waits is thrown away. May be called again.
@@ -135,3 +152,9 @@ class Subscription(Generic[T_co]):
             self._abandon = weakref.finalize(self, results.abandon)
             self._abandon.atexit = False
         return self._results
+
+
+async def _unless_cancelled() -> None:
+    # The end of everything around it may reach the connection's own tasks first: who is cancelled
+    # must not be told instead that the session was closed.
+    await checkpoint_if_cancelled()

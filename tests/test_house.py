@@ -8,21 +8,23 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import anygql
+from anygql.version import VERSION
 
 PACKAGE = Path(anygql.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: From the ground up. What stands on one line may import each other, if not in a circle.
 FLOORS = (
-    ("exceptions", "json"),
-    ("request", "result", "uploads", "schema", "typed"),
+    ("exceptions", "json", "version"),
+    ("language", "request", "result", "uploads", "schema", "typed"),
     ("protocols",),
-    ("tasks", "sockets"),
+    ("tasks", "parking", "sockets"),
     ("transports",),
     (
         "states",
@@ -42,11 +44,22 @@ FLOORS = (
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 #: Where nothing may know of tasks, event loops or sockets.
-SANS_IO = ("exceptions", "json", "request", "result", "uploads", "schema", "typed", "protocols")
+SANS_IO = (
+    "exceptions",
+    "json",
+    "language",
+    "request",
+    "result",
+    "uploads",
+    "schema",
+    "typed",
+    "version",
+    "protocols",
+)
 IO = {"anyio", "asyncio", "select", "selectors", "socket", "ssl", "threading", "trio", "websockets"}
 
 #: The only modules that know one event loop's library.
-TRIO_ONLY = {"sockets/trio_adapter.py"}
+TRIO_ONLY = {"parking.py", "sockets/trio_adapter.py"}
 
 
 def name_of(file: Path) -> str:
@@ -161,6 +174,10 @@ def test_the_package_s_names() -> None:
     for name in anygql.__all__:
         assert not name.startswith("_")
         assert getattr(anygql, name) is not None
+
+
+def test_the_version_is_the_release_s() -> None:
+    assert metadata.version("anygql") == VERSION
 
 
 def test_the_package_is_typed() -> None:

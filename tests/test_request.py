@@ -149,9 +149,10 @@ def test_the_parser_is_not_loaded_before_it_is_needed() -> None:
         request = GraphQLRequest("{ a }", {"n": 1})
         assert gql("{ a }") == gql("{ a }"), "compared by text"
         repr(request), request.text, request.source.json
+        assert request.kind == "query", "recognised without a tree"
         loaded = [name for name in sys.modules if name.partition(".")[0] == "graphql"]
         assert not loaded, loaded
-        assert request.kind == "query"
+        assert request.document.definitions
         assert "graphql" in sys.modules
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)

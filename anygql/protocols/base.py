@@ -5,7 +5,7 @@ No anyio, no sockets: a protocol can be tested with a table of messages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..json import JSON
@@ -44,6 +44,11 @@ class Codec(Protocol):
 
     def receive(self, message: bytes | str) -> Event:
         """The event of one text message; raises ``ProtocolViolation``."""
+        ...
+
+    def receive_many(self, messages: Sequence[bytes | str]) -> Iterable[Event]:
+        """The events of several messages; raises ``ProtocolViolation`` where one is malformed,
+        after the events of those before it."""
         ...
 
     def increment(self, message: bytes | str) -> Mapping[str, Any]:

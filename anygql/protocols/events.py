@@ -27,53 +27,53 @@ __all__ = [
 ]
 
 
-class _Message(msgspec.Struct, frozen=True, tag_field="type"):
-    pass
+class _Message(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
+    """Not the garbage collector's: none lives longer than it takes to look at it."""
 
 
-class Ack(_Message, frozen=True, tag="connection_ack"):
+class Ack(_Message, frozen=True, gc=False, tag="connection_ack"):
     """The server accepts the connection."""
 
     payload: Any = None
 
 
-class Next(_Message, frozen=True, tag="next"):
+class Next(_Message, frozen=True, gc=False, tag="next"):
     """One result of an operation."""
 
     id: str
     payload: ExecutionResult
 
 
-class Error(_Message, frozen=True, tag="error"):
+class Error(_Message, frozen=True, gc=False, tag="error"):
     """The operation failed before it ran, and is over."""
 
     id: str
     payload: list[Any]
 
 
-class Complete(_Message, frozen=True, tag="complete"):
+class Complete(_Message, frozen=True, gc=False, tag="complete"):
     """The operation is over."""
 
     id: str
 
 
-class Ping(_Message, frozen=True, tag="ping"):
+class Ping(_Message, frozen=True, gc=False, tag="ping"):
     """The server asks whether we are there."""
 
     payload: Any = None
 
 
-class Pong(_Message, frozen=True, tag="pong"):
+class Pong(_Message, frozen=True, gc=False, tag="pong"):
     """The server is there, asked for or not."""
 
     payload: Any = None
 
 
-class KeepAlive(_Message, frozen=True, tag="ka"):
+class KeepAlive(_Message, frozen=True, gc=False, tag="ka"):
     """The server is there (legacy)."""
 
 
-class Refused(_Message, frozen=True, tag="connection_error"):
+class Refused(_Message, frozen=True, gc=False, tag="connection_error"):
     """The server does not accept the connection, or a message that it could not read."""
 
     payload: Any = None

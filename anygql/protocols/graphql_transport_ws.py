@@ -5,8 +5,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -25,6 +24,7 @@ from .messages import (
     increment_reader,
     message_reader,
     operation,
+    read_many,
     read_mended,
     step,
     value_or_unset,
@@ -55,8 +55,7 @@ class _Pong(Outgoing, frozen=True, tag="pong"):
     payload: Maybe = msgspec.UNSET
 
 
-@dataclass(frozen=True)
-class GraphQLTransportWS:
+class GraphQLTransportWS(msgspec.Struct, frozen=True):
     """The subprotocol as a value: hand ``GRAPHQL_TRANSPORT_WS`` to a transport."""
 
     subprotocol: str = "graphql-transport-ws"
@@ -105,6 +104,10 @@ class _TransportWSCodec:
             event = read_mended(self._read, message, exc)
         self._state = step(self._state, event)
         return event
+
+    def receive_many(self, messages: Sequence[bytes | str]) -> Iterable[Event]:
+        found = read_many(self._read, messages, self._state)
+        return map(self.receive, messages) if found is None else found
 
     def increment(self, message: bytes | str) -> Mapping[str, Any]:
         return self._increment(message)

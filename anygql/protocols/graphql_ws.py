@@ -5,8 +5,7 @@ https://github.com/apollographql/subscriptions-transport-ws/blob/master/PROTOCOL
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import msgspec
@@ -25,6 +24,7 @@ from .messages import (
     increment_reader,
     message_reader,
     operation,
+    read_many,
     read_mended,
     step,
     value_or_unset,
@@ -61,8 +61,7 @@ class _ConnectionTerminate(Outgoing, frozen=True, tag="connection_terminate"):
     pass
 
 
-@dataclass(frozen=True)
-class GraphQLWS:
+class GraphQLWS(msgspec.Struct, frozen=True):
     """The subprotocol as a value: hand ``GRAPHQL_WS`` to a transport."""
 
     subprotocol: str = "graphql-ws"
@@ -129,6 +128,10 @@ class _LegacyCodec:
         event = _event(received)
         self._state = step(self._state, event)
         return event
+
+    def receive_many(self, messages: Sequence[bytes | str]) -> Iterable[Event]:
+        found = read_many(self._read, messages, self._state)
+        return map(self.receive, messages) if found is None else map(_event, found)
 
     def increment(self, message: bytes | str) -> Mapping[str, Any]:
         return self._increment(message)

@@ -5,7 +5,7 @@ Reading: JSON text into structs, in an order that is allowed. Writing: the paylo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
 
@@ -38,6 +38,7 @@ __all__ = [
     "increment_reader",
     "message_reader",
     "operation",
+    "read_many",
     "read_mended",
     "step",
     "value_or_unset",
@@ -130,6 +131,18 @@ def message_reader(
         return msgspec.convert(parts, default.type)
 
     return read
+
+
+def read_many(
+    read: Callable[[bytes | str], _Message], messages: Sequence[bytes | str], state: State
+) -> list[_Message] | None:
+    """What ``read`` makes of several messages; ``None`` if one of them needs a closer look."""
+    if state is not State.ACKNOWLEDGED:  # from then on, everything may come at any time
+        return None
+    try:
+        return [read(message) for message in messages]
+    except (ValueError, RecursionError):
+        return None
 
 
 def increment_reader(json: JSON) -> Callable[[bytes | str], Mapping[str, Any]]:

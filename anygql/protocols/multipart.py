@@ -233,7 +233,8 @@ class MultipartReader(Feed[Part]):
             return True
         end = self._buffer.find(b"\n")
         if end < 0:
-            self._headers.check_size(len(self._buffer) - 1)  # the last may be a CR
+            if not self._delimiter.startswith(bytes(self._buffer)):  # it may be no header at all
+                self._headers.check_size(len(self._buffer) - 1)  # the last may be a CR
             return False
         line = bytes(self._buffer[:end]).removesuffix(b"\r")
         if line:

@@ -36,8 +36,8 @@ DEFAULT_MAX_EVENT_SIZE = 2**24
 
 _BOM = b"\xef\xbb\xbf"
 
-#: A ``retry`` of more digits is nobody's intention (ten digits are 115 days).
-_RETRY_DIGITS = 10
+#: A ``retry`` of more digits is nobody's intention (eight digits are 27 hours).
+_RETRY_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,9 @@ class ServerSentEvents(Feed[ServerSentEvent]):
         self.retry: int | None = None
         self._head: bytes | None = b""  # until it is known whether a byte order mark begins it
         self._skip_line_feed = False
-        self._line: list[bytes] = []  # the pieces of a line whose end has not come yet
-        self._line_size = 0
+        #: A line whose end has not come yet; in one piece, as an object for each of its pieces
+        #: would take far more memory than the line.
+        self._line = bytearray()
         self._id = ""
         self._begin()
 
@@ -83,7 +84,7 @@ class ServerSentEvents(Feed[ServerSentEvent]):
         Raises the fault that ``feed`` has not raised yet.
         """
         self._raise_fault()
-        line = self._head or b"".join(self._line)
+        line = self._head or self._line
         return bool(self._data) or self._name is not None or line[:1] not in (b"", b":")
 
     def _read(self, data: bytes, found: list[ServerSentEvent]) -> None:
@@ -94,18 +95,17 @@ class ServerSentEvents(Feed[ServerSentEvent]):
         if not data:
             return
         if self._line and (b"\n" in data or b"\r" in data):
-            data = b"".join(self._line) + data
-            self._line, self._line_size = [], 0
+            data = bytes(self._line) + data
+            self._line = bytearray()
         lines = data.splitlines()  # of bytes: at CR, LF and CRLF only
         if data.endswith(b"\r"):
             self._skip_line_feed = True
         elif not data.endswith(b"\n"):
-            self._line.append(lines.pop())
-            self._line_size += len(self._line[-1])
+            self._line += lines.pop()
         for line in lines:
             self._read_line(line, found)
         if self._line:
-            self._check_size(self._line[0], self._line_size)
+            self._check_size(self._line, len(self._line))
 
     def _without_mark(self, data: bytes) -> bytes:
         if self._head is None:
@@ -117,7 +117,7 @@ class ServerSentEvents(Feed[ServerSentEvent]):
         self._head = None
         return data.removeprefix(_BOM)
 
-    def _check_size(self, line: bytes, size: int) -> None:
+    def _check_size(self, line: bytes | bytearray, size: int) -> None:
         """Check the event with a line of ``size`` bytes that begins with ``line``."""
         before = 0 if line.startswith(b":") else self._size  # comments don't add up
         if before + size > self._limit:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .building import build_client_schema
 from .client_schema import ClientSchema, forget
-from .errors import GraphQLValidationError, IntrospectionError
+from .errors import GraphQLValidationError, IntrospectionError, VariableError
 from .introspection import Introspection, IntrospectionOptions
 from .loading import SchemaSource, load_schema
 from .updates import update_schema_enum, update_schema_scalar, update_schema_scalars
@@ -19,6 +19,7 @@ __all__ = [
     "IntrospectionError",
     "IntrospectionOptions",
     "SchemaSource",
+    "VariableError",
     "build_client_schema",
     "forget",
     "load_schema",

@@ -1,17 +1,26 @@
-"""What is wrong with a document, or with what should have been a schema."""
+"""What is wrong with a document, its variables, or what should have been a schema."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from graphql import GraphQLError
 
-__all__ = ["GraphQLValidationError", "IntrospectionError", "listed"]
+__all__ = [
+    "PROBLEM_LIMIT",
+    "GraphQLValidationError",
+    "IntrospectionError",
+    "VariableError",
+    "listed",
+]
 
 #: How many errors are written out in a message; all of them are on the exception.
 SHOWN = 20
+
+#: How many problems an error tells of; what is beyond is not looked for.
+PROBLEM_LIMIT: Final = 20
 
 
 class GraphQLValidationError(ValueError):
@@ -36,6 +45,27 @@ class IntrospectionError(ValueError):
     def __init__(self, message: str = "", *, cut_off: bool = False) -> None:
         super().__init__(message)
         self.cut_off = cut_off
+
+
+class VariableError(ValueError):
+    """Variables that are not what the document declares.
+
+    ``problems`` holds a line for each of them, up to ``PROBLEM_LIMIT``, beginning with its path.
+    The cause is what the scalar raised, if a scalar refused the first one.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems: tuple[str, ...] = tuple(problems)
+        if len(self.problems) == 1:
+            message = self.problems[0]
+        else:
+            more = "at least " if len(self.problems) >= PROBLEM_LIMIT else ""
+            lines = "".join(f"\n  {problem}" for problem in self.problems)
+            message = f"{more}{len(self.problems)} of the variables' values are wrong:{lines}"
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)
 
 
 def _line(error: GraphQLError) -> str:

@@ -7,7 +7,7 @@ never in messages, since variables may be secrets: only their types are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Final, TypeAlias, cast
 
@@ -27,38 +27,15 @@ from graphql.pyutils import Undefined, did_you_mean, suggestion_list
 
 from ..request import Document
 from ..uploads import FileVar
+from .errors import PROBLEM_LIMIT, VariableError
 from .members import is_list, members_of
 from .plans import Path, dotted, operation_of
 from .scalars import built_in_coercer, enum_serializer, output_coercer
 
 __all__ = ["PROBLEM_LIMIT", "VariableError", "VariablesPlan", "variables_plan"]
 
-#: How many problems an error tells of; what is beyond is not looked for.
-PROBLEM_LIMIT: Final = 20
-
 #: How many of an enum's names an error tells of.
 _NAMES_SHOWN: Final = 10
-
-
-class VariableError(ValueError):
-    """Variables that are not what the document declares.
-
-    ``problems`` holds a line for each of them, up to ``PROBLEM_LIMIT``, beginning with its path.
-    The cause is what the scalar raised, if a scalar refused the first one.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems: tuple[str, ...] = tuple(problems)
-        if len(self.problems) == 1:
-            message = self.problems[0]
-        else:
-            more = "at least " if len(self.problems) >= PROBLEM_LIMIT else ""
-            lines = "".join(f"\n  {problem}" for problem in self.problems)
-            message = f"{more}{len(self.problems)} of the variables' values are wrong:{lines}"
-        super().__init__(message)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.problems,)
 
 
 class _Enough(Exception):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import anyio
+import msgspec
 from anyio.abc import ByteStream
 
 from ..exceptions import BODY_LIMIT
@@ -28,8 +28,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?")
 _PREFIX = b"HTTP/1."
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The head of an answer, and what had come after it by then."""
 
     status: int

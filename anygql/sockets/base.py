@@ -6,30 +6,33 @@ connection with 1003, as it fails it for anything else that RFC 6455 forbids.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 from anyio.abc import TaskGroup
 
 __all__ = ["Connector", "Opening", "WebSocket", "WebSocketEnded", "redact"]
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True):
     """What to open. ``repr`` shows no header and no query string: they may be secrets."""
 
     #: ``ws://`` or ``wss://``, checked.
-    url: str = field(repr=False)
-    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    url: str
+    headers: Sequence[tuple[str, str]] = ()
     subprotocols: Sequence[str] = ()
     #: ``None``: the default verification.
     ssl: ssl.SSLContext | None = None
     #: Bytes; a larger message fails the connection with 1009.
     max_message_size: int = 2**24
     #: What one connector knows and others don't.
-    connect_args: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    connect_args: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
+
+    def __repr__(self) -> str:
+        return f"Opening({redact(self.url)}, subprotocols={self.subprotocols!r})"
 
 
 class WebSocketEnded(Exception):
@@ -115,10 +118,23 @@ class Connector(Protocol):
 
 
 def redact(url: str) -> str:
-    """A URL fit for messages and logs: without user, password, query string and fragment."""
+    """A URL fit for messages and logs: in one line, without user, password, query and fragment."""
     scheme, separator, rest = url.partition("://")
     if not separator:
-        return url.partition("?")[0].partition("#")[0]
+        scheme, rest = "", url.removeprefix("//")
+    authority, path = _authority_and_path(rest)
+    if "@" not in authority and "@" in rest and not _HOST_AND_PORT.fullmatch(authority):
+        # A password with a character that ought to be escaped.
+        authority, path = _authority_and_path(rest.rpartition("@")[2])
+    shown = f"{scheme}{separator}{authority.rpartition('@')[2]}{path}"
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", shown)
+
+
+_HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:[0-9]*)?")
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _authority_and_path(rest: str) -> tuple[str, str]:
+    rest = rest.partition("?")[0].partition("#")[0]
     authority, slash, path = rest.partition("/")
-    authority = authority.partition("?")[0].partition("#")[0].rpartition("@")[2]
-    return f"{scheme}://{authority}{slash}{path.partition('?')[0].partition('#')[0]}"
+    return authority, slash + path

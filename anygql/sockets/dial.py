@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
 import anyio
+import msgspec
 from anyio.abc import ByteStream
-from anyio.streams.tls import TLSStream
 from websockets.exceptions import InvalidURI
 from websockets.uri import WebSocketURI, parse_uri
 
@@ -22,12 +22,14 @@ from .proxy import Proxy, environment_proxy, open_tunnel, parse_proxy
 
 __all__ = ["ConnectArgs", "OpenStream", "dial", "parse_url"]
 
+# RFC 3986 knows none of these.
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
+
 #: Opens a byte stream to a host and port, in place of TCP.
 OpenStream = Callable[[str, int], Awaitable[ByteStream]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectArgs:
+class ConnectArgs(msgspec.Struct, frozen=True, kw_only=True):
     """What ``connect_args`` may hold."""
 
     #: The path of a Unix socket to connect to; the URL then only names the host and path to ask
@@ -47,7 +49,7 @@ class ConnectArgs:
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> ConnectArgs:
         """Raises ``TypeError`` for a name that isn't known, ``ValueError`` for a wrong value."""
-        allowed = cls.__slots__
+        allowed = cls.__struct_fields__
         if unknown := [name for name in given if name not in allowed]:
             raise TypeError(
                 f"connect_args has no {unknown[0]!r}: it takes {', '.join(map(repr, allowed))}"
@@ -62,6 +64,12 @@ class ConnectArgs:
 
 def parse_url(url: str) -> WebSocketURI:
     """Raises ``TransportInvalidURL``, which shows nothing secret."""
+    if _FORBIDDEN.search(url):
+        # In the request's first line they would end its target.
+        raise TransportInvalidURL(
+            f"can't use the URL {redact(url)}: it has a space or a control character. Write them "
+            "percent-encoded"
+        )
     try:
         return parse_uri(url)
     except (InvalidURI, ValueError):
@@ -132,6 +140,8 @@ async def _through(proxy: Proxy, stream: ByteStream, uri: WebSocketURI) -> ByteS
 
 
 async def _wrap(stream: ByteStream, name: str, context: ssl.SSLContext | None) -> ByteStream:
+    from anyio.streams.tls import TLSStream
+
     # WebSockets end with a close frame, so the end of TLS is not waited for.
     return await TLSStream.wrap(
         stream,

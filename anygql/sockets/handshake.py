@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from anyio.abc import ByteStream
 
 from ..exceptions import TransportProtocolError, TransportServerError
 from ..protocols.close_codes import CloseCode
 from ..protocols.retry_after import retry_after
+from ..version import VERSION
 from .answer import Answer, read_answer, read_body
 from .base import Opening, redact
 from .errors import NotHTTP
 
-__all__ = ["basic_auth", "checked_headers", "read_upgrade", "user_agent"]
+__all__ = ["basic_auth", "checked_headers", "checked_subprotocols", "read_upgrade", "user_agent"]
 
 #: Statuses that a new attempt won't change.
 FATAL_STATUSES = frozenset({401, 403, 404})
@@ -42,10 +41,9 @@ _NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
-@functools.cache
 def user_agent() -> str:
     """What we call ourselves, unless the caller says otherwise."""
-    return f"anygql/{version('anygql')}"
+    return f"anygql/{VERSION}"
 
 
 def basic_auth(username: str, password: str) -> str:
@@ -72,6 +70,14 @@ def checked_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]
     if not any(name.lower() == "user-agent" for name, _ in checked):
         checked.append(("User-Agent", user_agent()))
     return checked
+
+
+def checked_subprotocols(names: Sequence[str]) -> Sequence[str]:
+    """The names to offer; raises ``ValueError`` for what can't be one (RFC 6455 §4.1)."""
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} can't be the name of a subprotocol")
+    return names
 
 
 async def read_upgrade(stream: ByteStream, opening: Opening) -> bytes:

@@ -17,6 +17,13 @@ from .frames import FrameCutter
 
 __all__ = ["Inbound"]
 
+#: Pongs that wait to be sent. A peer that pings and does not read gets no more of them: of several
+#: pings, only the last need be answered (RFC 6455 §5.5.3).
+MAX_PONGS = 64
+
+#: The first byte of a pong: FIN, opcode 10.
+_PONG = b"\x8a"
+
 
 class Inbound:
     """Bytes in; messages out, and what else they meant.
@@ -48,6 +55,7 @@ class Inbound:
         while protocol.state is State.OPEN and not self._refused:
             run = cutter.cut(messages)
             if not run:
+                self._bound_pongs()
                 return messages
             self._give(run, messages)
         # The engine must see what comes behind the end too: it may have to answer it.
@@ -56,6 +64,7 @@ class Inbound:
             self._refuse_binary()
         else:
             self._notice_end()
+        self._bound_pongs()
         return messages
 
     def discard(self, data: bytes) -> None:
@@ -63,6 +72,7 @@ class Inbound:
         self._protocol.receive_data(self._cutter.drain() + data)
         self._protocol.events_received()
         self._notice_end()
+        self._bound_pongs()
 
     def finish(self, end: WebSocketEnded) -> None:
         """No more bytes will come."""
@@ -77,6 +87,14 @@ class Inbound:
         for frame in self._protocol.events_received():
             if not self._refused and isinstance(frame, Frame):
                 self._take(frame, messages)
+
+    def _bound_pongs(self) -> None:
+        writes = self._protocol.writes
+        if len(writes) <= MAX_PONGS:
+            return
+        pongs = [number for number, data in enumerate(writes) if data[:1] == _PONG]
+        old = set(pongs[:-MAX_PONGS])
+        writes[:] = [data for number, data in enumerate(writes) if number not in old]
 
     def _take(self, frame: Frame, messages: list[bytes]) -> None:
         opcode = frame.opcode

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
+import msgspec
 from anyio.abc import ByteStream
 
 from ..exceptions import TransportConnectionFailed, TransportInvalidURL
@@ -21,8 +20,7 @@ __all__ = ["Proxy", "environment_proxy", "open_tunnel", "parse_proxy"]
 FATAL_STATUSES = frozenset({401, 403, 404, 407})
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(msgspec.Struct, frozen=True):
     """An HTTP proxy; ``secure`` if it is itself spoken to over TLS."""
 
     host: str
@@ -31,7 +29,10 @@ class Proxy:
     #: The URL, fit for messages.
     shown: str
     #: The value of ``Proxy-Authorization``.
-    authorization: str | None = field(default=None, repr=False)
+    authorization: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.shown})"
 
 
 def parse_proxy(url: str) -> Proxy:
@@ -62,7 +63,11 @@ def environment_proxy(host: str, port: int, *, secure: bool) -> Proxy | None:
     ``all_proxy`` for ws, in this order; none for hosts in ``no_proxy``, nor for this machine,
     which a proxy elsewhere can't reach. Raises ``TransportInvalidURL``.
     """
-    if _is_loopback(host) or proxy_bypass(f"{host}:{port}"):
+    if _is_loopback(host):
+        return None
+    from urllib.request import getproxies, proxy_bypass  # it loads a whole HTTP client
+
+    if proxy_bypass(f"{host}:{port}"):
         return None
     proxies = getproxies()
     for scheme in ("wss", "https", "all") if secure else ("ws", "http", "all"):

@@ -22,13 +22,13 @@ from .base import Opening, WebSocketEnded, redact
 from .dial import ConnectArgs, OpenStream, dial, parse_url
 from .errors import FAULTS, opening_errors
 from .frames import text_frames
-from .handshake import checked_headers, read_upgrade
+from .handshake import checked_headers, checked_subprotocols, read_upgrade
 from .inbound import Inbound
 
 __all__ = ["StreamConnector", "StreamWebSocket"]
 
 #: Bytes to read at a time.
-CHUNK = 2**16
+CHUNK = 2**18
 
 #: Seconds to wait for the server to end the TCP connection after the closing handshake.
 LINGER = 0.25
@@ -84,7 +84,7 @@ def _client_protocol(uri: WebSocketURI, opening: Opening, args: ConnectArgs) -> 
     protocol = ClientProtocol(
         uri,
         extensions=_extensions(args),
-        subprotocols=[Subprotocol(name) for name in opening.subprotocols] or None,
+        subprotocols=[*map(Subprotocol, checked_subprotocols(opening.subprotocols))] or None,
         max_size=opening.max_message_size,
         logger=_SILENT,
     )

@@ -25,7 +25,7 @@ from ..protocols.close_codes import CloseCode, clip_reason
 from .base import Opening, WebSocketEnded, redact
 from .dial import ConnectArgs, OpenStream, dial, parse_url
 from .errors import FAULTS, opening_errors
-from .handshake import basic_auth, checked_headers, read_upgrade
+from .handshake import basic_auth, checked_headers, checked_subprotocols, read_upgrade
 
 __all__ = ["TrioConnector", "TrioWebSocket"]
 
@@ -80,6 +80,7 @@ class _Request:
     """The handshake request, as trio-websocket wants it."""
 
     def __init__(self, opening: Opening, uri: WebSocketURI) -> None:
+        checked_subprotocols(opening.subprotocols)
         headers = checked_headers(opening.headers)
         names = {name.lower() for name, _ in headers}
         if uri.user_info is not None and "authorization" not in names:

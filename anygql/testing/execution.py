@@ -71,6 +71,13 @@ class Execution:
     root_value: Any = None
     _documents: dict[str, DocumentNode] = field(default_factory=dict[str, DocumentNode])
 
+    def __post_init__(self) -> None:
+        if any(directive.name in {"defer", "stream"} for directive in self.schema.directives):
+            raise ValueError(
+                "this server has no incremental delivery: leave @defer and @stream out of its "
+                "schema, or use LocalSchemaTransport"
+            )
+
     def begin(self, start: Start, context: Any) -> Outcome | Awaitable[Outcome]:
         """Start an operation; raises ``OperationFailed`` if it is not valid."""
         document = self._prepare(start.query)

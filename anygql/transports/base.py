@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
+
+import msgspec
 
 from ..exceptions import TransportError
 from ..request import GraphQLRequest
@@ -33,8 +34,7 @@ TransportArgs: TypeAlias = Mapping[str, Any] | None
 HARD_LIMIT_FACTOR = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """How a subscription's results wait for their consumer."""
 
     #: How many results may wait freely.
@@ -74,11 +74,11 @@ class Results(Protocol):
         """How many gaps the consumer has crossed."""
         ...
 
-    def receive_nowait(self) -> ExecutionResult:
-        """The next result.
+    def receive_nowait(self) -> ExecutionResult | None:
+        """The next result, ``None`` if there is none yet.
 
-        Raises ``anyio.WouldBlock`` if there is none yet, ``anyio.EndOfStream`` after the last,
-        or the ``TransportError`` that ended it, after all that came before.
+        Raises ``anyio.EndOfStream`` after the last, or the ``TransportError`` that ended it,
+        after all that came before.
         """
         ...
 

@@ -26,6 +26,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import EventLoopToken, checkpoint, current_token
 
 from ..exceptions import TransportConnectTimeout, TransportError, fresh, fresh_unsent
+from ..parking import Parking
 from ..protocols.base import Codec, SubscriptionProtocol
 from ..protocols.close_codes import CloseCode
 from ..protocols.events import (
@@ -59,8 +60,17 @@ __all__ = ["Opener", "WebSocketConnection"]
 
 logger = logging.getLogger(__name__)
 
-#: Messages handed out between two checkpoints that really let other tasks run.
-BURST = 64
+#: Messages handed out between two checkpoints that really let other tasks run. A message costs
+#: a few microseconds, so this is a few milliseconds at most, and no more than one read from the
+#: network holds. With fewer, each of a thousand consumers would be woken for every single result.
+BURST = 2048
+
+#: Pongs that wait to be written. A peer that pings and does not read gets no more of them: those
+#: that wait answer its later pings too.
+MAX_PONGS = 64
+
+#: How much of a server's own words goes into messages and logs, in characters.
+QUOTED = 200
 
 #: Seconds for a last word to a peer from whom no answer is expected.
 BRIEFLY = 1.0
@@ -101,6 +111,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
         self._routes: dict[str, Route] = {}
         self._ids = count(1)
         self._outgoing: list[tuple[Route | _AskedPong | None, bytes]] = []
+        self._pongs = 0
         self._asked_pong: _AskedPong | None = None
         self._output = Event()
         self._acknowledged = Event()
@@ -112,6 +123,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
         self._closing = (int(CloseCode.NORMAL), "")
         self._polite = False
         # Set when the context is entered: there may be no event loop yet.
+        self.parking: Parking
         self._reading: CancelScope
         self._writing: CancelScope
         self._watching: CancelScope
@@ -127,6 +139,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
             async with create_task_group() as tg:
                 self._token = current_token()
                 self._now = clock(self._token)
+                self.parking = Parking(self._token)
                 self._reading = CancelScope()
                 self._writing = CancelScope(shield=True)
                 self._watching = CancelScope()
@@ -303,6 +316,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
 
     def _take_outgoing(self) -> list[bytes]:
         outgoing, self._outgoing = self._outgoing, []
+        self._pongs = 0
         messages: list[bytes] = []
         for asker, message in outgoing:
             if asker is not None:
@@ -359,19 +373,20 @@ class WebSocketConnection(AsyncContextManagerMixin):
             return refused.fault
 
     async def _hand_out(self, messages: Sequence[bytes | str]) -> None:
+        for start in range(0, len(messages), BURST):
+            if start:
+                await checkpoint()
+            await self._hand_out_burst(messages[start : start + BURST])
+
+    async def _hand_out_burst(self, messages: Sequence[bytes | str]) -> None:
         flow = self.flow
         routes = self._routes
-        receive = self._codec.receive
-        burst = BURST
-        for message in messages:
+        # Read together, since a call for each costs as much as the reading.
+        events = self._codec.receive_many(messages)
+        for message, event in zip(messages, events, strict=True):
             if flow.full:
                 await flow.admit()
                 self._keep_alive.heard()
-            if not burst:
-                await checkpoint()
-                burst = BURST
-            burst -= 1
-            event = receive(message)
             if type(event) is Next:
                 route = routes.get(event.id)
                 if route is None:
@@ -402,7 +417,8 @@ class WebSocketConnection(AsyncContextManagerMixin):
                     route.reject(event.payload)
             case Ping():
                 self.payloads["ping"] = event.payload
-                if (pong := self._codec.pong()) is not None:
+                if self._pongs < MAX_PONGS and (pong := self._codec.pong()) is not None:
+                    self._pongs += 1
                     self._enqueue(pong)
             case Pong():
                 self.payloads["pong"] = event.payload
@@ -421,12 +437,14 @@ class WebSocketConnection(AsyncContextManagerMixin):
                 pass
 
     def _refused(self, payload: Any) -> None:
-        said: Any = cast("Any", payload).get("message") if isinstance(payload, Mapping) else None
+        message: Any = cast("Any", payload).get("message") if isinstance(payload, Mapping) else ""
+        # Anything but text may be nested so deeply that it can't even be shown.
+        said = message[:QUOTED] if isinstance(message, str) else ""
         if self._acknowledged.is_set():
             # A message of ours that it could not read; the connection goes on.
             logger.warning("%s reports: %s", self._transport.description, said)
             return
-        raise _RefusedError(faults.refused(self._transport.description, str(said or "")))
+        raise _RefusedError(faults.refused(self._transport.description, said))
 
     def _lost(self, ended: WebSocketEnded) -> TransportError:
         if ended.ours:

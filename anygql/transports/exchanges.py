@@ -10,11 +10,17 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-from anyio import AsyncContextManagerMixin, CancelScope, Event, create_task_group
+from anyio import (
+    AsyncContextManagerMixin,
+    CancelScope,
+    Event,
+    create_task_group,
+    get_cancelled_exc_class,
+)
 from anyio.abc import TaskGroup
-from anyio.lowlevel import EventLoopToken, checkpoint, current_token
+from anyio.lowlevel import EventLoopToken, checkpoint, checkpoint_if_cancelled, current_token
 
 from ..exceptions import (
     TransportClosed,
@@ -23,6 +29,7 @@ from ..exceptions import (
     fresh,
     fresh_unsent,
 )
+from ..parking import Parking
 from ..tasks import call_soon, clock, unwrapped
 from .base import Delivery
 from .flow import Flow
@@ -52,6 +59,7 @@ class RunningStream:
 
     def __init__(self, token: EventLoopToken, delivery: Delivery) -> None:
         self.flow = Flow()
+        self.parking = Parking(token)
         self.scope = CancelScope()
         self.feed = RunningFeed(self, "", delivery)
         self._token = token
@@ -104,6 +112,18 @@ class Peer(Protocol):
         ...
 
 
+class _Call(Generic[_T]):
+    """A query or mutation that runs, and who waits for it."""
+
+    def __init__(self, work: Callable[[], Awaitable[_T]]) -> None:
+        self.work = work
+        self.scope = CancelScope()
+        self.over = Event()
+        self.came = False
+        self.result: _T | None = None
+        self.error: BaseException | None = None
+
+
 class Exchanges(AsyncContextManagerMixin):
     """The operations that run, and the end of them all.
 
@@ -116,8 +136,7 @@ class Exchanges(AsyncContextManagerMixin):
         self.fault: TransportError | None = None
         self.idle_since: float | None = None
         self._ended = Event()
-        self._quiet = Event()
-        self._scopes: set[CancelScope] = set()
+        self._calls: set[_Call[Any]] = set()
         self._streams: set[RunningStream] = set()
         # Set when the context is entered: there may be no event loop yet.
         self._tasks: TaskGroup
@@ -135,7 +154,6 @@ class Exchanges(AsyncContextManagerMixin):
                     yield self
                 finally:
                     self.close()
-        await self._operations_ended()
 
     def drop(self, why: str) -> None:
         """Give it up: whoever waits on it gets ``TransportConnectionFailed``."""
@@ -154,38 +172,59 @@ class Exchanges(AsyncContextManagerMixin):
             return
         self.fault = fault
         self._ended.set()
-        for scope in self._scopes:
-            scope.cancel()
+        for call in self._calls:
+            call.scope.cancel()
         for stream in self._streams:
             stream.feed.fail(fault)
             stream.scope.cancel()
 
-    async def _operations_ended(self) -> None:
-        # They run in their callers' tasks.
-        if self._scopes:
-            with CancelScope(shield=True):
-                await self._quiet.wait()
-
     async def _run(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """``work``, in the calling task, until the connection ends."""
+        """``work``, until the connection ends, or its caller leaves.
+
+        In a task of the connection's: what asyncio's own cancellation interrupts in the middle of
+        its cleanup (it knows no shields) can't be the HTTP client, whose pool would lose a
+        connection, nor the thread that opens a file.
+        """
         if self.fault is not None:
             raise fresh_unsent(self.fault)
         self.idle_since = None
-        with CancelScope() as scope:
-            self._scopes.add(scope)
-            try:
-                return await work()
-            finally:
-                self._scopes.discard(scope)
-                self._rest()
-        assert self.fault is not None  # noqa: S101 - nothing else cancels the scope
-        raise fresh(self.fault)
+        call = _Call(work)
+        self._calls.add(call)
+        self._tasks.start_soon(self._run_task, call, name="anygql: operation")
+        try:
+            await call.over.wait()
+        except BaseException:
+            call.scope.cancel()
+            with CancelScope(shield=True):
+                await call.over.wait()
+            raise
+        if call.error is not None:
+            await checkpoint_if_cancelled()
+            raise call.error
+        if not call.came:
+            await checkpoint_if_cancelled()
+            self.close()  # cancelled from above, which may come here before it comes to the owner
+            assert self.fault is not None  # noqa: S101 - close() has seen to it
+            raise fresh(self.fault)
+        return call.result  # type: ignore[return-value]
+
+    async def _run_task(self, call: _Call[Any]) -> None:
+        try:
+            with call.scope:
+                call.result = await call.work()
+                call.came = True
+        except get_cancelled_exc_class():
+            raise
+        except BaseException as exc:  # noqa: BLE001 - its caller's, interrupts too
+            call.error = exc
+        finally:
+            self._calls.discard(call)
+            self._rest()
+            call.over.set()
 
     def _rest(self) -> None:
-        if not self._scopes and not self._streams:
+        if not self._calls and not self._streams:
             self.idle_since = self._now()
-        if not self._scopes and self.fault is not None:
-            self._quiet.set()
 
     def _start(
         self, delivery: Delivery, work: Callable[[RunningStream], Awaitable[None]]

@@ -50,8 +50,11 @@ def check_url(url: object, schemes: tuple[str, ...]) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as exc:
-        raise TransportInvalidURL(f"{shown!r} is not a URL: {exc}") from None
+    except ValueError:  # whose text may quote the password
+        raise TransportInvalidURL(
+            f"{shown!r} is not a URL: its host or port can't be read. Are special characters in "
+            "user and password percent-encoded?"
+        ) from None
     if parts.scheme not in schemes:
         raise TransportInvalidURL(f"{shown!r}: the URL must begin with {wanted}")
     if not parts.hostname:

@@ -6,17 +6,21 @@ A route belongs to one connection, and is registered before its request is writt
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from anyio import (
-    ClosedResourceError,
-    EndOfStream,
-    Event,
-    create_memory_object_stream,
-)
+from anyio import EndOfStream, create_memory_object_stream
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ..exceptions import SubscriptionOverflow, TransportError, TransportQueryError, fresh
+from ..exceptions import (
+    SubscriptionOverflow,
+    TransportClosed,
+    TransportError,
+    TransportQueryError,
+    fresh,
+)
+from ..parking import Parked, Parking
 from ..protocols.incremental import IncrementalMerge
 from ..result import ExecutionResult
 from .base import Delivery, TransportArgs
@@ -29,6 +33,7 @@ class Owner(Protocol):
     """The connection, as its routes see it."""
 
     flow: Flow
+    parking: Parking
 
     def leave(self, route: Route) -> None:
         """Forget the route, and tell the server if it still runs."""
@@ -95,8 +100,8 @@ class Answer(Route):
     def __init__(self, owner: Owner, id: str) -> None:
         super().__init__(owner, id)
         self._result: ExecutionResult | None = None
-        self._come = Event()
-        self._waited_for = False
+        self._settled = False
+        self._parked: Parked | None = None
 
     def next(self, result: ExecutionResult) -> bool:
         self._result = result
@@ -122,29 +127,41 @@ class Answer(Route):
 
     async def wait(self) -> ExecutionResult:
         """The answer; raises the fault. Cancelling leaves the route to its owner."""
-        self._waited_for = True
-        self.owner.flow.executing += 1
-        self.owner.flow.changed()
-        try:
-            await self._come.wait()
-        finally:
-            self._settle()
+        if self._settled:
+            await checkpoint()
+        else:
+            self._parked = parked = self.owner.parking.park()
+            self.owner.flow.executing += 1
+            self.owner.flow.changed()
+            try:
+                await parked
+            finally:
+                self._settle()
         if self.fault is not None:
+            if isinstance(self.fault, TransportClosed):
+                # The end of everything around it may reach the connection's own tasks first: who
+                # is cancelled must not be told instead that the session was closed.
+                await checkpoint_if_cancelled()
             raise self.raised()
         if self._result is None:
             raise TransportQueryError("the server completed the operation without an answer")
         return self._result
 
     def _settle(self) -> None:
-        # Here, not when the waiting task gets to run: until then more would be read for it.
-        if self._waited_for:
-            self._waited_for = False
+        self._settled = True
+        parked, self._parked = self._parked, None
+        if parked is not None:
+            # Here, not when the waiting task gets to run: until then more would be read for it.
             self.owner.flow.executing -= 1
-        self._come.set()
+            self.owner.parking.wake(parked)
 
 
 class Feed(Route):
-    """The results of a subscription, in a memory object stream, by its ``on_overflow`` rule."""
+    """The results of a subscription, in a memory object stream, by its ``on_overflow`` rule.
+
+    What goes through the stream are runs of results: one that the consumer has not emptied yet is
+    added to, so the price of the stream is paid once for all that waits.
+    """
 
     def __init__(self, owner: Owner, id: str, delivery: Delivery) -> None:
         super().__init__(owner, id)
@@ -160,30 +177,70 @@ class Feed(Route):
         self.stalled_since = 0.0
         self.stalled_at = -1
         self._over = False
+        self._left = False
+        self._flow = owner.flow
+        self._park, self._unpark = owner.parking.park, owner.parking.wake
+        self._buffer_size = delivery.buffer_size
+        # Up to here there is nothing to think of but the result.
+        self._roomy = delivery.buffer_size - 1
         self._pausing = delivery.on_overflow == "pause"
-        self._come: Event | None = None
-        self._waiting = 0
+        self._parked: list[Parked] = []
+        # The run that the consumer reads, and the one that results are added to: often the same.
+        self._reading: deque[ExecutionResult] | None = None
+        self._adding: deque[ExecutionResult] | None = None
         # The bound is the flow's, which must see a result coming before it is there.
-        self._send, self._receive = create_memory_object_stream[ExecutionResult](math.inf)
+        self._send, self._receive = create_memory_object_stream[deque[ExecutionResult]](math.inf)
 
     # The connection's side.
 
     def next(self, result: ExecutionResult) -> bool:
-        if self.queued >= self.delivery.buffer_size and not self._pausing:
+        if self.queued >= self._roomy:
+            return self._next_when_tight(result)
+        self.last = result
+        self.queued += 1
+        if self._adding is not None:
+            self._adding.append(result)
+        else:
+            self._adding = run = deque((result,))
+            self._send.send_nowait(run)
+        if self._parked:
+            self._wake()
+        return False
+
+    def _next_when_tight(self, result: ExecutionResult) -> bool:
+        if self.queued >= self._buffer_size and not self._pausing:
             if self.delivery.on_overflow == "error":
                 self.overflow("and on_overflow is 'error'")
                 return True
-            self._receive.receive_nowait()
-            self.queued -= 1
+            self._take()
             self.dropped += 1
-        self._send.send_nowait(result)
+        self._put(result)
         self.last = result
-        self.queued += 1
-        if self._pausing and self.queued >= self.delivery.buffer_size:
-            self.owner.flow.full.add(self)
-        if self._come is not None:
+        if self._pausing and self.queued >= self._buffer_size:
+            self._flow.full.add(self)
+        if self._parked:
             self._wake()
         return False
+
+    def _put(self, result: ExecutionResult) -> None:
+        self.queued += 1
+        if self._adding is not None:
+            self._adding.append(result)
+        else:
+            self._adding = run = deque((result,))
+            self._send.send_nowait(run)
+
+    def _take(self) -> ExecutionResult:
+        run = self._reading
+        if run is None:
+            self._reading = run = self._receive.receive_nowait()
+        result = run.popleft()
+        self.queued -= 1
+        if not run:
+            self._reading = None
+            if run is self._adding:
+                self._adding = None
+        return result
 
     def grown(self, result: ExecutionResult, *, over: bool) -> None:
         self.next(result)
@@ -191,8 +248,7 @@ class Feed(Route):
             self.complete()
 
     def reject(self, errors: list[object]) -> None:
-        self._send.send_nowait(ExecutionResult(None, errors))
-        self.queued += 1
+        self._put(ExecutionResult(None, errors))
         self.complete()
 
     def complete(self) -> None:
@@ -226,45 +282,51 @@ class Feed(Route):
             and not isinstance(self.fault, SubscriptionOverflow)
         )
 
-    def receive_nowait(self) -> ExecutionResult:
-        try:
-            result = self._receive.receive_nowait()
-        except EndOfStream:
-            if self.fault is not None:
+    def receive_nowait(self) -> ExecutionResult | None:
+        if not self.queued:
+            if not self._over:
+                return None
+            if self.fault is not None and not self._left:
                 raise self.raised() from self.fault.__cause__
-            raise
-        except ClosedResourceError:
-            raise EndOfStream from None
-        self.queued -= 1
+            raise EndOfStream
+        result = self._take()
         self.taken += 1
-        flow = self.owner.flow
-        if flow.full and self.queued < self.delivery.buffer_size:
-            flow.full.discard(self)
-        if flow.paused:
-            flow.changed()
+        if self._flow.full:
+            self._fell_to(self.queued)
         return result
+
+    def _fell_to(self, queued: int) -> None:
+        flow = self._flow
+        if queued <= self._buffer_size // 2 and self in flow.full:
+            # Not at once: the connection would go on for one message, and stop again.
+            flow.full.discard(self)
+            flow.changed()
+        elif queued == self.delivery.hard_limit - 1:
+            flow.changed()
 
     async def wait(self) -> None:
         # Not the stream's own receive(): that hands an item to a task that may be cancelled
         # (natively, under asyncio) before it gets to run, and the item would be lost with it.
         if self.queued or self._over:
             return
-        if self._come is None:
-            self._come = Event()
-        come = self._come
-        flow = self.owner.flow
+        parked = self._park()
+        flow = self._flow
         flow.receiving += 1
-        self._waiting += 1
-        flow.changed()
+        self._parked.append(parked)
+        if flow.paused:
+            flow.changed()
         try:
-            await come.wait()
+            await parked
         finally:
-            if self._come is come:  # cancelled
+            if self._parked and parked in self._parked:  # cancelled
+                self._parked.remove(parked)
                 flow.receiving -= 1
-                self._waiting -= 1
 
     def leave(self) -> None:
+        self._left = True
         self._receive.close()
+        self._reading = self._adding = None
+        self.queued = 0
         self.complete()
         self.owner.leave(self)
 
@@ -272,14 +334,14 @@ class Feed(Route):
         self.owner.leave_soon(self)
 
     def _ease(self) -> None:
-        flow = self.owner.flow
+        flow = self._flow
         flow.full.discard(self)
         flow.changed()
 
     def _wake(self) -> None:
-        come, self._come = self._come, None
-        if come is not None:
-            # Here, not when the waiting tasks get to run: until then more would be read for them.
-            self.owner.flow.receiving -= self._waiting
-            self._waiting = 0
-            come.set()
+        # Counted here, not when the waiting tasks get to run: until then more would be read for
+        # them.
+        self._flow.receiving -= len(self._parked)
+        for parked in self._parked:
+            self._unpark(parked)
+        self._parked.clear()

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .shapes import Mismatch
-from .shaping import shape_of
-
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
+
+    from .shapes import Mismatch
 
 __all__ = ["ResultTypeError", "converter"]
 
@@ -61,6 +60,9 @@ def converter(type: TypeForm[_T], *, camel_case: bool = False) -> Callable[[Any]
 
 
 def _converter(type: Any, camel_case: bool) -> Callable[[Any], Any]:
+    from .shapes import Mismatch  # needed by sessions with types only
+    from .shaping import shape_of
+
     read = shape_of(type, renames=camel_case).read
 
     def convert(data: Any) -> Any:

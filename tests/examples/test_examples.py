@@ -170,6 +170,26 @@ async def test_library_on_the_sessions_of_others() -> None:
                 assert session.state == "connected"  # it is its owner's to close
 
 
+# Typed results.
+
+
+@bounded
+async def test_typed() -> None:
+    output = await run_example("typed")
+    on_asyncio, on_trio = output.removeprefix("asyncio\n").split("trio\n")
+    assert on_asyncio == on_trio
+    lines = [line.split(maxsplit=1) for line in on_trio.splitlines()]
+    assert [kind for kind, _ in lines] == [
+        *("written", "found", "reminder", "reminder", "document", "variables", "result")
+    ]
+    said = [what for _, what in lines]
+    assert "mood=<Mood.BAD: 'not so fine'>" in said[0]
+    assert said[2:4] == ["0:00:00", "1:00:00"]
+    assert "entrys" in said[4]
+    assert said[5].startswith("variables.entry.madeAt: ")
+    assert said[6].startswith("data.entries[0].madeAt: ")
+
+
 # The console.
 
 

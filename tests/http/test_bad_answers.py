@@ -100,9 +100,15 @@ def says_where(error: Exception, server: Peer) -> bool:
         (http('{"data": []}'), "without data and errors"),
         (http('{"data": {}, "errors": "no"}'), "without data and errors"),
         (http('{"data": {}, "errors": {"message": "no"}}'), "without data and errors"),
-        (http(gzip.compress(HELLO.encode() * 99, mtime=0)[:-20], content_encoding="gzip"), "breaks off"),
+        (
+            http(gzip.compress(HELLO.encode() * 99, mtime=0)[:-20], content_encoding="gzip"),
+            "breaks off",
+        ),
         (http(gzip.compress(HELLO.encode(), mtime=0)[:5], content_encoding="gzip"), "breaks off"),
-        (http(gzip.compress(HELLO.encode(), mtime=0)[:-1] + b"!", content_encoding="gzip"), "compression"),
+        (
+            http(gzip.compress(HELLO.encode(), mtime=0)[:-1] + b"!", content_encoding="gzip"),
+            "compression",
+        ),
         (http(b"no gzip", content_encoding="gzip"), "compression"),
         (http(HELLO, content_encoding="gzip"), "compression"),
         (http(HELLO, content_encoding="br"), "compression"),

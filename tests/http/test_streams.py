@@ -20,6 +20,7 @@ from anygql import (
     TransportConnectionFailed,
     TransportQueryError,
     TransportServerError,
+    TransportTimeout,
 )
 from anygql.testing import GraphQLServer, demo_schema
 from tests.http.peer import Request, cut, endless, http, kept, peer
@@ -309,3 +310,15 @@ async def test_asgi(anyio_backend: str) -> None:
         if anyio_backend == "asyncio":  # the only loop that the application's events know
             async with session.subscribe("subscription { countdown(from: 2) }") as events:
                 assert await received(events) == [{"countdown": 2}, {"countdown": 1}]
+
+
+async def test_a_stream_that_falls_silent() -> None:
+    answer = endless(event(1), end=False)
+    async with peer(answer) as server:
+        transport = HTTPTransport(server.url, keep_alive_timeout=0.1)
+        async with Client(transport) as session, session.subscribe(COUNT) as events:
+            assert await events.receive() == {"n": 1}
+            with pytest.raises(TransportTimeout) as caught:
+                await events.receive()
+            assert caught.value.retryable
+            assert session.state == "connected"

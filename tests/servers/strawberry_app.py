@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from datetime import datetime, timedelta
+from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
@@ -10,6 +12,24 @@ from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
 
 from tests.servers import source
+
+
+@strawberry.enum
+class Mood(Enum):
+    GOOD = "fine"
+    BAD = "not so fine"
+
+
+@strawberry.type
+class Entry:
+    made_at: datetime
+    mood: Mood
+
+
+@strawberry.input
+class EntryInput:
+    made_at: datetime
+    mood: Mood = Mood.BAD
 
 
 @strawberry.type
@@ -37,6 +57,10 @@ class Query:
     @strawberry.field
     def active(self, tag: str = "") -> int:
         return source.running[tag]
+
+    @strawberry.field
+    def entries(self, given: list[EntryInput]) -> list[Entry]:
+        return [Entry(made_at=entry.made_at, mood=entry.mood) for entry in given]
 
 
 @strawberry.type
@@ -72,6 +96,11 @@ class Subscription:
     async def never(self, tag: str = "") -> AsyncGenerator[int, None]:
         async for number in source.never(tag):
             yield number
+
+    @strawberry.subscription
+    async def minutes(self, since: datetime, mood: Mood) -> AsyncGenerator[Entry, None]:
+        async for number in source.flood(2, ""):
+            yield Entry(made_at=since + timedelta(minutes=number), mood=mood)
 
 
 class Guarded(GraphQL[Any, None]):

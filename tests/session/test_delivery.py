@@ -40,7 +40,7 @@ async def test_lone_slow_consumer_is_backpressure(make, server: GraphQLServer) -
             connection = session._supervisor._connection
             assert connection.flow.paused
             (feed,) = connection.flow.full
-            assert feed.queued == 10
+            assert 5 < feed.queued <= 10  # it goes on at half
             assert len(server.connections[0].sent) < total
             count = 1
             async for event in events:

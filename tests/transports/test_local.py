@@ -679,7 +679,8 @@ async def test_a_source_is_not_asked_for_more_than_the_buffer(buffer_size: int) 
             for number in range(1, 10):
                 assert await events.receive() == {"count": number}
                 await anyio.wait_all_tasks_blocked()
-                assert source.asked == number + buffer_size
+                # It is asked for more once half of the buffer is empty.
+                assert number + buffer_size // 2 < source.asked <= number + buffer_size
             # Nobody else has to wait for this consumer.
             assert await session.execute("{ hello }") == {"hello": None}
 

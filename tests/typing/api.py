@@ -5,13 +5,18 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, assert_never, assert_type
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, Literal, TypedDict, TypeVar, assert_never, assert_type
 
 import anyio
 import anyio.abc
+import attrs
+import msgspec
+import pydantic
 import tenacity
 import trio
-from graphql import DocumentNode, parse
+from graphql import DocumentNode, GraphQLError, GraphQLScalarType, GraphQLSchema, parse
 
 import anygql
 from anygql import (
@@ -22,6 +27,10 @@ from anygql import (
     Disconnected,
     ExecutionResult,
     GraphQLRequest,
+    GraphQLValidationError,
+    IntrospectionOptions,
+    LocalSchemaTransport,
+    ResultTypeError,
     Session,
     SessionEvent,
     SessionState,
@@ -37,13 +46,20 @@ from anygql import (
     TransportServerError,
     TransportTimeout,
     WebSocketTransport,
+    build_client_schema,
     gql,
+    load_schema,
     trio_websocket_connector,
+    update_schema_enum,
+    update_schema_scalar,
+    update_schema_scalars,
 )
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, SubscriptionProtocol
+from anygql.schema import VariableError
 from anygql.sockets.base import Connector
 from anygql.sockets.stream import StreamConnector
 from anygql.testing import GraphQLServer, demo_schema
+from anygql.typed import converter
 
 URL = "ws://localhost:8000/graphql"
 
@@ -334,6 +350,139 @@ async def covariant(session: Session) -> None:
     await wide.aclose()
 
 
+# Typed results.
+
+T = TypeVar("T")
+
+
+@dataclass
+class User:
+    first_name: str
+
+
+@attrs.define
+class Person:
+    first_name: str
+
+
+class Post(TypedDict):
+    title: str
+
+
+class Account(msgspec.Struct):
+    name: str
+
+
+class Model(pydantic.BaseModel):
+    name: str
+
+
+@dataclass
+class Page(Generic[T]):
+    nodes: list[T]
+
+
+Either = User | Account
+
+
+async def typed_results(session: Session, chosen: type[User]) -> None:
+    document = "{ user }"
+    assert_type(await session.execute(document), Any)
+    assert_type(await session.execute(document, result_type=None), Any)
+    assert_type(await session.execute(document, result_type=User), User)
+    assert_type(await session.execute(document, result_type=chosen), User)
+    assert_type(await session.execute(document, result_type=User, camel_case=True), User)
+    assert_type(await session.execute(document, {"id": 1}, result_type=Person), Person)
+    assert_type(await session.execute(document, result_type=Post, timeout=None), Post)
+    assert_type(await session.execute(document, result_type=Account), Account)
+    assert_type(await session.execute(document, result_type=Model), Model)
+    assert_type(await session.execute(document, result_type=Page[User]), Page[User])
+    assert_type(await session.execute(document, result_type=dict[str, User]), dict[str, User])
+    assert_type(await session.execute(document, result_type=list[User | None]), list[User | None])
+    assert_type(await session.execute(document, result_type=User | None), User | None)
+    assert_type(await session.execute(document, result_type=Either), User | Account)
+    assert_type(await session.execute(document, result_type=Literal["a", "b"]), Literal["a", "b"])
+
+
+async def typed_subscriptions(session: Session) -> None:
+    document = "subscription { user }"
+    async with session.subscribe(document, result_type=User) as users:
+        assert_type(users, Subscription[User])
+        async for user in users:
+            assert_type(user, User)
+        assert_type(await users.receive(), User)
+    assert_type(session.subscribe(document, result_type=None), Subscription[Any])
+    assert_type(session.subscribe(document, result_type=Page[User]), Subscription[Page[User]])
+    assert_type(session.subscribe(document, result_type=User | None), Subscription[User | None])
+    assert_type(
+        session.subscribe(document, {"id": 1}, result_type=Model, camel_case=True, buffer_size=2),
+        Subscription[Model],
+    )
+
+
+assert_type(converter(User), Callable[[Any], User])
+assert_type(converter(User | None, camel_case=True), Callable[[Any], User | None])
+
+
+# Schemas and values.
+
+
+class Colour(Enum):
+    RED = "#f00"
+
+
+schema = load_schema("type Query { a: Int }")
+assert_type(schema, GraphQLSchema)
+assert_type(build_client_schema({"__schema": {}}), GraphQLSchema)
+update_schema_enum(schema, "Colour", Colour)
+update_schema_enum(schema, "Colour", Colour, use_enum_values=True)
+update_schema_enum(schema, "Colour", {"RED": 1})
+update_schema_scalar(schema, "Date", GraphQLScalarType("Date"))
+update_schema_scalars(schema, [GraphQLScalarType("Date"), GraphQLScalarType("Time")])
+Client(URL, schema=schema, serialize_variables=True, parse_results=True, camel_case=True)
+Client(URL, schema="type Query { a: Int }")
+Client(URL, schema={"__schema": {}})
+Client(URL, schema=ExecutionResult())
+Client(URL, fetch_schema=True)
+Client(URL, fetch_schema=IntrospectionOptions(descriptions=False, type_depth=5))
+
+
+def caller(request: GraphQLRequest) -> str:
+    return request.text
+
+
+async def root(_: GraphQLRequest) -> dict[str, int]:
+    return {"a": 1}
+
+
+Client(LocalSchemaTransport(schema, root_value={}, context=caller, validate=False))
+Client(LocalSchemaTransport(schema, root_value=root, close_timeout=None))
+
+
+async def schemas(client: Client, session: Session) -> None:
+    assert_type(client.schema, GraphQLSchema | None)
+    client.schema = schema
+    client.schema = None
+    assert_type(await session.fetch_schema(), GraphQLSchema)
+    assert_type(await session.fetch_schema(IntrospectionOptions(), timeout=None), GraphQLSchema)
+    assert_type(
+        await session.execute("{ a }", {}, serialize_variables=True, parse_results=False), Any
+    )
+    assert_type(
+        await session.execute_result("{ a }", serialize_variables=True, parse_results=True),
+        ExecutionResult,
+    )
+    assert_type(
+        await session.execute_batch(["{ a }"], serialize_variables=True, parse_results=True),
+        list[Any],
+    )
+    assert_type(
+        session.subscribe_results("subscription { a }", parse_results=True),
+        Subscription[ExecutionResult],
+    )
+    assert_type(session.execute_incremental("{ a }", serialize_variables=True), Subscription[Any])
+
+
 # Errors.
 
 Made = type[TransportError]
@@ -350,6 +499,8 @@ kinds: list[Made] = [
 ]
 in_time: list[type[TimeoutError]] = [TransportConnectTimeout, TransportTimeout]
 wrong_value: type[ValueError] = TransportInvalidURL
+before_sending: list[type[ValueError]] = [GraphQLValidationError, VariableError]
+of_data: type[ValueError] = ResultTypeError
 
 
 async def caught(session: Session) -> None:
@@ -367,6 +518,15 @@ async def caught(session: Session) -> None:
         assert_type(error.reason, str)
         assert_type(error.retryable, bool)
         assert_type(error.unsent, bool)
+
+
+def what_was_wrong(
+    document: GraphQLValidationError, variables: VariableError, data: ResultTypeError
+) -> None:
+    assert_type(document.errors, list[GraphQLError])
+    assert_type(variables.problems, tuple[str, ...])
+    assert_type(data.path, tuple[str | int, ...])
+    assert_type(data.data, Any)
 
 
 # Testing.

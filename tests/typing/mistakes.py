@@ -9,6 +9,7 @@ Each exemption says what the checker finds, and one that finds nothing is an err
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 import anyio
@@ -19,11 +20,16 @@ from anygql import (
     ExecutionResult,
     FileVar,
     HTTPTransport,
+    IntrospectionOptions,
+    LocalSchemaTransport,
     Session,
     SessionEvent,
     Subscription,
     WebSocketTransport,
     gql,
+    load_schema,
+    update_schema_enum,
+    update_schema_scalar,
 )
 
 URL = "ws://localhost:8000/graphql"
@@ -140,3 +146,37 @@ async def growing(session: Session) -> None:
         ...
     session.execute_incremental("{ a }", timeout=1)  # type: ignore[call-arg]
     session.execute_incremental("{ a }", transport_args={1: 2})  # type: ignore[dict-item]
+
+
+@dataclass
+class User:
+    first_name: str
+
+
+async def types(session: Session) -> None:
+    await session.execute("{ a }", result_type=3)  # type: ignore[call-overload]
+    await session.execute("{ a }", result_type=User("a"))  # type: ignore[call-overload]
+    await session.execute("{ a }", result_type=User, camel_case="yes")  # type: ignore[call-overload]
+    (await session.execute("{ a }", result_type=User)).firstName  # type: ignore[attr-defined]
+    number: int = await session.execute("{ a }", result_type=User)  # type: ignore[arg-type]
+    await session.execute_result("{ a }", result_type=User)  # type: ignore[call-arg]
+    await session.execute_batch(["{ a }"], result_type=User)  # type: ignore[call-arg]
+    session.subscribe_results("subscription { a }", result_type=User)  # type: ignore[call-arg]
+    async with session.subscribe("subscription { a }", result_type=User) as users:
+        (await users.receive()).firstName  # type: ignore[attr-defined]
+    numbers: Subscription[int] = session.subscribe("subscription { a }", result_type=User)  # type: ignore[arg-type]
+    del number, numbers
+
+
+async def schemas(client: Client, session: Session) -> None:
+    schema = load_schema("type Query { a: Int }")
+    Client(URL, schema=7)  # type: ignore[arg-type]
+    Client(URL, fetch_schema="yes")  # type: ignore[arg-type]
+    Client(URL, parse_results="yes")  # type: ignore[arg-type]
+    client.schema.type_map  # type: ignore[union-attr]
+    IntrospectionOptions(False)  # type: ignore[call-arg]
+    IntrospectionOptions(descriptions=None)  # type: ignore[arg-type]
+    await session.fetch_schema(descriptions=False)  # type: ignore[call-arg]
+    update_schema_enum(schema, "Colour", ["RED"])  # type: ignore[arg-type]
+    update_schema_scalar(schema, "Date", str)  # type: ignore[arg-type]
+    LocalSchemaTransport("type Query { a: Int }")  # type: ignore[arg-type]

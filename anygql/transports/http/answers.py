@@ -41,6 +41,9 @@ RETRYABLE = frozenset({429, 502, 503, 504})
 #: How much of a server's own words goes into a message, in characters.
 _QUOTED = 200
 
+#: Python's own, which are no charsets: some of them warn, or know no "replace".
+_NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+
 _ADVICE = {
     401: "Check the credentials in headers= or the client's auth",
     403: "Check the credentials in headers= or the client's auth",
@@ -60,7 +63,9 @@ def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
 def _parsed(content_type: str) -> tuple[str, dict[str, str]]:
     parsed = Message()
     parsed["content-type"] = content_type
-    parameters = {name.lower(): value for name, value in parsed.get_params([])[1:]}
+    # A value that says its own language and encoding (RFC 2231) comes as a tuple: not in HTTP.
+    given: list[tuple[str, Any]] = [*parsed.get_params([])[1:]]
+    parameters = {name.lower(): value for name, value in given if isinstance(value, str)}
     return parsed.get_content_type(), parameters
 
 
@@ -162,9 +167,11 @@ class Answer:
     def _charset(self) -> str:
         name = media_type(self.headers)[1].get("charset", "utf-8")
         try:
-            return codecs.lookup(name).name
-        except LookupError:
+            known = codecs.lookup(name).name
+            b"?".decode(known, "replace")  # of bytes to text, not one of the others ("hex")
+        except (LookupError, ValueError):
             return "utf-8"
+        return "utf-8" if known.replace("_", "-") in _NO_CHARSETS else known
 
     def _utf8(self) -> bytes:
         body = self.body.removeprefix(codecs.BOM_UTF8)
@@ -183,12 +190,15 @@ class Answer:
         said: Any = errors[0].get("message") if errors and is_mapping(errors[0]) else None
         if said is None and media_type(self.headers)[0] == "text/plain":
             said = self.text.strip().partition("\n")[0]
-        if said:
-            said = str(said)
-            return f": {said[: _QUOTED - 1]}…" if len(said) > _QUOTED else f": {said}"
+        if said and isinstance(said, str):
+            return f": {_cut(said)}"
         if 300 <= self.status < 400:
             return ". Use the URL that it redirects to, or a client with follow_redirects=True"
         return f". {_ADVICE[self.status]}" if self.status in _ADVICE else ""
+
+
+def _cut(said: str) -> str:
+    return f"{said[: _QUOTED - 1]}…" if len(said) > _QUOTED else said
 
 
 def _what(payload: object) -> str:
@@ -200,7 +210,7 @@ def _what(payload: object) -> str:
 
 
 def _named(kind: str) -> str:
-    return f"{kind or 'something without a content type'}"
+    return _cut(kind) or "something without a content type"
 
 
 def batch_results(answer: Answer, json: JSON, count: int) -> list[ExecutionResult | TransportError]:
@@ -225,7 +235,8 @@ def _not_a_batch(answer: Answer, payload: object) -> TransportError:
         return answer.refused(payload)
     result = as_result(payload)
     error = result.errors[0] if result is not None and result.errors else None
-    said = f": {error.get('message')}" if is_mapping(error) else ""
+    message: Any = error.get("message") if is_mapping(error) else None
+    said = f": {_cut(message)}" if isinstance(message, str) else ""
     return TransportProtocolError(
         f"{answer.where} answered a batch with one result{said}. Does it take batches?",
         code=answer.status,

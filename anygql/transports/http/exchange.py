@@ -15,9 +15,10 @@ from anyio import CancelScope, move_on_after
 from ...exceptions import TransportClosed, TransportProtocolError
 from ...sockets.base import redact
 from ..options import Asked, Headers, ask, check_url
+from . import redirects
 from .answers import GRAPHQL_JSON, Answer, media_type
 from .encoding import Decompressor, decompressor
-from .forms import UploadBody
+from .forms import UploadBody, Whole
 from .library import HTTPClient, http_errors, library_of, own_client, stream_of
 from .requests import Outgoing
 
@@ -43,6 +44,7 @@ class Endpoint(Protocol):
     ssl: ssl_module.SSLContext | None
     connect_timeout: float | None
     max_response_size: int | None
+    keep_alive_timeout: float | None
     description: str
 
 
@@ -222,7 +224,7 @@ class Exchange:
         endpoint.description = where = redact(url)
         build = outgoing.build(url, await ask(endpoint.headers))
         if streaming and "timeout" not in build:
-            build["timeout"] = _without_read_timeout(client)
+            build["timeout"] = _for_stream(client, endpoint.keep_alive_timeout)
         async with AsyncExitStack() as stack:
             if isinstance(outgoing.body, UploadBody):
                 stack.push_async_callback(outgoing.body.aclose)
@@ -233,15 +235,18 @@ class Exchange:
                 build["content"] = outgoing.body
             with http_errors(client, where):
                 request = client.build_request(**build)
-                if isinstance(outgoing.body, UploadBody):
-                    request.stream = stream_of(client, outgoing.body)
-                response = await client.send(request, stream=True, **outgoing.send())
+                body = outgoing.body
+                chunks = body if isinstance(body, UploadBody) else Whole(body or b"")
+                request.stream = stream_of(client, chunks)
+                own = endpoint.client is None
+                response = await redirects.send(client, request, own=own, **outgoing.send())
             incoming = Incoming(client, where, response, endpoint.max_response_size)
             stack.push_async_callback(incoming.aclose)
             yield incoming
 
 
-def _without_read_timeout(client: HTTPClient) -> Any:
+def _for_stream(client: HTTPClient, silence: float | None) -> Any:
+    """The client's time limits, but for how long an answer may say nothing."""
     library: Any = library_of(client)
     given = client.timeout
-    return library.Timeout(connect=given.connect, read=None, write=given.write, pool=given.pool)
+    return library.Timeout(connect=given.connect, read=silence, write=given.write, pool=given.pool)

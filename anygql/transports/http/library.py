@@ -23,8 +23,9 @@ from ...exceptions import (
     TransportProtocolError,
     TransportTimeout,
 )
+from ...sockets.base import redact
 
-__all__ = ["HTTPClient", "http_errors", "library_of", "own_client", "stream_of"]
+__all__ = ["HTTPClient", "http_errors", "library_of", "own_client", "quiet", "stream_of"]
 
 _LIBRARIES = ("httpx2", "httpx")
 
@@ -37,6 +38,12 @@ class HTTPClient(Protocol):
 
     @property
     def timeout(self) -> Any: ...
+
+    @property
+    def follow_redirects(self) -> bool: ...
+
+    @property
+    def max_redirects(self) -> int: ...
 
     def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -100,6 +107,27 @@ def stream_of(client: HTTPClient, chunks: AsyncIterable[bytes]) -> Any:
     """The chunks as the client wants the body of a request."""
     library: Any = library_of(client)
     return _stream_class(library.AsyncByteStream)(chunks)
+
+
+@lru_cache
+def _url_class(base: type[Any]) -> type[Any]:
+    class ShownURL(base):  # type: ignore[misc]  # httpx's or httpx2's
+        """A URL that shows, to whoever wants its text, what messages may show."""
+
+        def __str__(self) -> str:
+            plain: Any = base.__str__
+            return redact(plain(self))
+
+    return ShownURL
+
+
+def quiet(client: HTTPClient, request: Any) -> None:
+    """Keep the secrets of a request's URL out of the client's own log, which has it at INFO.
+
+    The parts of the URL, of which the request is made, stay as they are.
+    """
+    library: Any = library_of(client)
+    request.url = _url_class(library.URL)(request.url)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -9,6 +9,7 @@ WebSocket.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
@@ -25,6 +26,7 @@ from ...exceptions import (
     TransportServerError,
     fresh_unsent,
 )
+from ...parking import Parking
 from ...protocols.events import Error, Next, ProtocolViolation
 from ...protocols.incremental import IncrementalMerge
 from ...protocols.sse import Part, SingleStream
@@ -36,6 +38,7 @@ from ..faults import closed
 from ..flow import Flow
 from ..routes import Answer, Feed, Route
 from .answers import Answer as HTTPAnswer
+from .answers import media_type
 from .exchange import Exchange, Incoming
 from .operations import HTTPPeer, Operations
 from .requests import EVENT_STREAM, Outgoing, checked_args
@@ -48,8 +51,14 @@ logger = logging.getLogger(__name__)
 #: Where the token goes that a reservation is known by.
 TOKEN = "X-GraphQL-Event-Stream-Token"  # noqa: S105 - the name of a header
 
+# Whatever else it has, it could not be said in a header.
+_TOKEN_TEXT = re.compile(rb"[!-~]+")
+
 #: Results handed out between two checkpoints that really let other tasks run.
 BURST = 64
+
+#: What a token comes as; some servers don't say.
+PLAIN = frozenset({"", "text/plain"})
 
 #: The longest token that is taken for one, in bytes.
 MAX_TOKEN = 4096
@@ -92,6 +101,7 @@ class SingleConnection(AsyncContextManagerMixin):
         self._ids = count(1)
         self._ended = Event()
         # Set when the context is entered: there may be no event loop yet.
+        self.parking: Parking
         self._reserved = ""
         self._reading: CancelScope
         self._tasks: TaskGroup
@@ -104,6 +114,7 @@ class SingleConnection(AsyncContextManagerMixin):
     async def __asynccontextmanager__(self) -> AsyncGenerator[SingleConnection]:
         self._token = current_token()
         self._now = clock(self._token)
+        self.parking = Parking(self._token)
         self._reading = CancelScope()
         self._exchange.open()
         try:
@@ -135,7 +146,11 @@ class SingleConnection(AsyncContextManagerMixin):
         if not answer.ok:
             raise answer.refused(None)
         token = answer.body.strip()
-        if not 0 < len(token) <= MAX_TOKEN or not token.isascii() or b"\n" in token:
+        if (
+            media_type(answer.headers)[0] not in PLAIN
+            or not 0 < len(token) <= MAX_TOKEN
+            or not _TOKEN_TEXT.fullmatch(token)
+        ):
             raise answer.not_graphql("something else than the token of a reserved event stream")
         return token.decode()
 

@@ -6,6 +6,7 @@ behind, nothing is read of that answer, and nobody else notices.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Protocol, TypeAlias
 
@@ -28,6 +29,12 @@ _Event: TypeAlias = Next | Error | Complete
 
 #: Where a server that names its events goes on after the last one that was received.
 LAST_EVENT_ID = "Last-Event-ID"
+
+#: The longest name for that which is repeated to a server, in bytes.
+MAX_EVENT_ID = 4096
+
+# RFC 9110 §5.5: what can be the value of a header.
+_EVENT_ID = re.compile(rb"[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?")
 
 #: Milliseconds in a second, in which server-sent events count.
 MILLI = 1000
@@ -160,12 +167,18 @@ async def _hand_out(events: Iterable[object], stream: RunningStream) -> None:
 
 
 def _go_on_after(feed: RunningFeed, event_id: str) -> None:
-    """The server has a name for how far it has come: whoever resumes says it."""
+    """The server has a name for how far it has come: whoever resumes says it.
+
+    One that no header can hold is not said: the server then goes on with what is new.
+    """
     args = dict(feed.transport_args or {})
-    headers = [
+    headers: list[tuple[str, Any]] = [
         pair for pair in pairs(args.get("headers")) if pair[0].lower() != LAST_EVENT_ID.lower()
     ]
-    feed.transport_args = {**args, "headers": [*headers, (LAST_EVENT_ID, event_id)]}
+    value = event_id.encode()
+    if len(value) <= MAX_EVENT_ID and _EVENT_ID.fullmatch(value):
+        headers.append((LAST_EVENT_ID, value))
+    feed.transport_args = {**args, "headers": headers}
 
 
 def _reader(incoming: Incoming, json: JSON, *, merging: bool) -> Reader | None:

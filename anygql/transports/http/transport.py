@@ -33,8 +33,10 @@ class HTTPTransport:
     knows a request's document, of which the text then never leaves. ``single_connection``: the
     results of all operations come by one event stream, which each session opens (graphql-sse's
     "single connection mode"): for servers that want it, and where connections are few.
-    ``max_response_size``: the most bytes that one answer may have once it is decompressed,
-    ``None`` for no limit (an event of a stream may have 2**24). ``json``: how values become JSON.
+    ``keep_alive_timeout``: seconds that a stream may say nothing at all, not even a comment or a
+    heartbeat, before it is taken for lost (``None``: for ever). ``max_response_size``: the most
+    bytes that one answer may have once it is decompressed, ``None`` for no limit (an event of a
+    stream may have 2**24). ``json``: how values become JSON.
 
     Raises ``TransportInvalidURL``, ``ValueError`` or ``TypeError`` for what can't work.
     """
@@ -50,6 +52,7 @@ class HTTPTransport:
         single_connection: bool = False,
         ssl: ssl_module.SSLContext | None = None,
         connect_timeout: float | None = 10,
+        keep_alive_timeout: float | None = None,
         max_response_size: int | None = 2**26,
         json: JSON | None = None,
     ) -> None:
@@ -74,6 +77,7 @@ class HTTPTransport:
         self.single_connection = single_connection
         self.ssl = ssl
         self.connect_timeout = seconds("connect_timeout", connect_timeout)
+        self.keep_alive_timeout = seconds("keep_alive_timeout", keep_alive_timeout)
         if max_response_size is not None and max_response_size < 1:
             raise ValueError(f"max_response_size must be at least 1, not {max_response_size}")
         self.max_response_size = max_response_size

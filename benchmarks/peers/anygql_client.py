@@ -1,0 +1,44 @@
+"""anygql, as its documentation has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anygql
+
+from .base import use_http_library
+
+__all__ = ["open_http", "open_memory", "open_websocket"]
+
+
+class _Session:
+    request = anygql.GraphQLRequest
+
+    def __init__(self, session: anygql.Session) -> None:
+        self.execute = session.execute
+        self.subscribe = session.subscribe
+
+
+@asynccontextmanager
+async def open_websocket(engine: str, port: int) -> AsyncGenerator[_Session]:
+    async with anygql.Client(f"ws://127.0.0.1:{port}/") as session:
+        yield _Session(session)
+
+
+@asynccontextmanager
+async def open_http(engine: str, port: int, size: int) -> AsyncGenerator[_Session]:
+    use_http_library(engine)
+    async with anygql.Client(f"http://127.0.0.1:{port}/http/{size}") as session:
+        yield _Session(session)
+
+
+@asynccontextmanager
+async def open_memory(data: bytes, **options: Any) -> AsyncGenerator[_Session]:
+    """A WebSocket session whose socket is memory that answers every request with ``data``."""
+    from .memory import MemoryConnector
+
+    transport = anygql.WebSocketTransport("ws://memory/", connector=MemoryConnector(data))
+    async with anygql.Client(transport, **options) as session:
+        yield _Session(session)

@@ -1,0 +1,130 @@
+"""``python -m tests.reliability.report``: puts what the commands counted into the documentation.
+
+Reads ``build/reliability/*.json`` and writes between the markers of ``docs/reliability.md``. What
+has not been counted stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+COUNTS = ROOT / "build" / "reliability"
+PAGE = ROOT / "docs" / "reliability.md"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table in Markdown."""
+    lines = [list(head)]
+    lines.append(["---"] * len(lines[0]))
+    lines += [[_cell(value) for value in row] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")
+
+
+def checkpoints(counted: dict[str, Any]) -> str:
+    columns = sorted({loop for loops in counted.values() for loop in loops})
+    rows = [[name, *(loops.get(each, "") for each in columns)] for name, loops in counted.items()]
+    totals = [sum(loops.get(each, 0) for loops in counted.values()) for each in columns]
+    return table(["scenario", *columns], [*rows, ["**all**", *totals]])
+
+
+def checkpoints_of_gql(counted: dict[str, Any]) -> str:
+    rows = [
+        [
+            name,
+            found["points"],
+            found["violated"],
+            ", ".join(f"{count}: {what}" for what, count in found["how"].items()),
+        ]
+        for name, found in counted.items()
+    ]
+    return table(["scenario", "points", "violated", "how"], rows)
+
+
+def matrix(counted: dict[str, Any]) -> str:
+    by = [
+        f"{name}: {', '.join(f'{value} {count}' for value, count in counts.items())}"
+        for name, counts in counted["by"].items()
+    ]
+    said = (
+        f"{counted['cells']} cells, each on both loops, all as expected; "
+        f"{counted['not_applicable']} more make no sense."
+    )
+    rows = counted["table"]
+    head = ["protocol", "moment", "fault", "session", "expected"]
+    return "\n".join([said, "", *(f"- {line}" for line in by), "", table(head, rows)])
+
+
+def matrix_of_gql(counted: dict[str, Any]) -> str:
+    rows = [[what, count] for what, count in counted["by"].items()]
+    said = f"gql {counted['gql']}, {counted['cells']} of the cells:"
+    return "\n".join([said, "", table(["what it did", "cells"], rows)])
+
+
+def fuzz(counted: dict[str, Any]) -> str:
+    rows = [
+        [name, found["executions"], round(found["seconds"]), found["crashes"]]
+        for name, found in counted.items()
+    ]
+    totals = [sum(row[index] for row in rows) for index in (1, 2, 3)]  # type: ignore[misc]
+    return table(["target", "executions", "seconds", "crashes"], [*rows, ["**all**", *totals]])
+
+
+def plain(counted: Any) -> str:
+    """Counts that have no form of their own: a row for each."""
+    rows: list[list[object]] = []
+
+    def walk(path: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for name, below in value.items():
+                walk(f"{path} {name}".strip(), below)
+        elif isinstance(value, list):
+            rows.append([path, ", ".join(map(str, value))])
+        else:
+            rows.append([path, value])
+
+    walk("", counted)
+    return table(["", ""], rows)
+
+
+SECTIONS: dict[str, Callable[[Any], str]] = {
+    "checkpoints": checkpoints,
+    "checkpoints-gql": checkpoints_of_gql,
+    "matrix": matrix,
+    "matrix-gql": matrix_of_gql,
+    "fuzz": fuzz,
+    "conformance": plain,
+    "soak": plain,
+}
+
+
+def written(page: str, section: str, text: str) -> str:
+    """The page with ``text`` between the section's markers."""
+    begin, end = f"<!-- {section}:start -->", f"<!-- {section}:end -->"
+    found = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not found.search(page):
+        raise SystemExit(f"{PAGE} has no place for {section}")
+    return found.sub(lambda _: f"{begin}\n\n{text}\n\n{end}", page)
+
+
+def main() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for section, form in SECTIONS.items():
+        counts = COUNTS / f"{section}.json"
+        if counts.is_file():
+            page = written(page, section, form(json.loads(counts.read_text(encoding="utf-8"))))
+        else:
+            print(f"not counted: {section}")
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

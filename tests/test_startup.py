@@ -1,0 +1,141 @@
+"""What isn't used isn't loaded: looked at in fresh processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import anyio
+import pytest
+
+import anygql
+from anygql.testing import GraphQLServer, demo_schema
+
+#: What only some clients need; each is loaded by what needs it.
+OPTIONAL = {
+    "anygql.cli",
+    "anygql.protocols.sse",
+    "anygql.protocols.multipart",
+    "anygql.schema",
+    "anygql.sockets.trio_adapter",
+    "anygql.testing",
+    "anygql.transports.http",
+    "anygql.transports.local",
+    "anygql.typed.shaping",
+    "anygql.uploads",
+    "aiohttp",
+    "attr",
+    "graphql",
+    "httpx",
+    "httpx2",
+    "mimetypes",
+    "opentelemetry",
+    "pydantic",
+    "rich",
+    "tenacity",
+    "trio_websocket",
+    "urllib.request",
+    "wsproto",
+}
+
+
+def loaded(*program: str, arguments: tuple[str, ...] = ()) -> set[str]:
+    """The modules that a fresh interpreter has loaded after ``program``, and had not before."""
+    lines = [
+        "import sys",
+        "before = set(sys.modules)",
+        *program,
+        "added = sorted(set(sys.modules) - before)",
+        "import json",
+        "print(json.dumps(added))",
+    ]
+    command = [sys.executable, "-W", "error", "-c", "\n".join(lines), *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    return set(json.loads(done.stdout))
+
+
+def test_import_loads_nothing_else() -> None:
+    modules = loaded("import anygql")
+    assert {name for name in modules if name.partition(".")[0] == "anygql"} == {"anygql"}
+    heavy = {"anyio", "asyncio", "dataclasses", "email", "logging", "msgspec", "ssl", "trio"}
+    assert not modules & (heavy | OPTIONAL | {"websockets"})
+
+
+@pytest.mark.parametrize("name", anygql.__all__)
+def test_each_name_loads_by_itself(name: str) -> None:
+    modules = loaded(f"from anygql import {name}")
+    assert not modules & {"asyncio", "graphql", "httpx", "httpx2", "tenacity", "trio"}
+
+
+@pytest.mark.parametrize(
+    ("name", "not_needed"),
+    [
+        ("Client", {"anygql.transports.websocket", "anygql.transports.http", "websockets"}),
+        ("WebSocketTransport", {"anygql.transports.http", "anygql.client"}),
+        ("HTTPTransport", {"anygql.transports.websocket", "anygql.client", "websockets"}),
+        ("gql", {"anygql.client", "anyio", "websockets"}),
+        ("TransportError", {"anygql.client", "anyio", "msgspec", "websockets"}),
+    ],
+)
+def test_a_name_loads_what_it_needs(name: str, not_needed: set[str]) -> None:
+    modules = loaded(f"from anygql import {name}")
+    assert f"anygql.{'request' if name == 'gql' else 'exceptions'}" in modules
+    assert not modules & not_needed
+
+
+def test_all_names_can_be_listed_and_imported_at_once() -> None:
+    program = """
+        import anygql
+        assert set(anygql.__all__) <= set(dir(anygql))
+        names = {}
+        exec("from anygql import *", names)
+        assert set(anygql.__all__) <= set(names)
+        for name in anygql.__all__:
+            assert getattr(anygql, name) is names[name]
+    """
+    loaded(*textwrap.dedent(program).splitlines())
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="module 'anygql' has no attribute 'Cleint'"):
+        getattr(anygql, "Cleint")  # noqa: B009 - type checkers know that there is none
+    with pytest.raises(ImportError, match="cannot import name 'Cleint'"):
+        exec("from anygql import Cleint")
+
+
+#: The first query over a WebSocket: of the URL, on the loop.
+EXECUTE = """
+import anygql, anyio
+
+async def main():
+    async with anygql.Client(sys.argv[1]) as session:
+        assert await session.execute("query($n: String!) { hello(name: $n) }", {"n": "you"})
+
+anyio.run(main, backend=sys.argv[2])
+"""
+
+
+async def test_the_first_execute_loads_what_it_uses(anyio_backend: str) -> None:
+    async with GraphQLServer(demo_schema()) as server:
+        url = await server.listen()
+        arguments = (url, anyio_backend)
+        modules = await anyio.to_thread.run_sync(
+            lambda: loaded(*EXECUTE.splitlines(), arguments=arguments)
+        )
+    assert "anygql.transports.websocket" in modules
+    of_trio = {"attr"} if anyio_backend == "trio" else set()
+    assert not modules & OPTIONAL - of_trio
+    assert ("trio" in modules) == (anyio_backend == "trio")
+    websockets = {name for name in modules if name.startswith("websockets.")}
+    assert not any(
+        name.split(".")[1] in {"asyncio", "legacy", "sync", "trio"} for name in websockets
+    )
+    assert "websockets.server" not in websockets
+
+
+@pytest.mark.parametrize(("document", "parsed"), [("{ a }", False), (r'{ a(b: "\u00e9") }', True)])
+def test_the_parser_is_loaded_for_what_is_rare(document: str, parsed: bool) -> None:
+    modules = loaded("from anygql import gql", f"gql({document!r}).kind")
+    assert ("graphql" in modules) == parsed
