@@ -9,18 +9,25 @@ NODE_STAMP := $(NODE)/node_modules/.installed
 CODEGEN := .venv-codegen
 BENCH := .venv-bench
 FUZZ := .venv-fuzz
+AUDIT := .venv-audit
+AUDIT_REQUIRED ?=
+LOCK := requirements/ci.lock
+# CI installs the versions that were tried; everybody else the newest.
+PINS := $(if $(CI),--constraint $(LOCK))
 SECONDS_EACH ?= 60
 MINUTES ?= 30
 CODEGEN_STAMP := $(CODEGEN)/.installed
+# More than there are cores: most tests wait for something.
+WORKERS ?= 4
 TESTS ?= tests
 
-.PHONY: demo test node codegen bench bench-quick fuzz soak reliability check format lint types clean
+.PHONY: demo test node codegen bench bench-quick fuzz soak soak-short reliability lock audit check format lint types clean
 
 demo: $(STAMP)
 	$(BIN)/python -m examples.demo
 
 test: $(STAMP) node codegen
-	$(BIN)/python -m pytest -n 2 --dist=worksteal $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist=worksteal $(TESTS)
 
 # The servers in JavaScript; without npm, their tests are skipped.
 node: $(if $(shell command -v npm),$(NODE_STAMP))
@@ -42,6 +49,10 @@ fuzz: $(FUZZ)/.installed
 soak: $(STAMP)
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
+# What CI has time for: two minutes, both loops.
+soak-short: $(STAMP)
+	$(BIN)/python -m tests.soak --minutes 2 --subscriptions 1000 --lifetime 5 --restart-every 6 --cut-every 1 --rate 0.5 --growth 10
+
 # What docs/reliability.md shows: all checkpoints and faults, the same through gql, and what the
 # last fuzzing and soak counted.
 reliability: $(STAMP) $(BENCH)/.installed
@@ -61,18 +72,34 @@ types: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/pyright
 
+# The lock anew, from a fresh environment: make clean lock.
+lock: $(STAMP)
+	(echo "# The versions that CI installs, as constraints: made by \`make lock\`."; $(BIN)/python -m pip freeze --exclude-editable) > $(LOCK)
+
+# Known vulnerabilities in what the lock names. Needs a service on the internet, and says so if it
+# can't be asked; with AUDIT_REQUIRED=1 that is a failure.
+audit:
+	test -x $(AUDIT)/bin/pip-audit || $(PYTHON) -m venv $(AUDIT)
+	test -x $(AUDIT)/bin/pip-audit || $(AUDIT)/bin/python -m pip install --quiet 'pip-audit>=2.9'
+	@said=$$($(AUDIT)/bin/pip-audit --strict --requirement $(LOCK) --no-deps --disable-pip 2>&1); code=$$?; \
+	if [ $$code = 0 ]; then echo "audit: no known vulnerabilities"; exit 0; fi; \
+	if echo "$$said" | grep -q 'known vulnerabilit'; then echo "$$said"; exit 1; fi; \
+	echo "$$said" | tail -n 1; \
+	echo "audit: SKIPPED, the service that knows of vulnerabilities can't be asked from here"; \
+	test -z "$(AUDIT_REQUIRED)"
+
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(CODEGEN) $(BENCH) $(FUZZ) build $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CODEGEN) $(BENCH) $(FUZZ) $(AUDIT) build $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made once, and again when its list of packages changes.
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[trio]' --group test --group check
+	$(BIN)/python -m pip install --quiet --editable '.[trio]' --group test --group check $(PINS)
 	touch $(STAMP)
 
 $(BENCH)/.installed: pyproject.toml

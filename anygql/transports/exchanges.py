@@ -161,7 +161,10 @@ class Exchanges(AsyncContextManagerMixin):
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """End all operations; leaving the context waits until they have ended."""
-        self._end(TransportClosed(f"{self._peer.description}: the session was closed"))
+        self._end(self._closed())
+
+    def _closed(self) -> TransportClosed:
+        return TransportClosed(f"{self._peer.description}: the session was closed")
 
     async def wait_closed(self) -> None:
         """Until ``fault`` is set."""
@@ -213,9 +216,9 @@ class Exchanges(AsyncContextManagerMixin):
             with call.scope:
                 call.result = await call.work()
                 call.came = True
-        except get_cancelled_exc_class():
-            raise
-        except BaseException as exc:  # noqa: BLE001 - its caller's, interrupts too
+        except BaseException as exc:  # its caller's, interrupts too
+            if _is_cancellation(exc):
+                raise
             call.error = exc
         finally:
             self._calls.discard(call)
@@ -241,11 +244,14 @@ class Exchanges(AsyncContextManagerMixin):
     async def _stream_task(
         self, stream: RunningStream, work: Callable[[RunningStream], Awaitable[None]]
     ) -> None:
-        fault: TransportError | None = None
+        # Unless something else does, what ends it is a cancellation from above, which may come
+        # here before the session's owner has begun to close it.
+        fault: TransportError | None = self._closed()
         stream.feed.written = True
         try:
             with stream.scope:
                 await work(stream)
+            fault = None
         except TransportError as exc:
             stream.feed.written = not exc.unsent
             fault = exc
@@ -263,3 +269,10 @@ class Exchanges(AsyncContextManagerMixin):
             self._streams.discard(stream)
             self._rest()
             stream.ended(fault)
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Whether it is one, or a group of a task group's with one in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(get_cancelled_exc_class()) is not None  # pyright: ignore[reportUnknownMemberType]
+    return isinstance(error, get_cancelled_exc_class())

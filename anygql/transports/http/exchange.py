@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl as ssl_module
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import lru_cache
 from typing import Any, Protocol
 
 from anyio import CancelScope, move_on_after
@@ -30,6 +31,8 @@ REFUSAL_LIMIT = 2**16
 #: Connections for queries and mutations in our own client's pool; subscriptions have a pool of
 #: their own, without a limit, since each keeps its connection.
 MAX_CONNECTIONS = 100
+
+SCHEMES = ("http", "https")
 
 #: Seconds for a client to close an answer, or itself, when nobody waits for it any more.
 BRIEFLY = 1.0
@@ -150,6 +153,8 @@ class Incoming:
 
     async def aclose(self) -> None:
         """Let go of it. Raises nothing."""
+        if self._chunks_ended and self._response.is_closed:
+            return
         with move_on_after(BRIEFLY, shield=True):
             await self._unwind()
             await self._response.aclose()
@@ -220,8 +225,11 @@ class Exchange:
             error = TransportClosed(f"{endpoint.description}: the HTTP client has been closed")
             error.unsent = True
             raise error
-        url = check_url(await ask(endpoint.url), ("http", "https"))
-        endpoint.description = where = redact(url)
+        given = await ask(endpoint.url)
+        if not isinstance(given, str):
+            check_url(given, SCHEMES)  # raises
+        url, where = _checked(given)
+        endpoint.description = where
         build = outgoing.build(url, await ask(endpoint.headers))
         if streaming and "timeout" not in build:
             build["timeout"] = _for_stream(client, endpoint.keep_alive_timeout)
@@ -243,6 +251,12 @@ class Exchange:
             incoming = Incoming(client, where, response, endpoint.max_response_size)
             stack.push_async_callback(incoming.aclose)
             yield incoming
+
+
+@lru_cache(maxsize=64)
+def _checked(url: str) -> tuple[str, str]:
+    """A URL, and how it is shown; mostly the one of the last request."""
+    return check_url(url, SCHEMES), redact(url)
 
 
 def _for_stream(client: HTTPClient, silence: float | None) -> Any:

@@ -7,6 +7,7 @@ imported before it is needed.
 from __future__ import annotations
 
 import importlib
+import os
 import ssl as ssl_module
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterator
@@ -82,11 +83,22 @@ def own_client(
     """A new client: httpx2's if that is installed. Whoever waits for an answer bounds its time."""
     library = _installed()
     client: HTTPClient = library.AsyncClient(
-        verify=True if ssl is None else ssl,
+        verify=_default_context(library, *map(os.environ.get, _FROM_ENV)) if ssl is None else ssl,
         timeout=library.Timeout(None, connect=connect_timeout),
         limits=library.Limits(max_connections=max_connections, max_keepalive_connections=20),
     )
     return client
+
+
+#: Where the environment says which authorities to trust.
+_FROM_ENV = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+@lru_cache(maxsize=8)
+def _default_context(library: Any, *_from_env: str | None) -> ssl_module.SSLContext:
+    """What the library would make for each client anew, in some hundredths of a second."""
+    context: ssl_module.SSLContext = library.create_ssl_context()
+    return context
 
 
 @lru_cache
