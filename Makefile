@@ -57,7 +57,7 @@ soak-short: $(STAMP)
 # last fuzzing and soak counted.
 reliability: $(STAMP) $(BENCH)/.installed
 	ANYGQL_ALL_CHECKPOINTS=1 $(BIN)/python -m pytest -q tests/reliability/test_checkpoints.py
-	$(BIN)/python -m pytest -q tests/reliability/test_matrix.py tests/fuzz/test_conformance.py
+	ANYGQL_EVERY_LOOP=1 $(BIN)/python -m pytest -q tests/reliability/test_matrix.py tests/fuzz/test_conformance.py
 	$(BENCH)/bin/python -m tests.reliability.through_gql
 	$(BENCH)/bin/python -m tests.reliability.matrix_through_gql
 	$(BIN)/python -m tests.reliability.report

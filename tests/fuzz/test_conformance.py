@@ -32,6 +32,8 @@ from tests.fuzz.conftest import CASE
 from tests.sockets.peer import FAULTS, Peer
 from tests.sockets.test_frames import BINARY, CLOSE, CONT, FIN, PING, PONG, RSV1, TEXT, frame
 
+pytestmark = pytest.mark.table
+
 PROBE = b"still there?"
 MIB = 2**20
 

@@ -27,6 +27,8 @@ from anygql.testing.loopback import LoopbackListener, SocketStream
 from tests.http.peer import Peer, Request, cut, endless, http, kept, peer
 from tests.http.pools import in_use, plain_client
 
+pytestmark = pytest.mark.table
+
 GRAPHQL = "application/graphql-response+json"
 HTML = "<html><title>Sign in</title></html>"
 HELLO = json.dumps({"data": {"hello": "you"}})

@@ -37,7 +37,7 @@ from tests.reliability.matrix import (
     summary,
 )
 
-pytestmark = pytest.mark.usefixtures("no_tasks_left", "soon")
+pytestmark = [pytest.mark.usefixtures("no_tasks_left", "soon"), pytest.mark.table]
 
 QUERY = "{ hello }"
 MUTATION = "mutation { add }"

@@ -89,6 +89,7 @@ def test_introspection_results(star_wars: Result, wrap: Callable[[Result], Any])
     assert print_schema(schema) == print_schema(load_schema(STAR_WARS))
 
 
+@pytest.mark.timeout(400)
 def test_2000_types_make_the_round_trip() -> None:
     assert len(large_schema().type_map) > 2_000
     schema = build_client_schema(large_introspection())

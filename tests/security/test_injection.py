@@ -21,6 +21,8 @@ from anygql.sockets.base import Connector, redact
 from tests.http.peer import cut, endless, http, kept, peer
 from tests.sockets.peer import Peer, serving
 
+pytestmark = pytest.mark.table
+
 OK = http('{"data": {"ok": true}}')
 UPLOAD = "mutation ($file: Upload!) { ok(file: $file) }"
 

@@ -24,6 +24,8 @@ from tests.http.pools import in_use, plain_client
 from tests.sockets.peer import Peer as SocketPeer
 from tests.sockets.peer import refusing, serving
 
+pytestmark = pytest.mark.table
+
 SECRET = "s3cret"
 OK = http('{"data": {"ok": true}}')
 STATUSES = ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]

@@ -24,6 +24,8 @@ from anygql.testing import GraphQLServer, demo_schema
 from tests.http.peer import cut, http, kept, peer
 from tests.sockets.peer import Peer, frame, refusing, serving, text
 
+pytestmark = pytest.mark.table
+
 SECRET = "s3cret"
 #: The same, as credentials hide it: ``me:s3cret`` and ``s3cret:s3cret``.
 DISGUISES = [SECRET, "bWU6czNjcmV0", "czNjcmV0OnMzY3JldA"]

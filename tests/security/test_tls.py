@@ -20,6 +20,8 @@ from tests.security.conftest import WORDS, Serving
 from tests.sockets.peer import Peer as SocketPeer
 from tests.sockets.peer import refusing, serving
 
+pytestmark = pytest.mark.table
+
 HELLO = "{ hello }"
 ANSWER = {"hello": "Hello world!"}
 OK = http('{"data": {"hello": "Hello world!"}}')

@@ -35,6 +35,8 @@ from anygql import (
 from anygql.sockets.base import Connector, WebSocketEnded
 from anygql.testing import PeerConnection, ScriptedPeer
 
+pytestmark = pytest.mark.table
+
 HELLO = "{ hello }"
 EVENTS = "subscription { events }"
 ANSWER = {"hello": "again"}

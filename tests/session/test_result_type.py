@@ -24,6 +24,8 @@ from anygql.testing import GraphQLServer
 from tests.session import diary
 from tests.session.diary import MINUTE, NOON, ON_THE_WIRE, Backend, OverWebSocket
 
+pytestmark = pytest.mark.table
+
 T = TypeVar("T")
 
 ENTRIES = "{ entries { __typename id madeAt mood ... on Note { text } ... on Visit { leftAt } } }"

@@ -35,6 +35,8 @@ from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer
 from tests.session import diary
 from tests.session.diary import Backend, OverWebSocket
 
+pytestmark = pytest.mark.table
+
 #: Two mistakes, in the second and the third line.
 INVALID = "{\n  at(now: 1)\n  helo }"
 MISTAKES = [

@@ -29,6 +29,8 @@ from anygql.testing import GraphQLServer
 from tests.session import diary
 from tests.session.diary import MINUTE, NOON, ON_THE_WIRE, Backend, Mood, OverHTTP, OverWebSocket
 
+pytestmark = pytest.mark.table
+
 AT = "query ($when: Instant!) { at(when: $when) }"
 MOOD = "query ($mood: Mood = BAD) { mood(mood: $mood) }"
 WRITE = """

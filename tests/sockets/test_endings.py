@@ -12,6 +12,8 @@ from anygql.sockets.base import WebSocket, WebSocketEnded
 from tests.sockets.conftest import Connected
 from tests.sockets.peer import Peer, close, frame, take, text
 
+pytestmark = pytest.mark.table
+
 
 async def end_of(websocket: WebSocket) -> WebSocketEnded:
     """How the connection ends; it must have nothing more to say."""

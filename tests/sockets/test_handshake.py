@@ -20,6 +20,8 @@ from anygql.sockets.base import Connector, Opening
 from tests.sockets.conftest import Connected
 from tests.sockets.peer import Peer, Script, refusing, serving
 
+pytestmark = pytest.mark.table
+
 
 async def attempt(connector: Connector, script: Script, **opening: object) -> TransportError:
     """What connecting to a peer that follows the script raises."""

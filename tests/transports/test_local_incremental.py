@@ -21,6 +21,8 @@ from anygql import Client, ExecutionResult, TransportQueryError
 from anygql.protocols.incremental import IncrementalMerge
 from anygql.transports.local import LocalSchemaTransport
 
+pytestmark = pytest.mark.table
+
 SDL = """
   directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT
   directive @stream(if: Boolean! = true, label: String, initialCount: Int = 0) on FIELD
