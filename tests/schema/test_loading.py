@@ -91,6 +91,12 @@ def test_introspection_results(star_wars: Result, wrap: Callable[[Result], Any])
 
 @pytest.mark.timeout(400)
 def test_2000_types_make_the_round_trip() -> None:
+    # In a process of its own: Strawberry, once imported, answers `isOneOf` for all schemas.
+    program = "from tests.schema.test_loading import round_trip; round_trip()"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+
+
+def round_trip() -> None:
     assert len(large_schema().type_map) > 2_000
     schema = build_client_schema(large_introspection())
     assert print_schema(schema) == print_schema(large_schema())
