@@ -32,7 +32,7 @@ from tests.faults.support import Changes, Events, Numbers, bounded, check_number
 RESTARTS = 200
 
 #: Of a real server, unless all are asked for (ANYGQL_ALL_RESTARTS=1): each takes its time.
-SOME_RESTARTS = 60
+SOME_RESTARTS = 40
 SUBSCRIPTIONS = 50
 EXECUTING = 20
 
