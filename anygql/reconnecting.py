@@ -21,7 +21,7 @@ from anyio import (
     sleep,
 )
 from anyio.abc import TaskGroup, TaskStatus
-from anyio.lowlevel import EventLoopToken, checkpoint_if_cancelled, current_token
+from anyio.lowlevel import EventLoopToken, current_token
 
 from .conversions import Conversions, SharedSchema
 from .exceptions import TransportClosed, TransportError, fresh_unsent
@@ -29,6 +29,7 @@ from .retry import Policy, Retry, connect_policy, execute_policy, subscribe_poli
 from .states import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
 from .tasks import unwrapped
 from .transports.base import Connection, Transport
+from .transports.faults import cancelled_first
 
 if TYPE_CHECKING:
     from .schema.introspection import IntrospectionOptions
@@ -166,8 +167,7 @@ class Supervisor:
             if self._connection is not None and self._connection.fault is None:
                 return self._connection
             if self.fault is not None:
-                if isinstance(self.fault, TransportClosed):
-                    await checkpoint_if_cancelled()  # who closed it may have cancelled this too
+                await cancelled_first(self.fault)
                 raise fresh_unsent(self.fault) from self.fault.__cause__
             self._wanted.set()
             await self._changed.wait()

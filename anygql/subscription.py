@@ -8,11 +8,12 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from anyio import ClosedResourceError, EndOfStream
-from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint
 
 from .exceptions import TransportClosed
 from .result import ExecutionResult
 from .transports.base import Results
+from .transports.faults import cancelled_first
 
 __all__ = ["Subscription"]
 
@@ -94,8 +95,8 @@ class Subscription(Generic[T_co]):
             return await self.receive()
         except (EndOfStream, ClosedResourceError):
             raise StopAsyncIteration from None
-        except TransportClosed:
-            await _unless_cancelled()
+        except TransportClosed as fault:
+            await cancelled_first(fault)
             raise
 
     async def receive(self) -> T_co:
@@ -116,8 +117,8 @@ class Subscription(Generic[T_co]):
                 raise ClosedResourceError
             try:
                 result = results.receive_nowait()
-            except TransportClosed:
-                await _unless_cancelled()
+            except TransportClosed as fault:
+                await cancelled_first(fault)
                 raise
             if result is not None:
                 self._credit -= 1
@@ -152,9 +153,3 @@ class Subscription(Generic[T_co]):
             self._abandon = weakref.finalize(self, results.abandon)
             self._abandon.atexit = False
         return self._results
-
-
-async def _unless_cancelled() -> None:
-    # The end of everything around it may reach the connection's own tasks first: who is cancelled
-    # must not be told instead that the session was closed.
-    await checkpoint_if_cancelled()

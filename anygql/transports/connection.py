@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import count
 from typing import Any, Protocol, cast
 
 from anyio import (
@@ -23,10 +22,9 @@ from anyio import (
     move_on_after,
 )
 from anyio.abc import TaskGroup
-from anyio.lowlevel import EventLoopToken, checkpoint, current_token
+from anyio.lowlevel import checkpoint
 
-from ..exceptions import TransportConnectTimeout, TransportError, fresh, fresh_unsent
-from ..parking import Parking
+from ..exceptions import TransportConnectTimeout, TransportError, fresh
 from ..protocols.base import Codec, SubscriptionProtocol
 from ..protocols.close_codes import CloseCode
 from ..protocols.events import (
@@ -47,14 +45,13 @@ from ..protocols.events import (
 )
 from ..protocols.incremental import IncrementalMerge
 from ..request import GraphQLRequest
-from ..result import ExecutionResult
 from ..sockets.base import WebSocket, WebSocketEnded
-from ..tasks import call_soon, clock, unwrapped
+from ..tasks import unwrapped
 from . import faults
-from .base import Delivery, TransportArgs, refuse_args
-from .flow import Flow
+from .base import TransportArgs, refuse_args
 from .keepalive import KeepAlive, KeepAliveTimes
-from .routes import Answer, Feed, Route
+from .routed import RoutedConnection
+from .routes import Route
 
 __all__ = ["Opener", "WebSocketConnection"]
 
@@ -96,26 +93,21 @@ class Opener(Protocol):
         ...
 
 
-class WebSocketConnection(AsyncContextManagerMixin):
+class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
     """One connection: entering opens it, leaving closes it.
 
     Made by ``WebSocketTransport.connect``.
     """
 
     def __init__(self, transport: Opener) -> None:
+        super().__init__()
         self._transport = transport
         self.payloads: dict[str, Any] = {}
-        self.flow = Flow()
-        self.fault: TransportError | None = None
-        self.idle_since: float | None = None
-        self._routes: dict[str, Route] = {}
-        self._ids = count(1)
         self._outgoing: list[tuple[Route | _AskedPong | None, bytes]] = []
         self._pongs = 0
         self._asked_pong: _AskedPong | None = None
         self._output = Event()
         self._acknowledged = Event()
-        self._ended = Event()
         self._written = Event()
         self._stopping = False
         # Why it ends, from our side: what the closing handshake says, and whether the peer
@@ -123,12 +115,9 @@ class WebSocketConnection(AsyncContextManagerMixin):
         self._closing = (int(CloseCode.NORMAL), "")
         self._polite = False
         # Set when the context is entered: there may be no event loop yet.
-        self.parking: Parking
         self._reading: CancelScope
         self._writing: CancelScope
         self._watching: CancelScope
-        self._token: EventLoopToken
-        self._now: Callable[[], float]
         self._keep_alive = KeepAlive(transport.keep_alive, self.flow, self._ping, self.drop)
 
     # Opening and closing.
@@ -137,9 +126,7 @@ class WebSocketConnection(AsyncContextManagerMixin):
     async def __asynccontextmanager__(self) -> AsyncGenerator[WebSocketConnection]:
         with unwrapped():
             async with create_task_group() as tg:
-                self._token = current_token()
-                self._now = clock(self._token)
-                self.parking = Parking(self._token)
+                self._take_loop()
                 self._reading = CancelScope()
                 self._writing = CancelScope(shield=True)
                 self._watching = CancelScope()
@@ -192,21 +179,12 @@ class WebSocketConnection(AsyncContextManagerMixin):
             self._end(faults.closed(self._transport.description, reason))
             self._reading.cancel()
 
-    async def wait_closed(self) -> None:
-        """Until ``fault`` is set."""
-        await self._ended.wait()
-
-    def _end(self, fault: TransportError) -> None:
-        if self._ended.is_set():
-            return
-        self.fault = fault
-        routes = list(self._routes.values())
-        self._routes.clear()  # the same dict: the receiving task may be in the middle of it
-        for route in routes:
-            route.fail(fault)
-        self._ended.set()
-        self._acknowledged.set()
-        self._watching.cancel()
+    def _end(self, fault: TransportError) -> bool:
+        news = super()._end(fault)
+        if news:
+            self._acknowledged.set()
+            self._watching.cancel()
+        return news
 
     async def _shut_down(self) -> None:
         timeout = self._transport.close_timeout
@@ -224,53 +202,8 @@ class WebSocketConnection(AsyncContextManagerMixin):
 
     # Operations.
 
-    async def execute(
-        self, request: GraphQLRequest, transport_args: TransportArgs = None
-    ) -> ExecutionResult:
-        """Run one query or mutation.
-
-        Cancelled before its request is written, it sends nothing; after that, one ``complete``.
-        """
+    def _check_args(self, transport_args: TransportArgs) -> None:
         refuse_args(transport_args, "a WebSocket")
-        self._check_open()
-        route = Answer(self, str(next(self._ids)))
-        if request.source.grows:
-            route.merge = IncrementalMerge()
-        self._start(route, request)
-        try:
-            return await route.wait()
-        finally:
-            self.leave(route)
-
-    def subscribe(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
-    ) -> Feed:
-        """Start a subscription; the caller must leave the feed."""
-        return self._feed(request, delivery, transport_args, None)
-
-    def execute_incremental(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
-    ) -> Feed:
-        """Run a query or mutation whose result grows; the caller must leave the feed."""
-        return self._feed(request, delivery, transport_args, IncrementalMerge())
-
-    def _feed(
-        self,
-        request: GraphQLRequest,
-        delivery: Delivery,
-        transport_args: TransportArgs,
-        merge: IncrementalMerge | None,
-    ) -> Feed:
-        refuse_args(transport_args, "a WebSocket")
-        self._check_open()
-        feed = Feed(self, str(next(self._ids)), delivery)
-        feed.merge = merge
-        try:
-            self._start(feed, request)
-        except BaseException:
-            feed.leave()
-            raise
-        return feed
 
     def leave(self, route: Route) -> None:
         """Forget the route, and tell the server if the operation still runs there."""
@@ -281,28 +214,9 @@ class WebSocketConnection(AsyncContextManagerMixin):
         else:
             route.withdrawn = True
 
-    def leave_soon(self, feed: Feed) -> None:
-        """``leave``, from a finaliser: it may run in any thread, in the middle of anything."""
-
-        if self.fault is not None:
-            feed.leave()  # nothing reaches it any more, so there is nobody to meet
-            return
-        call_soon(self._token, feed.leave)
-
-    def _forget(self, id: str) -> Route | None:
-        route = self._routes.pop(id, None)
-        if route is not None and not self._routes:
-            self.idle_since = self._now()
-        return route
-
-    def _check_open(self) -> None:
-        if self.fault is not None:
-            raise fresh_unsent(self.fault) from self.fault.__cause__
-
-    def _start(self, route: Route, request: GraphQLRequest) -> None:
+    def _start(self, route: Route, request: GraphQLRequest, transport_args: TransportArgs) -> None:
         message = self._codec.subscribe(route.id, request)
-        self._routes[route.id] = route
-        self.idle_since = None
+        self._register(route)
         self._enqueue(message, route)
 
     # Writing.

@@ -6,6 +6,8 @@ by one table (``protocols/close_codes.py``).
 
 from __future__ import annotations
 
+from anyio.lowlevel import checkpoint_if_cancelled
+
 from ..exceptions import (
     TransportClosed,
     TransportConnectionFailed,
@@ -16,13 +18,23 @@ from ..protocols.close_codes import CloseCode, is_retryable_code
 from ..protocols.events import ProtocolViolation
 from ..sockets.base import WebSocketEnded
 
-__all__ = ["broke_protocol", "closed", "dead", "lost", "refused"]
+__all__ = ["broke_protocol", "cancelled_first", "closed", "dead", "lost", "refused"]
 
 
 def closed(where: str, reason: str = "") -> TransportClosed:
     """We closed it."""
     what = f"the connection was closed: {reason}" if reason else "the session was closed"
     return TransportClosed(f"{where}: {what}", code=CloseCode.NORMAL, reason=reason)
+
+
+async def cancelled_first(fault: BaseException) -> None:
+    """For who is about to raise ``fault``: if it is cancelled, that is raised instead.
+
+    The end of everything around a session may reach the connection's own tasks first. Who is
+    cancelled by it must not be told that the session was closed.
+    """
+    if isinstance(fault, TransportClosed):
+        await checkpoint_if_cancelled()
 
 
 def lost(where: str, ended: WebSocketEnded) -> TransportError:

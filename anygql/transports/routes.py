@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from anyio import EndOfStream, create_memory_object_stream
-from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint
 
 from ..exceptions import (
     SubscriptionOverflow,
-    TransportClosed,
     TransportError,
     TransportQueryError,
     fresh,
@@ -24,6 +23,7 @@ from ..parking import Parked, Parking
 from ..protocols.incremental import IncrementalMerge
 from ..result import ExecutionResult
 from .base import Delivery, TransportArgs
+from .faults import cancelled_first
 from .flow import Flow
 
 __all__ = ["Answer", "Feed", "Owner", "Route"]
@@ -138,10 +138,7 @@ class Answer(Route):
             finally:
                 self._settle()
         if self.fault is not None:
-            if isinstance(self.fault, TransportClosed):
-                # The end of everything around it may reach the connection's own tasks first: who
-                # is cancelled must not be told instead that the session was closed.
-                await checkpoint_if_cancelled()
+            await cancelled_first(self.fault)
             raise self.raised()
         if self._result is None:
             raise TransportQueryError("the server completed the operation without an answer")
@@ -197,6 +194,7 @@ class Feed(Route):
         if self.queued >= self._roomy:
             return self._next_when_tight(result)
         self.last = result
+        # `_put`, written out: it is the path of almost every result, and the call would be felt.
         self.queued += 1
         if self._adding is not None:
             self._adding.append(result)

@@ -10,6 +10,8 @@ import pytest
 from anygql import Client, WebSocketTransport
 from anygql.sockets.base import Connector
 from anygql.testing import GraphQLServer, demo_schema
+from tests.session import diary
+from tests.session.diary import Backend, OverWebSocket
 
 Make = Callable[..., Client]
 
@@ -45,3 +47,24 @@ async def make(server: GraphQLServer, connector: Connector) -> Make:
 async def memory(server: GraphQLServer) -> Client:
     """A client of the server without sockets, for what doesn't depend on them."""
     return Client(server.transport())
+
+
+# The diary: a schema with everything in it, behind each kind of transport.
+
+
+@pytest.fixture(params=["websocket", "http", "local"])
+async def way(request: pytest.FixtureRequest, bounded: None) -> AsyncIterator[Backend]:
+    async with diary.backend(request.param) as way:
+        yield way
+
+
+@pytest.fixture(params=["websocket", "local"])
+async def streaming(request: pytest.FixtureRequest, bounded: None) -> AsyncIterator[Backend]:
+    async with diary.backend(request.param) as way:
+        yield way
+
+
+@pytest.fixture
+async def websocket(bounded: None) -> AsyncIterator[OverWebSocket]:
+    async with GraphQLServer(diary.served()) as server:
+        yield OverWebSocket(server)

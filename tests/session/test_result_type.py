@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -20,7 +19,6 @@ from anygql import (
     Subscription,
     TransportQueryError,
 )
-from anygql.testing import GraphQLServer
 from tests.session import diary
 from tests.session.diary import MINUTE, NOON, ON_THE_WIRE, Backend, OverWebSocket
 
@@ -112,24 +110,6 @@ KINDS: list[tuple[Any, Any]] = [
 kinds = pytest.mark.parametrize(
     ("result_type", "made"), KINDS, ids=[str(result_type) for result_type, _ in KINDS]
 )
-
-
-@pytest.fixture(params=["websocket", "http", "local"])
-async def way(request: pytest.FixtureRequest, bounded: None) -> AsyncIterator[Backend]:
-    async with diary.backend(request.param) as way:
-        yield way
-
-
-@pytest.fixture(params=["websocket", "local"])
-async def streaming(request: pytest.FixtureRequest, bounded: None) -> AsyncIterator[Backend]:
-    async with diary.backend(request.param) as way:
-        yield way
-
-
-@pytest.fixture
-async def websocket(bounded: None) -> AsyncIterator[OverWebSocket]:
-    async with GraphQLServer(diary.served()) as server:
-        yield OverWebSocket(server)
 
 
 def clients(way: Backend) -> list[Client]:

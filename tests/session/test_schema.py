@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -31,7 +31,7 @@ from anygql import (
 )
 from anygql.schema import IntrospectionError
 from anygql.sockets.base import WebSocketEnded
-from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer
+from anygql.testing import PeerConnection, ScriptedPeer
 from tests.session import diary
 from tests.session.diary import Backend, OverWebSocket
 
@@ -46,18 +46,6 @@ MISTAKES = [
 ]
 
 both = pytest.mark.parametrize("reconnecting", [False, True])
-
-
-@pytest.fixture(params=["websocket", "http", "local"])
-async def way(request: pytest.FixtureRequest, bounded: None) -> AsyncIterator[Backend]:
-    async with diary.backend(request.param) as way:
-        yield way
-
-
-@pytest.fixture
-async def websocket(bounded: None) -> AsyncIterator[OverWebSocket]:
-    async with GraphQLServer(diary.served()) as server:
-        yield OverWebSocket(server)
 
 
 # Documents that don't fit it.

@@ -25,7 +25,6 @@ from anygql import (
     update_schema_scalar,
 )
 from anygql.schema import VariableError
-from anygql.testing import GraphQLServer
 from tests.session import diary
 from tests.session.diary import MINUTE, NOON, ON_THE_WIRE, Backend, Mood, OverHTTP, OverWebSocket
 
@@ -48,24 +47,6 @@ subscription ($from: Instant!, $numbers: [Int!]! = [0]) {
 """
 
 VALUES = {"serialize_variables": True, "parse_results": True}
-
-
-@pytest.fixture(params=["websocket", "http", "local"])
-async def way(request: pytest.FixtureRequest, bounded: None) -> AsyncIterator[Backend]:
-    async with diary.backend(request.param) as way:
-        yield way
-
-
-@pytest.fixture(params=["websocket", "local"])
-async def streaming(request: pytest.FixtureRequest, bounded: None) -> AsyncIterator[Backend]:
-    async with diary.backend(request.param) as way:
-        yield way
-
-
-@pytest.fixture
-async def websocket(bounded: None) -> AsyncIterator[OverWebSocket]:
-    async with GraphQLServer(diary.served()) as server:
-        yield OverWebSocket(server)
 
 
 @pytest.fixture

@@ -10,33 +10,28 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from itertools import count
 from typing import Any
 
-from anyio import AsyncContextManagerMixin, CancelScope, Event, create_task_group, move_on_after
+from anyio import AsyncContextManagerMixin, CancelScope, create_task_group, move_on_after
 from anyio.abc import TaskGroup, TaskStatus
-from anyio.lowlevel import EventLoopToken, checkpoint, current_token
+from anyio.lowlevel import checkpoint
 
 from ...exceptions import (
     TransportConnectionFailed,
     TransportConnectTimeout,
     TransportError,
     TransportServerError,
-    fresh_unsent,
 )
-from ...parking import Parking
 from ...protocols.events import Error, Next, ProtocolViolation
-from ...protocols.incremental import IncrementalMerge
 from ...protocols.sse import Part, SingleStream
 from ...request import GraphQLRequest
-from ...result import ExecutionResult
-from ...tasks import call_soon, clock, unwrapped
-from ..base import Delivery, TransportArgs
+from ...tasks import unwrapped
+from ..base import TransportArgs
 from ..faults import closed
-from ..flow import Flow
-from ..routes import Answer, Feed, Route
+from ..routed import RoutedConnection
+from ..routes import Feed, Route
 from .answers import Answer as HTTPAnswer
 from .answers import media_type
 from .exchange import Exchange, Incoming
@@ -80,7 +75,7 @@ class _Asking:
         self.scope = CancelScope()
 
 
-class SingleConnection(AsyncContextManagerMixin):
+class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
     """One event stream, and the operations whose results come by it.
 
     Made by ``HTTPTransport(single_connection=True)``: entering opens the stream, leaving closes
@@ -88,33 +83,23 @@ class SingleConnection(AsyncContextManagerMixin):
     """
 
     def __init__(self, transport: HTTPPeer) -> None:
+        super().__init__()
         self._transport = transport
         self._json = transport.json
         self._exchange = Exchange(transport)
         self._operations = Operations(transport)
         self.payloads: Mapping[str, Any] = {}
-        self.flow = Flow()
-        self.fault: TransportError | None = None
-        self.idle_since: float | None = None
-        self._routes: dict[str, Route] = {}
         self._asking: dict[str, _Asking] = {}
-        self._ids = count(1)
-        self._ended = Event()
-        # Set when the context is entered: there may be no event loop yet.
-        self.parking: Parking
         self._reserved = ""
+        # Set when the context is entered: there may be no event loop yet.
         self._reading: CancelScope
         self._tasks: TaskGroup
-        self._token: EventLoopToken
-        self._now: Callable[[], float]
 
     # Opening and closing.
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[SingleConnection]:
-        self._token = current_token()
-        self._now = clock(self._token)
-        self.parking = Parking(self._token)
+        self._take_loop()
         self._reading = CancelScope()
         self._exchange.open()
         try:
@@ -162,76 +147,22 @@ class SingleConnection(AsyncContextManagerMixin):
         """Begin to close; leaving the context waits for the end of it."""
         self._end(closed(self._transport.description))
 
-    async def wait_closed(self) -> None:
-        """Until ``fault`` is set."""
-        await self._ended.wait()
-
-    def _end(self, fault: TransportError) -> None:
-        if self.fault is not None:
-            return
-        self.fault = fault
-        routes = list(self._routes.values())
-        self._routes.clear()
-        for route in routes:
-            route.fail(fault)
-        for asking in self._asking.values():
-            asking.scope.cancel()
-        self._ended.set()
-        self._reading.cancel()
+    def _end(self, fault: TransportError) -> bool:
+        news = super()._end(fault)
+        if news:
+            for asking in self._asking.values():
+                asking.scope.cancel()
+            self._reading.cancel()
+        return news
 
     # Operations.
-
-    async def execute(
-        self, request: GraphQLRequest, transport_args: TransportArgs = None
-    ) -> ExecutionResult:
-        """Run one query or mutation. Cancelling stops it on the server, if it has been sent."""
-        self._check_open()
-        route = Answer(self, str(next(self._ids)))
-        if request.source.grows:
-            route.merge = IncrementalMerge()
-        self._start(route, request, transport_args)
-        try:
-            return await route.wait()
-        finally:
-            self.leave(route)
-
-    def subscribe(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
-    ) -> Feed:
-        """Start a subscription; the caller must leave the feed."""
-        return self._feed(request, delivery, transport_args, None)
-
-    def execute_incremental(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
-    ) -> Feed:
-        """Run a query or mutation whose result grows; the caller must leave the feed."""
-        return self._feed(request, delivery, transport_args, IncrementalMerge())
-
-    def _feed(
-        self,
-        request: GraphQLRequest,
-        delivery: Delivery,
-        transport_args: TransportArgs,
-        merge: IncrementalMerge | None,
-    ) -> Feed:
-        self._check_open()
-        feed = Feed(self, str(next(self._ids)), delivery)
-        feed.merge = merge
-        feed.transport_args = transport_args
-        try:
-            self._start(feed, request, transport_args)
-        except BaseException:
-            feed.leave()
-            raise
-        return feed
 
     def _start(self, route: Route, request: GraphQLRequest, transport_args: TransportArgs) -> None:
         named = request.replace(extensions={**(request.extensions or {}), "operationId": route.id})
         outgoing = self._operations.single(
             named, checked_args(transport_args), get=False, accept="application/json"
         ).with_header(TOKEN, self._reserved)
-        self._routes[route.id] = route
-        self.idle_since = None
+        self._register(route)
         self._asking[route.id] = asking = _Asking(route)
         self._tasks.start_soon(self._ask, asking, outgoing, name="anygql: operation")
 
@@ -293,13 +224,6 @@ class SingleConnection(AsyncContextManagerMixin):
         else:
             asking.scope.cancel()
 
-    def leave_soon(self, feed: Feed) -> None:
-        """``leave``, from a finaliser: it may run in any thread, in the middle of anything."""
-        if self.fault is not None:
-            feed.leave()  # nothing reaches it any more, so there is nobody to meet
-            return
-        call_soon(self._token, feed.leave)
-
     async def _stop(self, id: str) -> None:
         if self.fault is not None:  # the end of the stream is the end of all its operations
             return
@@ -310,16 +234,6 @@ class SingleConnection(AsyncContextManagerMixin):
                     await incoming.answer()
         except Exception as exc:  # noqa: BLE001 - it was left: nobody is there to hear of it
             logger.info("%s: could not stop an operation: %r", self._transport.description, exc)
-
-    def _forget(self, id: str) -> Route | None:
-        route = self._routes.pop(id, None)
-        if route is not None and not self._routes:
-            self.idle_since = self._now()
-        return route
-
-    def _check_open(self) -> None:
-        if self.fault is not None:
-            raise fresh_unsent(self.fault) from self.fault.__cause__
 
     # Receiving.
 
