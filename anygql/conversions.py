@@ -7,9 +7,9 @@ results parsed. Then, by the caller's type, if there is one: data become values 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from anyio import Lock
 from anyio.lowlevel import EventLoopToken, current_token
 
@@ -61,8 +61,7 @@ class SharedSchema:
         return self._fetching[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Conversions:
+class Conversions(msgspec.Struct, frozen=True):
     """What a client's options, or those of one call, ask for."""
 
     serialize_variables: bool = False
@@ -117,8 +116,7 @@ class Conversions:
         return Converted(request, serialize, parse, into)
 
 
-@dataclass(frozen=True, slots=True)
-class Converted:
+class Converted(msgspec.Struct, frozen=True, eq=False):
     """One request that may be sent."""
 
     request: GraphQLRequest

@@ -86,10 +86,9 @@ def _refuse_non_finite(value: Any) -> None:
 
 
 # An escaped character, in group 1 if it is half of a surrogate pair without its other half.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
+_ESCAPE = (
+    rb"(?s:\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.))"
 )
 
 
@@ -104,7 +103,7 @@ def mended(text: bytes | str) -> bytes:
     which RFC 8259 §8.2 leaves open: JavaScript and the standard library accept it, msgspec not.
     """
     given = text.encode() if isinstance(text, str) else bytes(text)
-    return _ESCAPE.sub(_whole_character, given)
+    return re.sub(_ESCAPE, _whole_character, given)
 
 
 def decode_typed(decoder: msgspec.json.Decoder[_T], text: bytes | str, /) -> _T:

@@ -123,15 +123,17 @@ def redact(url: str) -> str:
     if not separator:
         scheme, rest = "", url.removeprefix("//")
     authority, path = _authority_and_path(rest)
-    if "@" not in authority and "@" in rest and not _HOST_AND_PORT.fullmatch(authority):
+    if "@" not in authority and "@" in rest and not re.fullmatch(_HOST_AND_PORT, authority):
         # A password with a character that ought to be escaped.
         authority, path = _authority_and_path(rest.rpartition("@")[2])
     shown = f"{scheme}{separator}{authority.rpartition('@')[2]}{path}"
-    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", shown)
+    return shown.translate(_UNSEEN)
 
 
-_HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:[0-9]*)?")
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_HOST_AND_PORT = r"(\[[^\]]*\]|[^:\[\]]*)(:[0-9]*)?"
+_UNSEEN = dict.fromkeys(
+    [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], "\N{REPLACEMENT CHARACTER}"
+)
 
 
 def _authority_and_path(rest: str) -> tuple[str, str]:

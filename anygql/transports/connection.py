@@ -25,6 +25,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ..exceptions import TransportConnectTimeout, TransportError, fresh
+from ..parking import Parked
 from ..protocols.base import Codec, SubscriptionProtocol
 from ..protocols.close_codes import CloseCode
 from ..protocols.events import (
@@ -110,6 +111,8 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
         self._acknowledged = Event()
         self._written = Event()
         self._stopping = False
+        # Consumers that results have come for, and who are woken when all is handed out.
+        self._woken: list[Parked] = []
         # Why it ends, from our side: what the closing handshake says, and whether the peer
         # can be expected to answer it.
         self._closing = (int(CloseCode.NORMAL), "")
@@ -127,6 +130,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
         with unwrapped():
             async with create_task_group() as tg:
                 self._take_loop()
+                self.wake_soon = self._woken.append
                 self._reading = CancelScope()
                 self._writing = CancelScope(shield=True)
                 self._watching = CancelScope()
@@ -287,10 +291,13 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
             return refused.fault
 
     async def _hand_out(self, messages: Sequence[bytes | str]) -> None:
-        for start in range(0, len(messages), BURST):
-            if start:
-                await checkpoint()
-            await self._hand_out_burst(messages[start : start + BURST])
+        try:
+            for start in range(0, len(messages), BURST):
+                if start:
+                    await checkpoint()
+                await self._hand_out_burst(messages[start : start + BURST])
+        finally:
+            self._wake_consumers()
 
     async def _hand_out_burst(self, messages: Sequence[bytes | str]) -> None:
         flow = self.flow
@@ -299,6 +306,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
         events = self._codec.receive_many(messages)
         for message, event in zip(messages, events, strict=True):
             if flow.full:
+                self._wake_consumers()
                 await flow.admit()
                 self._keep_alive.heard()
             if type(event) is Next:
@@ -311,6 +319,11 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
                     self._forget(event.id)
             else:
                 self._handle(event)
+
+    def _wake_consumers(self) -> None:
+        for parked in self._woken:
+            self.parking.wake(parked)
+        self._woken.clear()
 
     def _grow(self, route: Route, merge: IncrementalMerge, message: bytes | str) -> None:
         try:

@@ -1,8 +1,8 @@
 """Operations that each succeed or fail alone: a session's connection where there is no wire.
 
-There is nothing to lose that would take everything with it. A query runs in the task that asked
-for it, within a cancel scope that the end of the session cancels; a subscription has a task of its
-own, in a task group that the caller enters with the connection.
+There is nothing to lose that would take everything with it. Each operation has a task of its own,
+in a task group that the caller enters with the connection, and a cancel scope, which the end of
+the session cancels.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from ..exceptions import (
 from ..parking import Parking
 from ..tasks import call_soon, clock, unwrapped
 from .base import Delivery
+from .feed import Feed
 from .flow import Flow
-from .routes import Feed, Route
+from .routes import Route
 
 __all__ = ["Exchanges", "Peer", "RunningFeed", "RunningStream"]
 
@@ -60,6 +61,7 @@ class RunningStream:
     def __init__(self, token: EventLoopToken, delivery: Delivery) -> None:
         self.flow = Flow()
         self.parking = Parking(token)
+        self.wake_soon = self.parking.wake
         self.scope = CancelScope()
         self.feed = RunningFeed(self, "", delivery)
         self._token = token

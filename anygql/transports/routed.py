@@ -9,19 +9,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import count
+from typing import TYPE_CHECKING
 
 from anyio import Event
 from anyio.lowlevel import EventLoopToken, current_token
 
 from ..exceptions import TransportError, fresh_unsent
-from ..parking import Parking
+from ..parking import Parked, Parking
 from ..protocols.incremental import IncrementalMerge
 from ..request import GraphQLRequest
 from ..result import ExecutionResult
 from ..tasks import call_soon, clock
 from .base import Delivery, TransportArgs
 from .flow import Flow
-from .routes import Answer, Feed, Route
+from .routes import Answer, Route
+
+if TYPE_CHECKING:
+    from .feed import Feed
 
 __all__ = ["RoutedConnection"]
 
@@ -38,6 +42,7 @@ class RoutedConnection(ABC):
         self._ended = Event()
         # Set when the context is entered: there may be no event loop yet.
         self.parking: Parking
+        self.wake_soon: Callable[[Parked], None]
         self._token: EventLoopToken
         self._now: Callable[[], float]
 
@@ -45,6 +50,7 @@ class RoutedConnection(ABC):
         self._token = current_token()
         self._now = clock(self._token)
         self.parking = Parking(self._token)
+        self.wake_soon = self.parking.wake
 
     async def wait_closed(self) -> None:
         """Until ``fault`` is set."""
@@ -104,6 +110,8 @@ class RoutedConnection(ABC):
     ) -> Feed:
         self._check_args(transport_args)
         self._check_open()
+        from .feed import Feed  # with anyio's memory object streams: not every client subscribes
+
         feed = Feed(self, str(next(self._ids)), delivery)
         feed.merge = merge
         feed.transport_args = transport_args

@@ -30,8 +30,9 @@ from ...request import GraphQLRequest
 from ...tasks import unwrapped
 from ..base import TransportArgs
 from ..faults import closed
+from ..feed import Feed
 from ..routed import RoutedConnection
-from ..routes import Feed, Route
+from ..routes import Route
 from .answers import Answer as HTTPAnswer
 from .answers import media_type
 from .exchange import Exchange, Incoming
