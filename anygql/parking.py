@@ -65,14 +65,18 @@ class Parking:
     same thread, before or while it waits, and may be called again.
     """
 
-    __slots__ = ("park", "wake")
+    __slots__ = ("park", "shields_hold", "wake")
 
     park: Callable[[], Parked]
     wake: Callable[[Parked], None]
+    #: Whether no cancellation reaches into a shielded scope: asyncio's own does.
+    shields_hold: bool
 
     def __init__(self, token: EventLoopToken) -> None:
         create_future = getattr(token.native_token, "create_future", None)
         if create_future is not None:  # asyncio's
             self.park, self.wake = create_future, _wake_future
+            self.shields_hold = False
         else:
             self.park, self.wake = _trio()
+            self.shields_hold = True

@@ -29,13 +29,24 @@ def connector(request: pytest.FixtureRequest, anyio_backend: str) -> Connector:
     return trio_websocket_connector()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def frozen() -> Generator[None]:
-    """What is there before the first test is not searched for garbage after each of them."""
+#: So many objects that are searched for garbage are too many: most of them are there to stay.
+SEARCHED = 5_000
+
+
+def freeze() -> None:
+    """What is there is not searched for garbage after each test; what nobody holds is gone."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def frozen() -> Generator[None]:
+    """What is there before the first test is frozen, and some more of it as imports go on."""
+    freeze()
     yield
+    # What was in use when it was frozen, as servers of a whole module are, and dropped later.
     gc.unfreeze()
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +60,14 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def collected(request: pytest.FixtureRequest) -> Iterator[None]:
     """What a test dropped without closing warns when it is collected: here, so that it fails."""
+    if "anyio_backend" not in request.fixturenames:
+        yield
+        return
+    # Not at the end of a test: what it was given is still held then, and would be frozen too.
+    if len(gc.get_objects()) > SEARCHED:
+        freeze()
     yield
-    if "anyio_backend" in request.fixturenames:
-        gc.collect()
+    gc.collect()
 
 
 def _own_tasks() -> dict[int, anyio.TaskInfo]:

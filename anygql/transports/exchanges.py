@@ -1,8 +1,8 @@
 """Operations that each succeed or fail alone: a session's connection where there is no wire.
 
-There is nothing to lose that would take everything with it. Each operation has a task of its own,
-in a task group that the caller enters with the connection, and a cancel scope, which the end of
-the session cancels.
+There is nothing to lose that would take everything with it. Each operation has a cancel scope,
+which the end of the session cancels. Subscriptions have tasks of their own, in a task group that
+the caller enters with the connection; under asyncio, queries have too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..exceptions import (
     fresh,
     fresh_unsent,
 )
-from ..parking import Parking
+from ..parking import Parked, Parking
 from ..tasks import call_soon, clock, unwrapped
 from .base import Delivery
 from .feed import Feed
@@ -120,7 +120,8 @@ class _Call(Generic[_T]):
     def __init__(self, work: Callable[[], Awaitable[_T]]) -> None:
         self.work = work
         self.scope = CancelScope()
-        self.over = Event()
+        self.over = False
+        self.waiting: Parked | None = None
         self.came = False
         self.result: _T | None = None
         self.error: BaseException | None = None
@@ -140,15 +141,19 @@ class Exchanges(AsyncContextManagerMixin):
         self._ended = Event()
         self._calls: set[_Call[Any]] = set()
         self._streams: set[RunningStream] = set()
+        #: Who leaves its context, and waits for the end of the calls.
+        self._leaving: Parked | None = None
         # Set when the context is entered: there may be no event loop yet.
         self._tasks: TaskGroup
         self._token: EventLoopToken
+        self._parking: Parking
         self._now: Callable[[], float]
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         self._token = current_token()
         self._now = clock(self._token)
+        self._parking = Parking(self._token)
         with unwrapped():
             async with create_task_group() as self._tasks:
                 self.idle_since = self._now()
@@ -156,6 +161,7 @@ class Exchanges(AsyncContextManagerMixin):
                     yield self
                 finally:
                     self.close()
+                    await self._calls_over()
 
     def drop(self, why: str) -> None:
         """Give it up: whoever waits on it gets ``TransportConnectionFailed``."""
@@ -186,23 +192,26 @@ class Exchanges(AsyncContextManagerMixin):
     async def _run(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """``work``, until the connection ends, or its caller leaves.
 
-        In a task of the connection's: what asyncio's own cancellation interrupts in the middle of
-        its cleanup (it knows no shields) can't be the HTTP client, whose pool would lose a
-        connection, nor the thread that opens a file.
+        Under asyncio in a task of the connection's: what its own cancellation interrupts in the
+        middle of its cleanup (it knows no shields) can't be the HTTP client, whose pool would lose
+        a connection, nor the thread that opens a file.
         """
         if self.fault is not None:
             raise fresh_unsent(self.fault)
         self.idle_since = None
         call = _Call(work)
         self._calls.add(call)
-        self._tasks.start_soon(self._run_task, call, name="anygql: operation")
-        try:
-            await call.over.wait()
-        except BaseException:
-            call.scope.cancel()
-            with CancelScope(shield=True):
-                await call.over.wait()
-            raise
+        if self._parking.shields_hold:
+            await self._run_task(call)
+        else:
+            self._tasks.start_soon(self._run_task, call, name="anygql: operation")
+            try:
+                await self._until_over(call)
+            except BaseException:
+                call.scope.cancel()
+                with CancelScope(shield=True):
+                    await self._until_over(call)
+                raise
         if call.error is not None:
             await checkpoint_if_cancelled()
             raise call.error
@@ -225,7 +234,22 @@ class Exchanges(AsyncContextManagerMixin):
         finally:
             self._calls.discard(call)
             self._rest()
-            call.over.set()
+            if self._leaving is not None and not self._calls:
+                self._parking.wake(self._leaving)
+            call.over = True
+            if call.waiting is not None:
+                self._parking.wake(call.waiting)
+
+    async def _until_over(self, call: _Call[Any]) -> None:
+        if not call.over:
+            call.waiting = self._parking.park()
+            await call.waiting
+
+    async def _calls_over(self) -> None:
+        with CancelScope(shield=True):
+            while self._calls:
+                self._leaving = self._parking.park()
+                await self._leaving
 
     def _rest(self) -> None:
         if not self._calls and not self._streams:

@@ -27,6 +27,9 @@ ROOT = Path(__file__).parents[2]
 # What was never closed or awaited warns, and is seen.
 PYTHON = (sys.executable, "-W", "error")
 
+#: Of what runs in a process of its own the test's loop only sees the output.
+in_a_process = pytest.mark.table
+
 _T = TypeVar("_T")
 
 Test = Callable[..., Awaitable[None]]
@@ -126,11 +129,13 @@ def check_trio_nursery(output: str) -> None:
     assert lines[-1] == "the session is closed"
 
 
+@in_a_process
 @bounded
 async def test_trio_nursery() -> None:
     check_trio_nursery(await run_example("trio_nursery"))
 
 
+@in_a_process
 @bounded
 async def test_trio_nursery_with_a_server_elsewhere() -> None:
     async with graphql_server() as (server, url):
@@ -144,6 +149,7 @@ async def test_trio_nursery_with_a_server_elsewhere() -> None:
 # The library.
 
 
+@in_a_process
 @bounded
 async def test_library() -> None:
     expected = "the counter stands at 10\n[3, 2, 1, 0]\nas expected: this field always fails"
@@ -173,6 +179,7 @@ async def test_library_on_the_sessions_of_others() -> None:
 # Typed results.
 
 
+@in_a_process
 @bounded
 async def test_typed() -> None:
     output = await run_example("typed")
@@ -194,6 +201,7 @@ async def test_typed() -> None:
 
 
 @pytest.mark.parametrize("ending", ["quit\n", "quit", ""])
+@in_a_process
 @bounded
 async def test_console(ending: str, anyio_backend: str) -> None:
     given = (
@@ -214,6 +222,7 @@ async def test_console(ending: str, anyio_backend: str) -> None:
     ]
 
 
+@in_a_process
 @bounded
 async def test_console_while_its_server_restarts(anyio_backend: str) -> None:
     async with (
@@ -239,6 +248,7 @@ async def test_console_while_its_server_restarts(anyio_backend: str) -> None:
         assert await server.connections[-1].wait_closed() == (1000, "")
 
 
+@in_a_process
 @bounded
 async def test_console_ends_with_what_ends_its_session(anyio_backend: str) -> None:
     async with (
@@ -301,6 +311,7 @@ async def check_shutdown(application: Program) -> None:
         assert bad not in output, output
 
 
+@in_a_process
 @bounded
 async def test_fastapi_app_while_its_server_restarts() -> None:
     async with graphql_server() as (server, url), web_application(url) as (http, application):
@@ -343,6 +354,7 @@ async def test_fastapi_app_while_its_server_restarts() -> None:
         assert await server.connections[-1].wait_closed() == (1000, "")
 
 
+@in_a_process
 @bounded
 async def test_fastapi_app_when_its_session_has_ended() -> None:
     async with graphql_server() as (server, url), web_application(url) as (http, _):
@@ -356,6 +368,7 @@ async def test_fastapi_app_when_its_session_has_ended() -> None:
         assert "closed with 4401 Unauthorized" in failed.json()["detail"]
 
 
+@in_a_process
 @bounded
 async def test_fastapi_app_with_a_server_of_its_own() -> None:
     started = "Uvicorn running on "

@@ -542,7 +542,7 @@ def http_answer(data: bytes) -> None:
         for name, _, value in (line.partition(":") for line in lines if _PAIR.fullmatch(line))
     }
     code = int(status) if re.fullmatch("[1-5][0-9]{2}", status) else 200
-    answer = Answer("http://here", code, "Reason", headers, body)
+    answer = Answer("http://here", code, "Reason", headers, media_type(headers), body)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for ask in (_as_one, _as_batch, _as_refusal):

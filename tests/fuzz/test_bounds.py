@@ -163,6 +163,7 @@ async def test_fragments_without_anything_in_them() -> None:
     assert memory.left < 200 * KIB
 
 
+@pytest.mark.table
 @on_a_loop
 async def test_a_compressed_message() -> None:
     encoder = zlib.compressobj(9, wbits=-15)
@@ -190,6 +191,7 @@ async def test_a_compressed_message() -> None:
     assert memory.peak < 8 * MIB
 
 
+@pytest.mark.table
 @on_a_loop
 async def test_a_compressed_answer() -> None:
     bomb = gzip.compress(bytes(64 * MIB))
@@ -203,6 +205,7 @@ async def test_a_compressed_answer() -> None:
     assert memory.peak < 8 * MIB
 
 
+@pytest.mark.table
 @on_a_loop
 async def test_a_compressed_refusal() -> None:
     bomb = gzip.compress(bytes(64 * MIB))
@@ -429,6 +432,7 @@ UNASKED: dict[str, bytes] = {
 MANY = 10_000
 
 
+@pytest.mark.table
 @pytest.mark.parametrize("name", UNASKED)
 @on_a_loop
 async def test_what_nobody_asked_for(name: str, anyio_backend: str) -> None:
@@ -452,6 +456,7 @@ async def test_what_nobody_asked_for(name: str, anyio_backend: str) -> None:
         assert memory.left < 300 * KIB
 
 
+@pytest.mark.table
 @pytest.mark.parametrize("kind", ["of the protocol", "of the socket"])
 @on_a_loop
 async def test_pings_of_a_peer_that_does_not_read(kind: str) -> None:

@@ -232,9 +232,13 @@ def _held(connection: Any) -> list[Any]:
     for name in ("_routes", "_scopes", "_calls", "_streams", "_asking", "_outgoing"):
         held += getattr(connection, name, ())
     exchange = getattr(connection, "_exchange", None)
-    for client in (getattr(exchange, "_client", None), getattr(exchange, "_streaming", None)):
-        if client is not None:
-            held += in_use(client)
+    lanes = getattr(exchange, "_lanes", None)
+    if lanes is not None:
+        held += {*lanes._clients} - {client for _, client in lanes._free}
+        for client in (*lanes._clients, exchange._streaming):
+            held += in_use(client) if client is not None else []
+    elif exchange is not None:
+        held += in_use(exchange._endpoint.client)
     return held
 
 

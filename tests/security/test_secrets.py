@@ -164,6 +164,11 @@ async def no_http(peer: Peer) -> None:
     await peer.raw(b"SSH-2.0-OpenSSH\r\n")
 
 
+async def no_tls(peer: Peer) -> None:
+    await peer.stream.receive()
+    await peer.raw(b"SSH-2.0-OpenSSH\r\n")
+
+
 async def hang_up(peer: Peer) -> None:
     await peer.head()
 
@@ -232,7 +237,7 @@ async def test_nobody_listens(told: Collected, connector: Connector) -> None:
 
 
 async def test_no_tls_there(told: Collected, connector: Connector) -> None:
-    async with serving(no_http) as port:
+    async with serving(no_tls) as port:
         url = userinfo(port).replace("ws:", "wss:")
         async with recorded(told), Client(transport(url, connector), on_event=told.on_event):
             pass
@@ -472,9 +477,19 @@ async def test_a_reserved_stream_s_token(told: Collected) -> None:
 
 
 async def test_https_to_who_speaks_none(told: Collected) -> None:
-    async with peer(b"SSH-2.0-OpenSSH\r\n") as server:
-        url = server.url.replace("http://", f"https://me:{SECRET}@").replace("/graphql", SIGNED)
+    async with serving(no_tls) as port:
+        url = userinfo(port).replace("ws:", "https:") + SIGNED
         async with recorded(told), Client(HTTPTransport(url, headers=HEADERS)) as session:
+            await session.execute("{ ok }")
+
+
+async def test_https_to_who_says_nothing(told: Collected) -> None:
+    async with serving(Peer.gone) as port:
+        url = userinfo(port).replace("ws:", "https:") + SIGNED
+        async with recorded(told), Client(HTTPTransport(url, headers=HEADERS)) as session:
+            await session.execute("{ ok }", timeout=0.2)
+        slow = HTTPTransport(url, headers=HEADERS, connect_timeout=0.2)
+        async with recorded(told), Client(slow) as session:
             await session.execute("{ ok }")
 
 

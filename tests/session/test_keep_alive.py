@@ -752,11 +752,11 @@ async def test_pings_in_reality(connector: Connector, protocol: str) -> None:
             connector=connector,
             protocol=protocol,
             ping_interval=0.05,
-            pong_timeout=1,
+            pong_timeout=0.5,
             close_timeout=0.1,
         )
         async with Client(transport) as session:
-            await anyio.sleep(0.5)
+            await anyio.sleep(0.3)
             assert session.state == "connected"
             pings = [m for m in server.connections[0].received if m["type"] == "ping"]
             assert bool(pings) == (protocol == NEW)

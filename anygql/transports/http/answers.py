@@ -98,6 +98,8 @@ class Answer:
     status: int
     reason: str
     headers: Mapping[str, str]
+    #: What ``media_type`` says of the headers.
+    media: tuple[str, Mapping[str, str]]
     body: bytes
 
     @property
@@ -108,7 +110,7 @@ class Answer:
     @property
     def trusted(self) -> bool:
         """Whether the body is the GraphQL server's own word."""
-        return self.ok or media_type(self.headers)[0] == GRAPHQL_JSON
+        return self.ok or self.media[0] == GRAPHQL_JSON
 
     def result(self, json: JSON) -> ExecutionResult:
         """The one result that it is; raises ``TransportServerError`` or
@@ -130,7 +132,7 @@ class Answer:
         except (ValueError, LookupError, RecursionError) as exc:
             if not self.ok:
                 raise self.refused(None) from exc
-            kind = media_type(self.headers)[0]
+            kind = self.media[0]
             what = "JSON that breaks off or is malformed" if "json" in kind else _named(kind)
             raise self.not_graphql(what) from exc
 
@@ -165,13 +167,7 @@ class Answer:
         return self.body[: 4 * BODY_LIMIT].decode(self._charset(), "replace")[:BODY_LIMIT]
 
     def _charset(self) -> str:
-        name = media_type(self.headers)[1].get("charset", "utf-8")
-        try:
-            known = codecs.lookup(name).name
-            b"?".decode(known, "replace")  # of bytes to text, not one of the others ("hex")
-        except (LookupError, ValueError):
-            return "utf-8"
-        return "utf-8" if known.replace("_", "-") in _NO_CHARSETS else known
+        return _known_charset(self.media[1].get("charset", "utf-8"))
 
     def _utf8(self) -> bytes:
         body = self.body.removeprefix(codecs.BOM_UTF8)
@@ -179,7 +175,7 @@ class Answer:
         return body if charset == "utf-8" else body.decode(charset).encode()
 
     def _guess(self, json: JSON) -> Any:
-        if not media_type(self.headers)[0].endswith("json"):
+        if not self.media[0].endswith("json"):
             return None
         try:
             return json.decode(self._utf8())
@@ -188,13 +184,23 @@ class Answer:
 
     def _words(self, errors: list[Any]) -> str:
         said: Any = errors[0].get("message") if errors and is_mapping(errors[0]) else None
-        if said is None and media_type(self.headers)[0] == "text/plain":
+        if said is None and self.media[0] == "text/plain":
             said = self.text.strip().partition("\n")[0]
         if said and isinstance(said, str):
             return f": {_cut(said)}"
         if 300 <= self.status < 400:
             return ". Use the URL that it redirects to, or a client with follow_redirects=True"
         return f". {_ADVICE[self.status]}" if self.status in _ADVICE else ""
+
+
+@lru_cache(maxsize=64)
+def _known_charset(name: str) -> str:
+    try:
+        known = codecs.lookup(name).name
+        b"?".decode(known, "replace")  # of bytes to text, not one of the others ("hex")
+    except (LookupError, ValueError):
+        return "utf-8"
+    return "utf-8" if known.replace("_", "-") in _NO_CHARSETS else known
 
 
 def _cut(said: str) -> str:

@@ -1,8 +1,7 @@
 """A session's side of GraphQL over HTTP: the operations that run, and the end of them all.
 
 There is nothing to connect, and no loss that would take everything with it: each operation is an
-exchange of its own, which succeeds or fails alone. A query runs in the task that asked for it, a
-subscription in a task of its own, in a task group that the caller enters with the connection.
+exchange of its own, which succeeds or fails alone.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ class HTTPConnection(Exchanges):
         finally:
             await self._exchange.aclose()
 
-    # Queries and mutations, each in the task that asks.
+    # Queries and mutations.
 
     async def execute(
         self, request: GraphQLRequest, transport_args: TransportArgs = None
@@ -120,7 +119,7 @@ class HTTPConnection(Exchanges):
         self._hashing = False
         return await self._result(self._operations.single(request, args))
 
-    # Subscriptions, each in a task of its own.
+    # Subscriptions.
 
     def subscribe(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None

@@ -9,6 +9,7 @@ import ssl as ssl_module
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
+from http.cookiejar import CookieJar
 from typing import Any, Protocol
 
 from anyio import CancelScope, move_on_after
@@ -20,7 +21,8 @@ from . import redirects
 from .answers import GRAPHQL_JSON, Answer, media_type
 from .encoding import Decompressor, decompressor
 from .forms import UploadBody, Whole
-from .library import HTTPClient, http_errors, library_of, own_client, stream_of
+from .lanes import BRIEFLY, Lanes, close_quietly
+from .library import HTTPClient, http_errors, library_of, own_client, parsed_url, stream_of
 from .requests import Outgoing
 
 __all__ = ["Endpoint", "Exchange", "Incoming"]
@@ -28,14 +30,7 @@ __all__ = ["Endpoint", "Exchange", "Incoming"]
 #: Bytes of a refusal that are read: enough to say what it is.
 REFUSAL_LIMIT = 2**16
 
-#: Connections for queries and mutations in our own client's pool; subscriptions have a pool of
-#: their own, without a limit, since each keeps its connection.
-MAX_CONNECTIONS = 100
-
 SCHEMES = ("http", "https")
-
-#: Seconds for a client to close an answer, or itself, when nobody waits for it any more.
-BRIEFLY = 1.0
 
 
 class Endpoint(Protocol):
@@ -59,6 +54,9 @@ class Incoming:
         self._limit = max_size
         self.where = where
         self._response = response
+        #: The body's media type, in lower case, and its parameters. Asking httpx for a header
+        #: means that it looks through all of them.
+        self.media = media_type(response.headers)
         #: What a hook of the user's has read already.
         self._whole: bytes | None = response.content if response.is_closed else None
         self._chunks: AsyncIterator[bytes] | None = None
@@ -94,7 +92,7 @@ class Incoming:
     @property
     def media_type(self) -> str:
         """The body's media type, in lower case."""
-        return media_type(self.headers)[0]
+        return self.media[0]
 
     async def read(self) -> bytes | None:
         """More of the body, decompressed; ``None`` at its end. Raises ``TransportError``."""
@@ -149,7 +147,7 @@ class Incoming:
                 )
         response = self._response
         reason = str(response.reason_phrase)
-        return Answer(self.where, self.status, reason, self.headers, bytes(body))
+        return Answer(self.where, self.status, reason, self.headers, self.media, bytes(body))
 
     async def aclose(self) -> None:
         """Let go of it. Raises nothing."""
@@ -178,37 +176,43 @@ class Exchange:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._client: HTTPClient
+        # Our own, unless the user gave one.
+        self._lanes: Lanes | None = None
         self._streaming: HTTPClient | None = None
 
     def open(self) -> None:
-        """Make the client, unless the user gave one."""
-        given = self._endpoint.client
-        self._client = given if given is not None else self._own(MAX_CONNECTIONS)
+        """Make the first client, unless the user gave one."""
+        if self._endpoint.client is None:
+            self._lanes = Lanes(self._own)
 
     async def aclose(self) -> None:
-        """Close what ``open`` made."""
-        if self._endpoint.client is not None:
-            return
-        for client in (self._client, self._streaming):
-            if client is not None:
-                with move_on_after(BRIEFLY, shield=True):
-                    await client.aclose()
+        """Close what was made."""
+        if self._lanes is not None:
+            await self._lanes.aclose()
+        if self._streaming is not None:
+            await close_quietly(self._streaming)
 
-    def _own(self, max_connections: int | None) -> HTTPClient:
-        endpoint = self._endpoint
+    def _own(self, cookies: CookieJar) -> HTTPClient:
         return own_client(
-            ssl=endpoint.ssl,
-            connect_timeout=endpoint.connect_timeout,
-            max_connections=max_connections,
+            ssl=self._endpoint.ssl,
+            connect_timeout=self._endpoint.connect_timeout,
+            cookies=cookies,
         )
 
-    def _for_streams(self) -> HTTPClient:
-        if self._endpoint.client is not None:
-            return self._client
-        if self._streaming is None:
-            self._streaming = self._own(None)
-        return self._streaming
+    async def _client(self, stack: AsyncExitStack, *, streaming: bool) -> HTTPClient:
+        """Who sends the next request, until ``stack`` is closed."""
+        given = self._endpoint.client
+        if given is not None:
+            return given
+        assert self._lanes is not None  # noqa: S101 - open() has seen to it
+        if streaming:
+            # Each subscription keeps its connection, and looks at the pool only once.
+            if self._streaming is None:
+                self._streaming = self._own(self._lanes.cookies)
+            return self._streaming
+        client = await self._lanes.take()
+        stack.push_async_callback(self._lanes.give_back, client)
+        return client
 
     @asynccontextmanager
     async def send(
@@ -220,20 +224,13 @@ class Exchange:
         user's functions and client raise.
         """
         endpoint = self._endpoint
-        client = self._for_streams() if streaming else self._client
-        if client.is_closed:
-            error = TransportClosed(f"{endpoint.description}: the HTTP client has been closed")
-            error.unsent = True
-            raise error
-        given = await ask(endpoint.url)
-        if not isinstance(given, str):
-            check_url(given, SCHEMES)  # raises
-        url, where = _checked(given)
-        endpoint.description = where
-        build = outgoing.build(url, await ask(endpoint.headers))
-        if streaming and "timeout" not in build:
-            build["timeout"] = _for_stream(client, endpoint.keep_alive_timeout)
         async with AsyncExitStack() as stack:
+            given = await ask(endpoint.url)
+            if not isinstance(given, str):
+                check_url(given, SCHEMES)  # raises
+            url, where = _checked(given)
+            endpoint.description = where
+            build = outgoing.build(url, await ask(endpoint.headers))
             if isinstance(outgoing.body, UploadBody):
                 stack.push_async_callback(outgoing.body.aclose)
                 await outgoing.body.prepare()
@@ -241,7 +238,15 @@ class Exchange:
                     build["headers"].append(("Content-Length", str(outgoing.body.size)))
                 # Given as content, so that hooks see a request with a body that wasn't read yet.
                 build["content"] = outgoing.body
+            client = await self._client(stack, streaming=streaming)
+            if client.is_closed:
+                error = TransportClosed(f"{where}: the HTTP client has been closed")
+                error.unsent = True
+                raise error
+            if streaming and "timeout" not in build:
+                build["timeout"] = _for_stream(client, endpoint.keep_alive_timeout)
             with http_errors(client, where):
+                build["url"] = parsed_url(library_of(client), url)
                 request = client.build_request(**build)
                 body = outgoing.body
                 chunks = body if isinstance(body, UploadBody) else Whole(body or b"")

@@ -12,7 +12,8 @@ import ssl as ssl_module
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
+from http.cookiejar import CookieJar
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -26,7 +27,15 @@ from ...exceptions import (
 )
 from ...sockets.base import redact
 
-__all__ = ["HTTPClient", "http_errors", "library_of", "own_client", "quiet", "stream_of"]
+__all__ = [
+    "HTTPClient",
+    "http_errors",
+    "library_of",
+    "own_client",
+    "parsed_url",
+    "quiet",
+    "stream_of",
+]
 
 _LIBRARIES = ("httpx2", "httpx")
 
@@ -55,13 +64,23 @@ class HTTPClient(Protocol):
 
 def library_of(client: object) -> ModuleType:
     """The library that a client is of; raises ``TypeError`` if it is no asynchronous client."""
-    for cls in type(client).__mro__:
+    of: Any = type(client)
+    return _library_of(of)
+
+
+@cache
+def _library_of(client: type[Any]) -> ModuleType:
+    for cls in client.__mro__:
         root = cls.__module__.partition(".")[0]
         if root in _LIBRARIES and cls.__name__ == "AsyncClient":
             return sys.modules[root]
-    raise TypeError(
-        f"client is an httpx.AsyncClient or httpx2.AsyncClient, not {type(client).__name__}"
-    )
+    raise TypeError(f"client is an httpx.AsyncClient or httpx2.AsyncClient, not {client.__name__}")
+
+
+@lru_cache(maxsize=64)
+def parsed_url(library: Any, url: str) -> Any:
+    """The library's own idea of a URL; raises its ``InvalidURL``."""
+    return library.URL(url)
 
 
 def _installed() -> ModuleType:
@@ -78,14 +97,18 @@ def own_client(
     *,
     ssl: ssl_module.SSLContext | None,
     connect_timeout: float | None,
-    max_connections: int | None,
+    cookies: CookieJar,
 ) -> HTTPClient:
-    """A new client: httpx2's if that is installed. Whoever waits for an answer bounds its time."""
+    """A new client: httpx2's if that is installed, with as many connections as are asked for.
+
+    Whoever waits for an answer bounds its time. The cookies may be other clients' too.
+    """
     library = _installed()
     client: HTTPClient = library.AsyncClient(
         verify=_default_context(library, *map(os.environ.get, _FROM_ENV)) if ssl is None else ssl,
         timeout=library.Timeout(None, connect=connect_timeout),
-        limits=library.Limits(max_connections=max_connections, max_keepalive_connections=20),
+        limits=library.Limits(max_connections=None, max_keepalive_connections=20),
+        cookies=cookies,
     )
     return client
 
