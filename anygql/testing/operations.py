@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 from graphql import ExecutionResult
 from graphql.error import located_error
 
@@ -141,6 +142,8 @@ class Operations:
             await self._outbox.wait_room()
         if self._active.get(operation.id) is operation:
             self._outbox.add(*map(encode, messages))
+        else:
+            await checkpoint()  # ends it: its source may have no other
 
     def _forget(self, operation: _Operation) -> None:
         if self._active.get(operation.id) is operation:

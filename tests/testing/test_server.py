@@ -243,6 +243,29 @@ async def test_a_flood_obeys_backpressure_and_lets_others_in(raw_client: Any) ->
         assert seen.index("s complete") < 1000
 
 
+async def test_a_source_without_a_pause_is_stopped(raw_client: Any) -> None:
+    """Nothing in it waits for anything, so only the server can look whether it is wanted."""
+    produced = 0
+    schema = build_schema("type Query { q: Int } type Subscription { n: Int }")
+    assert schema.subscription_type is not None
+
+    async def numbers(*_: Any) -> AsyncIterator[dict[str, int]]:
+        nonlocal produced
+        while produced < 10_000:
+            produced += 1
+            if produced == 10:
+                conn._operations.stop("1")  # as if the client's word came while it runs
+            yield {"n": produced}
+
+    schema.subscription_type.fields["n"].subscribe = numbers
+    async with GraphQLServer(schema) as server, raw_client(server.open_stream, T) as client:
+        await client.init()
+        conn = await server.wait_connection()
+        await client.send(subscribe("1", "subscription { n }"))
+        await anyio.wait_all_tasks_blocked()
+        assert produced == 10
+
+
 async def test_floods_share_the_connection(raw_client: Any) -> None:
     async with (
         GraphQLServer(demo_schema()) as server,
