@@ -19,8 +19,10 @@ __all__ = ["Subscription"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-#: Results taken between two checkpoints that really let other tasks run.
-BURST = 64
+#: Results taken between two checkpoints that really let other tasks run. More than one read from
+#: the network holds, but for small events: with fewer, results pile up until memory that is in no
+#: cache is most of the price.
+BURST = 256
 
 
 class Subscription(Generic[T_co]):

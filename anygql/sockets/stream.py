@@ -31,9 +31,8 @@ __all__ = ["StreamConnector", "StreamWebSocket"]
 #: Bytes to read at a time: asyncio's transports read no more.
 CHUNK = 2**18
 
-#: Reads, of as many bytes as may be, before what they brought is handed out: of a thousand
-#: subscriptions each has a few events by then, and its consumer is woken once for them.
-READS = 4
+#: Reads, of as many bytes as may be, before what they brought is handed out, if it isn't enough.
+READS = 8
 
 #: Seconds to wait for the server to end the TCP connection after the closing handshake.
 LINGER = 0.25
@@ -133,6 +132,7 @@ class StreamWebSocket:
     ) -> None:
         self.on_output: Callable[[], None] = _nothing
         self.on_heard: Callable[[], None] = _nothing
+        self.is_enough: Callable[[int], bool] = _always
         self._stream = stream
         self._protocol = protocol
         # Only of these is it known that receiving always lets other tasks run.
@@ -174,7 +174,11 @@ class StreamWebSocket:
         """Append to ``messages`` what the network has ready behind them."""
         try:
             for _ in range(READS - 1):
-                if self._inbound.end is not None or not self._more_waits():
+                if (
+                    self.is_enough(len(messages))
+                    or self._inbound.end is not None
+                    or not self._more_waits()
+                ):
                     return
                 if data := await self._read():
                     messages += self._feed(data)
@@ -330,6 +334,10 @@ class StreamWebSocket:
 
 def _nothing() -> None:
     """Nobody sends yet."""
+
+
+def _always(count: int) -> bool:
+    return True
 
 
 def _poll(stream: ByteStream) -> Callable[[], object]:

@@ -272,8 +272,10 @@ class TrioWebSocket:
         stopped: trio.Event,
         max_message_size: int,
     ) -> None:
-        # Never called: trio-websocket's reader sends its own frames.
+        # Neither is ever called: trio-websocket's reader sends its own frames, and hands on each
+        # message by itself.
         self.on_output: Callable[[], None] = _nothing
+        self.is_enough: Callable[[int], bool] = bool
         self.on_heard: Callable[[], None] = _nothing
         stream.on_heard = lambda: self.on_heard()
         self._connection = connection

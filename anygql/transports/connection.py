@@ -59,9 +59,12 @@ __all__ = ["Opener", "WebSocketConnection"]
 logger = logging.getLogger(__name__)
 
 #: Messages handed out between two checkpoints that really let other tasks run. A message costs
-#: a few microseconds, so this is a few milliseconds at most, and no more than one read from the
-#: network holds. With fewer, each of a thousand consumers would be woken for every single result.
-BURST = 2048
+#: a few microseconds, so this is a few milliseconds at most.
+BURST = 1024
+
+#: Messages to be read, for each consumer that waits, before they are handed out: with a thousand
+#: consumers, waking each of them for a single result would be most of the work.
+TOGETHER = 8
 
 #: Pongs that wait to be written. A peer that pings and does not read gets no more of them: those
 #: that wait answer its later pings too.
@@ -152,6 +155,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
             )
         self._socket.on_output = self._wake_writer
         self._socket.on_heard = self._keep_alive.heard
+        self._socket.is_enough = self._is_enough
         tg.start_soon(self._receive_task, name="anygql: receive")
         tg.start_soon(self._write_task, name="anygql: write")
         self._enqueue(self._codec.connection_init(init))
@@ -289,6 +293,9 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
             return faults.broke_protocol(self._transport.description, violation)
         except _RefusedError as refused:
             return refused.fault
+
+    def _is_enough(self, count: int) -> bool:
+        return count >= TOGETHER * self.flow.receiving
 
     async def _hand_out(self, messages: Sequence[bytes | str]) -> None:
         try:

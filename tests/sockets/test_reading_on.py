@@ -80,7 +80,9 @@ def opened() -> Iterator[Callable[[list[bytes]], tuple[Scripted, StreamWebSocket
     def opened(reads: list[bytes]) -> tuple[Scripted, StreamWebSocket]:
         stream = Scripted(reads)
         streams.append(stream)
-        return stream, StreamWebSocket(stream, shaken(), MAX_SIZE, b"")
+        websocket = StreamWebSocket(stream, shaken(), MAX_SIZE, b"")
+        websocket.is_enough = lambda count: False
+        return stream, websocket
 
     yield opened
     for stream in streams:
@@ -106,6 +108,20 @@ async def test_what_waits_is_handed_out_together(opened) -> None:
         together += await websocket.receive()
     assert together == messages
     assert not stream.reads
+
+
+async def test_no_more_than_is_wanted(opened) -> None:
+    reads, messages = chunks(READS)
+    stream, websocket = opened(reads)
+    websocket.is_enough = lambda count: count >= 500
+    got = await websocket.receive()
+    assert len(stream.reads) == READS - 2
+    websocket.is_enough = lambda count: True
+    got += await websocket.receive()
+    assert len(stream.reads) == READS - 3
+    while len(got) < len(messages):
+        got += await websocket.receive()
+    assert got == messages
 
 
 async def test_a_read_that_is_not_full_is_the_last(opened) -> None:
