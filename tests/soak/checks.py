@@ -93,9 +93,17 @@ class Mutations:
         return it
 
 
+#: Parts of the time for a trend, of each of which the least counts.
+FLOORS = 6
+
+
 @dataclass
 class Trend:
-    """A straight line through the last two thirds of what was measured."""
+    """A straight line along the floor of the last two thirds of what was measured.
+
+    Each restart of the server is a peak, of a quarter and for some seconds: how many of the samples
+    fall into one is chance, and would be most of the slope. What leaks raises the floor.
+    """
 
     first: float
     last: float
@@ -106,11 +114,14 @@ class Trend:
     def of(cls, samples: Sequence[tuple[float, float]]) -> Trend:
         """``samples``: (seconds, value), at least two of them in the last two thirds."""
         end = samples[-1][0]
-        kept = [(at, value) for at, value in samples if at >= end / 3]
+        later = [(at, value) for at, value in samples if at >= end / 3]
+        size = -(-len(later) // FLOORS)
+        parts = [later[start : start + size] for start in range(0, len(later), size)]
+        kept = [min(part, key=lambda sample: sample[1]) for part in parts]
         middle = sum(at for at, _ in kept) / len(kept)
         mean = sum(value for _, value in kept) / len(kept)
         spread = sum((at - middle) ** 2 for at, _ in kept)
         slope = sum((at - middle) * (value - mean) for at, value in kept) / spread
-        first = mean + slope * (kept[0][0] - middle)
-        last = mean + slope * (kept[-1][0] - middle)
+        first = mean + slope * (later[0][0] - middle)
+        last = mean + slope * (end - middle)
         return cls(first, last, 100 * (last - first) / first)

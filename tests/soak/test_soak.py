@@ -72,6 +72,17 @@ def test_trends() -> None:
     assert growing.growth == pytest.approx(100 * 19 / 110)
 
 
+@pytest.mark.parametrize("each", [0.0, 0.25])
+def test_a_trend_under_peaks(each: float) -> None:
+    """However the peaks fall: here more and more often."""
+    samples = [
+        (float(at), 100.0 + each * at + (25 if at % max(2, 9 - at // 10) == 1 else 0))
+        for at in range(60)
+    ]
+    trend = Trend.of(samples)
+    assert trend.growth == pytest.approx(100 * each * 39 / (100 + each * 20), abs=0.5)
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_small_one(tmp_path: Path, anyio_backend: str) -> None:
     """A few seconds of it, on both loops: memory says nothing yet in so short a time."""
