@@ -10,6 +10,9 @@ CODEGEN := .venv-codegen
 BENCH := .venv-bench
 FUZZ := .venv-fuzz
 AUDIT := .venv-audit
+AUTOBAHN := .venv-autobahn
+# Autobahn|Testsuite is for Python 2.7 alone.
+PYTHON2 ?= $(shell command -v python2.7)
 AUDIT_REQUIRED ?=
 LOCK := requirements/ci.lock
 # CI installs the versions that were tried; everybody else the newest.
@@ -21,7 +24,7 @@ CODEGEN_STAMP := $(CODEGEN)/.installed
 WORKERS ?= 4
 TESTS ?= tests
 
-.PHONY: demo test node codegen bench bench-quick fuzz soak soak-short reliability lock audit check format lint types clean
+.PHONY: demo test node codegen autobahn bench bench-quick fuzz soak soak-short reliability lock audit check format lint types clean
 
 demo: $(STAMP)
 	$(BIN)/python -m examples.demo
@@ -53,9 +56,19 @@ soak: $(STAMP)
 soak-short: $(STAMP)
 	$(BIN)/python -m tests.soak --minutes 2 --subscriptions 1000 --lifetime 5 --restart-every 6 --cut-every 1 --rate 0.5 --growth 10
 
+# The public conformance suite for WebSockets, if there is a Python for it.
+autobahn: $(STAMP)
+ifeq ($(PYTHON2),)
+	@echo "autobahn: SKIPPED, there is no python2.7 (PYTHON2=path names one)"
+else
+	test -x $(AUTOBAHN)/bin/wstest || $(PYTHON2) -m virtualenv --quiet $(AUTOBAHN)
+	test -x $(AUTOBAHN)/bin/wstest || $(AUTOBAHN)/bin/pip install --quiet autobahntestsuite
+	$(BIN)/python -m tests.autobahn --wstest $(AUTOBAHN)/bin/wstest
+endif
+
 # What docs/reliability.md shows: all checkpoints and faults, the same through gql, and what the
 # last fuzzing and soak counted.
-reliability: $(STAMP) $(BENCH)/.installed
+reliability: $(STAMP) $(BENCH)/.installed autobahn
 	ANYGQL_ALL_CHECKPOINTS=1 $(BIN)/python -m pytest -q tests/reliability/test_checkpoints.py
 	ANYGQL_EVERY_LOOP=1 $(BIN)/python -m pytest -q tests/reliability/test_matrix.py tests/fuzz/test_conformance.py
 	$(BENCH)/bin/python -m tests.reliability.through_gql
@@ -93,7 +106,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(CODEGEN) $(BENCH) $(FUZZ) $(AUDIT) build $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CODEGEN) $(BENCH) $(FUZZ) $(AUDIT) $(AUTOBAHN) build $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made once, and again when its list of packages changes.
 $(STAMP): pyproject.toml

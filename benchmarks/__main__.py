@@ -103,7 +103,8 @@ def main() -> int:
     _say(f"{results['seconds']} s; results in {output}")
     if not arguments.quick and not arguments.only:
         report.draw(results)
-    return any(claim["ok"] is False for row in rows for claim in row["claims"])
+    # Not for a ratio below its bar: on a busy machine that would say nothing of the code.
+    return 1 if any(row["failed"] for row in rows) else 0
 
 
 def _save(results: dict[str, Any], output: Path) -> None:

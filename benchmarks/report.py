@@ -95,7 +95,8 @@ def summary(results: dict[str, Any]) -> str:
             work = f"{row['title']}{', ' + claim['about'] if claim['about'] else ''}"
             against = claim["against"].removesuffix(" on trio")
             loop = claim["ours"].removeprefix("anygql ").partition(",")[0]
-            shown.setdefault((work, against), {})[loop] = f"{claim['ratio']['median']:.3g}{TIMES}"
+            ratio = f"{table.number(claim['ratio']['median'])}{TIMES}"
+            shown.setdefault((work, against), {})[loop] = ratio
     lines = [
         (*key, loops.get("asyncio", ""), loops.get("trio", "")) for key, loops in shown.items()
     ]

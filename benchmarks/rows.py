@@ -252,7 +252,7 @@ CURVES = (
         title="Events of many subscriptions on one connection",
         x_label="subscriptions",
         y_label="events per second",
-        row=_row("subscribe", "event", least=2, size=140),
+        row=_row("subscribe", "event", least=10, size=140),
         param="group",
         values=_COUNTS,
         y="rate",

@@ -7,13 +7,13 @@ from typing import Any
 
 from .stats import TIMES
 
-__all__ = ["absolute_lines", "claim_lines", "markdown", "text"]
+__all__ = ["absolute_lines", "claim_lines", "markdown", "number", "text"]
 
 CLAIM_HEADS = ("work", "anygql on", "ahead of", "bar", "ratio", "spread", "CPU", "ok?")
 ABSOLUTE_HEADS = ("work", "client", "per second", "time", "spread", "CPU", "against the first")
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -24,11 +24,11 @@ def _time(microseconds: float) -> str:
         return f"{microseconds / 1e6:.2f} s"
     if microseconds >= 1000:
         return f"{microseconds / 1000:.2f} ms"
-    return f"{_number(microseconds)} µs"
+    return f"{number(microseconds)} µs"
 
 
 def _spread(stats: dict[str, float]) -> str:
-    return f"{_number(stats['q1'])}…{_number(stats['q3'])}"
+    return f"{number(stats['q1'])}…{number(stats['q3'])}"
 
 
 def claim_lines(rows: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -43,9 +43,9 @@ def _claim(row: dict[str, Any], claim: dict[str, Any]) -> tuple[str, ...]:
     ratio = claim["ratio"]
     if ratio is None:
         return (*head, claim["why"], "", "", ok)
-    cpu = f"{_number(claim['cpu_ratio']['median'])}{TIMES}" if "cpu_ratio" in claim else ""
+    cpu = f"{number(claim['cpu_ratio']['median'])}{TIMES}" if "cpu_ratio" in claim else ""
     failed = "".join(f" ({name} failed: {why})" for name, why in claim["failed"].items())
-    return (*head, f"{_number(ratio['median'])}{TIMES}{failed}", _spread(ratio), cpu, ok)
+    return (*head, f"{number(ratio['median'])}{TIMES}{failed}", _spread(ratio), cpu, ok)
 
 
 def absolute_lines(rows: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -57,12 +57,12 @@ def absolute_lines(rows: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
             shown = "bytes" if "bytes" in metrics else "wall"
             stats = metrics[shown]
             first = first or stats
-            against = f"{_number(stats['median'] / first['median'])}{TIMES}"
+            against = f"{number(stats['median'] / first['median'])}{TIMES}"
             if shown == "bytes":
                 size = f"{stats['median']:,.0f} bytes"
                 lines.append((row["title"], name, "", size, _spread(stats), "", against))
                 continue
-            rate = f"{_number(1e6 / stats['median'])}"
+            rate = f"{number(1e6 / stats['median'])}"
             spread = f"{_time(stats['q1'])}…{_time(stats['q3'])}"
             cpu = _time(metrics["cpu"]["median"])
             time = _time(stats["median"])

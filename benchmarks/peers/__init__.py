@@ -23,23 +23,25 @@ class Peer:
 
 
 _OURS = "one writer task, bounded buffers, TCP back-pressure, routes by id"
+_OURS_HTTP = "a client of one connection for each request on its way; documents encoded once"
 _GQL = "unbounded queue for each subscription, no back-pressure, prints the document each time"
+_GQL_HTTP = "one client with httpx's pool; prints the document each time"
 
 PEERS = {
     peer.label: peer
     for peer in (
         Peer("anygql asyncio", "anygql_client", "asyncio", about=_OURS),
         Peer("anygql trio", "anygql_client", "trio", about=_OURS),
-        Peer("anygql asyncio, httpx", "anygql_client", "asyncio", "httpx", _OURS),
-        Peer("anygql trio, httpx", "anygql_client", "trio", "httpx", _OURS),
-        Peer("anygql asyncio, httpx2", "anygql_client", "asyncio", "httpx2", _OURS),
-        Peer("anygql trio, httpx2", "anygql_client", "trio", "httpx2", _OURS),
+        Peer("anygql asyncio, httpx", "anygql_client", "asyncio", "httpx", _OURS_HTTP),
+        Peer("anygql trio, httpx", "anygql_client", "trio", "httpx", _OURS_HTTP),
+        Peer("anygql asyncio, httpx2", "anygql_client", "asyncio", "httpx2", _OURS_HTTP),
+        Peer("anygql trio, httpx2", "anygql_client", "trio", "httpx2", _OURS_HTTP),
         Peer("gql[aiohttp]", "gql_client", "asyncio", "aiohttp", _GQL),
         Peer("gql[websockets]", "gql_client", "asyncio", "websockets", _GQL),
-        Peer("gql[httpx]", "gql_client", "asyncio", "httpx", _GQL),
-        Peer("gql[httpx] on trio", "gql_client", "trio", "httpx", _GQL),
-        Peer("gql[httpx2]", "gql_client", "asyncio", "httpx2", _GQL),
-        Peer("gql[httpx2] on trio", "gql_client", "trio", "httpx2", _GQL),
+        Peer("gql[httpx]", "gql_client", "asyncio", "httpx", _GQL_HTTP),
+        Peer("gql[httpx] on trio", "gql_client", "trio", "httpx", _GQL_HTTP),
+        Peer("gql[httpx2]", "gql_client", "asyncio", "httpx2", _GQL_HTTP),
+        Peer("gql[httpx2] on trio", "gql_client", "trio", "httpx2", _GQL_HTTP),
         Peer("raw socket", "raw", "none", about="a blocking socket; looks at nothing but the end"),
         Peer(
             "raw websockets asyncio",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -78,21 +79,54 @@ def fuzz(counted: dict[str, Any]) -> str:
     return table(["target", "executions", "seconds", "crashes"], [*rows, ["**all**", *totals]])
 
 
-def plain(counted: Any) -> str:
-    """Counts that have no form of their own: a row for each."""
+def conformance(counted: dict[str, Any]) -> str:
+    rows = [[number, found["about"], found["result"]] for number, found in counted.items()]
+    passed = sum(found["result"] == "passed" for found in counted.values())
+    listed = table(["case", "what the server sends", "result"], rows)
+    return f"{passed} of {len(counted)} cases passed.\n\n{folded('All cases', listed)}"
+
+
+def autobahn(counted: dict[str, Any]) -> str:
+    behaviours = sorted(
+        {case["behaviour"] for cases in counted.values() for case in cases.values()}
+    )
     rows: list[list[object]] = []
+    for loop, cases in counted.items():
+        found = Counter(case["behaviour"] for case in cases.values())
+        rows.append([loop, len(cases), *(found[each] for each in behaviours)])
+    others: dict[str, list[object]] = {}
+    for loop, cases in counted.items():
+        for number, case in cases.items():
+            if case["behaviour"] not in {"OK", "INFORMATIONAL"}:
+                row = others.setdefault(number, [number, case["about"], *("" for _ in counted)])
+                row[2 + [*counted].index(loop)] = case["behaviour"]
+    listed = table(["case", "what it does", *counted], others.values())
+    return "\n".join([table(["loop", "cases", *behaviours], rows), "", folded("Not OK", listed)])
 
-    def walk(path: str, value: Any) -> None:
+
+def folded(title: str, text: str) -> str:
+    """Something long, shown to who asks for it."""
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
+
+
+def soak(counted: list[dict[str, Any]]) -> str:
+    """A column for each loop."""
+    columns = [_flat(report) for report in counted]
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    rows = [[name, *(column.get(name, 0) for column in columns)] for name in names]
+    return table(["", *(report["loop"] for report in counted)], rows)
+
+
+def _flat(report: dict[str, Any]) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in report.items():
+        if name in {"counts", "violations", "loop"}:
+            continue
         if isinstance(value, dict):
-            for name, below in value.items():
-                walk(f"{path} {name}".strip(), below)
-        elif isinstance(value, list):
-            rows.append([path, ", ".join(map(str, value))])
+            flat |= {f"{name}: {below}": figure for below, figure in value.items()}
         else:
-            rows.append([path, value])
-
-    walk("", counted)
-    return table(["", ""], rows)
+            flat[name] = value
+    return {**flat, **report["counts"], "violations": len(report["violations"])}
 
 
 SECTIONS: dict[str, Callable[[Any], str]] = {
@@ -101,8 +135,9 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "matrix": matrix,
     "matrix-gql": matrix_of_gql,
     "fuzz": fuzz,
-    "conformance": plain,
-    "soak": plain,
+    "conformance": conformance,
+    "autobahn": autobahn,
+    "soak": soak,
 }
 
 

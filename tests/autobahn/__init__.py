@@ -1,0 +1,1 @@
+"""Autobahn|Testsuite, the public conformance suite for WebSockets, against the default socket."""
