@@ -152,8 +152,8 @@ async def test_a_gibibyte_as_it_comes() -> None:
 
 # Subscriptions.
 
-EVENTS = 50_000
-EVENT = b'event: next\ndata: {"data": {"n": %d, "padding": "' + b"." * 650 + b'"}}\n\n'
+EVENTS = 100_000
+EVENT = b'event: next\ndata: {"data": {"n": %d, "padding": "' + b"." * 300 + b'"}}\n\n'
 
 
 class Flood:

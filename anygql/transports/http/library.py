@@ -10,11 +10,10 @@ import importlib
 import os
 import ssl as ssl_module
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from functools import cache, lru_cache
 from http.cookiejar import CookieJar
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any, Protocol
 
 from ...exceptions import (
@@ -220,25 +219,42 @@ def _sent(library: Any, where: str, error: Exception) -> TransportError:
     return TransportConnectionFailed(f"{where}: the connection was lost: {said}")
 
 
-@contextmanager
-def http_errors(client: HTTPClient, where: str) -> Generator[None]:
+class http_errors:  # noqa: N801 - as it is used, it is a function
     """Turn what the client raises for the network's and the server's faults into our errors.
 
     What anything of the user's in the client raises (an event hook, an ``auth``) passes as it is.
+    A class, and no generator: it is entered several times for each request.
     """
-    library: Any = library_of(client)
-    try:
-        yield
-    except library.InvalidURL as error:
-        raise TransportInvalidURL(f"{where}: {error}") from None
-    except library.LocalProtocolError:
-        # What it says quotes the header, which may be a secret.
-        raise ValueError(
-            f"{where}: a header or the URL has a character that HTTP forbids"
-        ) from None
-    except library.RequestError as error:
-        fault = _unsent(library, where, error)
-        if fault is None:
-            raise _sent(library, where, error) from error
-        fault.unsent = True
-        raise fault from error
+
+    __slots__ = ("_client", "_where")
+
+    def __init__(self, client: HTTPClient, where: str) -> None:
+        self._client = client
+        self._where = where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not isinstance(error, Exception):
+            return
+        library: Any = library_of(self._client)
+        where = self._where
+        if isinstance(error, library.InvalidURL):
+            raise TransportInvalidURL(f"{where}: {error}") from None
+        if isinstance(error, library.LocalProtocolError):
+            # What it says quotes the header, which may be a secret.
+            raise ValueError(  # noqa: TRY004 - what is wrong is a value
+                f"{where}: a header or the URL has a character that HTTP forbids"
+            ) from None
+        if isinstance(error, library.RequestError):
+            fault = _unsent(library, where, error)
+            if fault is None:
+                raise _sent(library, where, error) from error
+            fault.unsent = True
+            raise fault from error

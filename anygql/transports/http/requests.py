@@ -120,6 +120,8 @@ def _merged(*layers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     result: list[tuple[str, str]] = []
     for layer in layers:
         added = list(layer)
+        if not added:
+            continue
         names = {name.lower() for name, _ in added}
         result = [pair for pair in result if pair[0].lower() not in names]
         result += added
