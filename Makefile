@@ -54,7 +54,7 @@ soak: $(STAMP)
 
 # What CI has time for: two minutes, both loops.
 soak-short: $(STAMP)
-	$(BIN)/python -m tests.soak --minutes 2 --subscriptions 1000 --lifetime 5 --restart-every 6 --cut-every 1 --rate 0.5 --growth 10
+	$(BIN)/python -m tests.soak --minutes 2 --subscriptions 1000 --lifetime 5 --restart-every 6 --cut-every 1 --rate 0.5 --growth 10 --output build/reliability/soak-short.json
 
 # The public conformance suite for WebSockets, if there is a Python for it.
 autobahn: $(STAMP)

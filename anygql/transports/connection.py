@@ -167,6 +167,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
             self.close(code, "Connection acknowledgement timeout")
             raise TransportConnectTimeout(f"{transport.description}: {message}", code=code)
         if self.fault is not None:
+            await faults.cancelled_first(self.fault)
             raise fresh(self.fault) from self.fault.__cause__
         self._polite = True
         self.idle_since = self._now()

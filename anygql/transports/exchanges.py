@@ -32,6 +32,7 @@ from ..exceptions import (
 from ..parking import Parked, Parking
 from ..tasks import call_soon, clock, unwrapped
 from .base import Delivery
+from .faults import cancelled_first
 from .feed import Feed
 from .flow import Flow
 from .routes import Route
@@ -197,6 +198,7 @@ class Exchanges(AsyncContextManagerMixin):
         a connection, nor the thread that opens a file.
         """
         if self.fault is not None:
+            await cancelled_first(self.fault)
             raise fresh_unsent(self.fault)
         self.idle_since = None
         call = _Call(work)

@@ -21,6 +21,7 @@ from ..request import GraphQLRequest
 from ..result import ExecutionResult
 from ..tasks import call_soon, clock
 from .base import Delivery, TransportArgs
+from .faults import cancelled_first
 from .flow import Flow
 from .routes import Answer, Route
 
@@ -79,6 +80,8 @@ class RoutedConnection(ABC):
         once.
         """
         self._check_args(transport_args)
+        if self.fault is not None:
+            await cancelled_first(self.fault)
         self._check_open()
         route = Answer(self, str(next(self._ids)))
         if request.source.grows:

@@ -77,6 +77,8 @@ class Scenario:
 
     name: str
     enter: Callable[[Body], AbstractAsyncContextManager[Run]]
+    #: The loops that have it.
+    loops: tuple[str, ...] = ("asyncio", "trio")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import h11
+import trustme
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
+from anyio.streams.tls import TLSStream
 from graphql import GraphQLSchema
 
 from anygql import (
@@ -32,8 +34,9 @@ from anygql import (
     Session,
     TransportError,
     WebSocketTransport,
+    trio_websocket_connector,
 )
-from anygql.sockets.base import WebSocketEnded
+from anygql.sockets.base import Connector, WebSocketEnded
 from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
 from tests.reliability.checkpoints import Body, Run, Scenario, Violation, eventually
 
@@ -42,6 +45,11 @@ __all__ = ["SCENARIOS"]
 #: Bytes that a connection in memory holds in each direction: less than a handshake has.
 NARROW = 96
 
+#: The same where the handshake is TLS's.
+WIDE = 512
+
+FAULTS = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
+
 Enter = Callable[[Body], AbstractAsyncContextManager[Run]]
 Setting: TypeAlias = AsyncGenerator[Run]
 
@@ -49,12 +57,12 @@ Setting: TypeAlias = AsyncGenerator[Run]
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(name: str) -> Callable[[Callable[[Body], Setting]], Enter]:
-    """Make it one of ``SCENARIOS``."""
+def scenario(name: str, *loops: str) -> Callable[[Callable[[Body], Setting]], Enter]:
+    """Make it one of ``SCENARIOS``; of ``loops``, if not of both."""
 
     def add(enter: Callable[[Body], Setting]) -> Enter:
         context = asynccontextmanager(enter)
-        SCENARIOS[name] = Scenario(name, context)
+        SCENARIOS[name] = Scenario(name, context, loops or Scenario.loops)
         return context
 
     return add
@@ -124,6 +132,44 @@ def _frame(data: memoryview) -> tuple[int, bytes, memoryview]:
     mask = data[start : start + 4]
     payload = bytes(byte ^ mask[at % 4] for at, byte in enumerate(data[start + 4 :][:size]))
     return first & 0x0F, payload, data[start + 4 + size :]
+
+
+class Resettable(ByteStream):
+    """TLS over a connection that can be reset."""
+
+    def __init__(self, stream: ByteStream, under: ByteStream) -> None:
+        self._stream = stream
+        self._under = under
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        return await self._stream.receive(max_bytes)
+
+    async def send(self, item: bytes) -> None:
+        await self._stream.send(item)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def reset(self) -> None:
+        self._under.reset()  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Contexts:
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+@cache
+def _tls() -> Contexts:
+    authority = trustme.CA()
+    contexts = Contexts(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context())
+    authority.issue_cert("localhost").configure_cert(contexts.server)
+    authority.configure_trust(contexts.client)
+    return contexts
 
 
 @cache
@@ -336,9 +382,39 @@ async def close(body: Body) -> Setting:
         await eventually(lambda: len(ended) in {0, 2}, lambda: f"only {ended} ended")
 
 
-def whole(**options: Any) -> Callable[[Body], Setting]:
+class TLSServer(Server):
+    """A server that speaks TLS, in the same memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffer_size = WIDE
+
+    async def _serve(self, stream: ByteStream) -> None:
+        try:
+            secured = await TLSStream.wrap(
+                stream, ssl_context=_tls().server, standard_compatible=False
+            )
+        except FAULTS:
+            await anyio.aclose_forcefully(stream)
+            return
+        await super()._serve(Resettable(secured, stream))
+
+    def transport(self, **options: Any) -> WebSocketTransport:
+        return WebSocketTransport(
+            "wss://localhost/graphql", connector=self.connector(), ssl=_tls().client, **options
+        )
+
+
+class TrioWebSocketServer(Server):
+    """A server whose clients are trio-websocket's."""
+
+    def connector(self) -> Connector:
+        return trio_websocket_connector(open_stream=self.open_stream)
+
+
+def whole(make: type[Server] = Server, **options: Any) -> Callable[[Body], Setting]:
     async def whole_session(body: Body) -> Setting:
-        async with Server() as server:
+        async with make() as server:
             client = Client(server.transport())
 
             async def run() -> None:
@@ -360,6 +436,8 @@ def whole(**options: Any) -> Callable[[Body], Setting]:
 
 scenario("a whole session")(whole())
 scenario("a whole permanent session")(whole(reconnecting=True))
+scenario("a whole session over TLS")(whole(TLSServer))
+scenario("a whole session by trio-websocket", "trio")(whole(TrioWebSocketServer))
 
 
 # Over WebSocket: operations of a session that outlives them.

@@ -23,15 +23,22 @@ EVERY = os.environ.get("ANYGQL_ALL_CHECKPOINTS") == "1"
 MOST = None if EVERY else 40
 MOST_TURNS = 100 if EVERY else 20
 
+LOOPS = [("asyncio", False), ("asyncio", True), ("trio", False)]
+
 loops = pytest.mark.parametrize(
-    ("anyio_backend", "native"),
-    [("asyncio", False), ("asyncio", True), ("trio", False)],
-    ids=["asyncio", "asyncio-native", "trio"],
+    ("anyio_backend", "native"), LOOPS, ids=["asyncio", "asyncio-native", "trio"]
 )
 
 
-@loops
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    ("name", "anyio_backend", "native"),
+    [
+        pytest.param(name, loop, native, id=f"{name}-{loop}{'-native' if native else ''}")
+        for name, scenario in SCENARIOS.items()
+        for loop, native in LOOPS
+        if loop in scenario.loops
+    ],
+)
 async def test_cancelled_at_every_checkpoint(
     name: str, anyio_backend: str, native: bool, record_property
 ) -> None:
