@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http.cookiejar import CookieJar
 
-from anyio import Semaphore, current_time, move_on_after
+from anyio import CancelScope, Semaphore, create_task_group, current_time, move_on_after
 
 from .library import HTTPClient
 
@@ -45,7 +45,11 @@ class Lanes:
         await self._places.acquire()
         if self._free:
             return self._free.pop()[1]
-        client = self._make(self.cookies)
+        try:
+            client = self._make(self.cookies)
+        except BaseException:
+            self._places.release()
+            raise
         self._clients.add(client)
         return client
 
@@ -60,9 +64,11 @@ class Lanes:
             await close_quietly(unused)
 
     async def aclose(self) -> None:
-        """Close them all. Raises nothing."""
-        while self._clients:
-            await close_quietly(self._clients.pop())
+        """Close them all, together. Raises nothing."""
+        with CancelScope(shield=True):
+            async with create_task_group() as tg:
+                for client in self._clients:
+                    tg.start_soon(close_quietly, client)
 
 
 async def close_quietly(client: HTTPClient) -> None:
