@@ -27,6 +27,13 @@ FILE = Path("build") / "reliability" / "autobahn.json"
 
 LOOPS = ("asyncio", "trio")
 
+#: All but the limits with binary messages, which are refused, and most of the 216 cases of
+#: compression, which differ in sizes and take an hour.
+CASES = [
+    *(f"{group}.*" for group in range(1, 8)),
+    *("9.1.*", "9.3.*", "9.5.*", "9.7.*", "10.*", "12.1.*", "13.1.*"),
+]
+
 #: Seconds for the suite to begin to listen.
 STARTING = 30
 
@@ -86,7 +93,7 @@ def read(folder: Path, agent: str) -> dict[str, Any]:
 def main() -> int:
     it = argparse.ArgumentParser(prog="python -m tests.autobahn", description=__doc__)
     it.add_argument("--wstest", type=Path, required=True)
-    it.add_argument("--cases", nargs="+", default=["*"])
+    it.add_argument("--cases", nargs="+", default=CASES)
     it.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS)
     it.add_argument("--output", type=Path, default=FILE)
     options = it.parse_args()
