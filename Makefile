@@ -11,7 +11,7 @@ BENCH := .venv-bench
 FUZZ := .venv-fuzz
 AUDIT := .venv-audit
 AUTOBAHN := .venv-autobahn
-# Autobahn|Testsuite is for Python 2.7 alone.
+# Autobahn|Testsuite is for Python 2.7 alone; this one must have virtualenv.
 PYTHON2 ?= $(shell command -v python2.7)
 AUDIT_REQUIRED ?=
 LOCK := requirements/ci.lock
@@ -57,12 +57,11 @@ soak-short: $(STAMP)
 	$(BIN)/python -m tests.soak --minutes 2 --subscriptions 1000 --lifetime 5 --restart-every 6 --cut-every 1 --rate 0.5 --growth 10 --output build/reliability/soak-short.json
 
 # The public conformance suite for WebSockets, if there is a Python for it.
-autobahn: $(STAMP)
 ifeq ($(PYTHON2),)
+autobahn:
 	@echo "autobahn: SKIPPED, there is no python2.7 (PYTHON2=path names one)"
 else
-	test -x $(AUTOBAHN)/bin/wstest || $(PYTHON2) -m virtualenv --quiet $(AUTOBAHN)
-	test -x $(AUTOBAHN)/bin/wstest || $(AUTOBAHN)/bin/pip install --quiet autobahntestsuite
+autobahn: $(STAMP) $(AUTOBAHN)/bin/wstest
 	$(BIN)/python -m tests.autobahn --wstest $(AUTOBAHN)/bin/wstest
 endif
 
@@ -125,6 +124,10 @@ $(FUZZ)/.installed: tests/fuzz/requirements.txt pyproject.toml
 	test -x $(FUZZ)/bin/python || $(PYTHON) -m venv $(FUZZ)
 	$(FUZZ)/bin/python -m pip install --quiet --editable . --requirement $<
 	touch $@
+
+$(AUTOBAHN)/bin/wstest:
+	$(PYTHON2) -m virtualenv --quiet $(AUTOBAHN)
+	$(AUTOBAHN)/bin/pip install --quiet autobahntestsuite
 
 $(CODEGEN_STAMP): tests/codegen/requirements.txt
 	test -x $(CODEGEN)/bin/python || $(PYTHON) -m venv $(CODEGEN)
