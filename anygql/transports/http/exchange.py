@@ -19,11 +19,11 @@ from ...sockets.base import redact
 from ..options import Asked, Headers, ask, check_url
 from . import redirects
 from .answers import GRAPHQL_JSON, Answer, media_type
-from .encoding import Decompressor, decompressor
+from .encoding import ACCEPT_ENCODING, Decompressor, decompressor
 from .forms import UploadBody, Whole
 from .lanes import BRIEFLY, Lanes, close_quietly
 from .library import HTTPClient, http_errors, library_of, own_client, parsed_url, stream_of
-from .requests import Outgoing
+from .requests import ACCEPT, Outgoing
 
 __all__ = ["Endpoint", "Exchange", "Incoming"]
 
@@ -31,6 +31,10 @@ __all__ = ["Endpoint", "Exchange", "Incoming"]
 REFUSAL_LIMIT = 2**16
 
 SCHEMES = ("http", "https")
+
+#: What our own clients send with each request: httpx merges headers a second time for each that
+#: takes the place of a client's.
+OWN_HEADERS = (("Accept", ACCEPT), ACCEPT_ENCODING)
 
 
 class Endpoint(Protocol):
@@ -197,6 +201,7 @@ class Exchange:
             ssl=self._endpoint.ssl,
             connect_timeout=self._endpoint.connect_timeout,
             cookies=cookies,
+            headers=OWN_HEADERS,
         )
 
     async def _client(self, stack: AsyncExitStack, *, streaming: bool) -> HTTPClient:
@@ -243,6 +248,9 @@ class Exchange:
                 error = TransportClosed(f"{where}: the HTTP client has been closed")
                 error.unsent = True
                 raise error
+            own = endpoint.client is None
+            if own:
+                build["headers"] = [pair for pair in build["headers"] if pair not in OWN_HEADERS]
             if streaming and "timeout" not in build:
                 build["timeout"] = _for_stream(client, endpoint.keep_alive_timeout)
             with http_errors(client, where):
@@ -251,7 +259,6 @@ class Exchange:
                 body = outgoing.body
                 chunks = body if isinstance(body, UploadBody) else Whole(body or b"")
                 request.stream = stream_of(client, chunks)
-                own = endpoint.client is None
                 response = await redirects.send(client, request, own=own, **outgoing.send())
             incoming = Incoming(client, where, response, endpoint.max_response_size)
             stack.push_async_callback(incoming.aclose)

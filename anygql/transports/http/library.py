@@ -10,7 +10,7 @@ import importlib
 import os
 import ssl as ssl_module
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from functools import cache, lru_cache
 from http.cookiejar import CookieJar
 from types import ModuleType, TracebackType
@@ -97,6 +97,7 @@ def own_client(
     ssl: ssl_module.SSLContext | None,
     connect_timeout: float | None,
     cookies: CookieJar,
+    headers: Sequence[tuple[str, str]],
 ) -> HTTPClient:
     """A new client: httpx2's if that is installed, with as many connections as are asked for.
 
@@ -108,6 +109,7 @@ def own_client(
         timeout=library.Timeout(None, connect=connect_timeout),
         limits=library.Limits(max_connections=None, max_keepalive_connections=20),
         cookies=cookies,
+        headers=headers,
     )
     return client
 
