@@ -16,7 +16,6 @@ from anyio.lowlevel import EventLoopToken, current_token
 from .exceptions import TransportProtocolError
 from .request import GraphQLRequest
 from .result import ExecutionResult, data_or_raise
-from .typed import ResultTypeError, converter
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -112,6 +111,8 @@ class Conversions(msgspec.Struct, frozen=True):
             )
         into: Callable[[Any], Any] | None = None
         if result_type is not None:
+            from .typed import converter
+
             into = converter(result_type, camel_case=self.camel_case)
         return Converted(request, serialize, parse, into)
 
@@ -168,6 +169,8 @@ class Converted(msgspec.Struct, frozen=True, eq=False):
         A result with errors stays as it was parsed, and so does one that is no such type; one
         that can't be parsed stays as it came. Their consumer is who gets the error.
         """
+        from .typed import ResultTypeError
+
         result = self.known_result(result)
         try:
             return result.data if result.errors else self.into(result)

@@ -11,15 +11,12 @@ from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
 from .attempts import Attempts
-from .batch import Batcher
 from .conversions import Converted
 from .exceptions import TransportServerError
 from .reconnecting import Supervisor
 from .request import GraphQLRequest, OperationKind, Request, as_request
 from .result import ExecutionResult, data_or_raise
-from .resuming import Resuming
 from .states import SessionState
-from .subscription import Subscription
 from .transports.base import (
     Batching,
     Connection,
@@ -34,16 +31,20 @@ if TYPE_CHECKING:
     from graphql import GraphQLSchema
     from typing_extensions import TypeForm
 
+    from .batch import Batcher
     from .schema.introspection import IntrospectionOptions
+    from .subscription import Subscription
+
+# What only some sessions need is imported where they do: the first query comes sooner.
 
 __all__ = ["OnResubscribe", "Session"]
 
 _T = TypeVar("_T")
 
+_Variables: TypeAlias = Mapping[str, Any] | None
+
 #: Given the subscription and its last item; may return new variables.
-OnResubscribe: TypeAlias = Callable[
-    [Subscription[Any], Any], Awaitable[Mapping[str, Any] | None] | Mapping[str, Any] | None
-]
+OnResubscribe: TypeAlias = "Callable[[Subscription[Any], Any], Awaitable[_Variables] | _Variables]"
 
 
 class Session:
@@ -59,6 +60,8 @@ class Session:
         self._attempts = Attempts(supervisor)
         self._batcher: Batcher | None = None
         if self._options.batch_interval:
+            from .batch import Batcher
+
             self._batcher = Batcher(
                 supervisor, self._options.batch_interval, self._options.batch_max
             )
@@ -418,6 +421,8 @@ class Session:
                 )
             return connection.execute_incremental(converted.request, delivery, transport_args)
 
+        from .subscription import Subscription
+
         return Subscription(begin, converted.data)
 
     async def execute_batch(
@@ -493,6 +498,9 @@ class Session:
         on_resubscribe: OnResubscribe | None,
         transport_args: TransportArgs,
     ) -> Subscription[_T]:
+        from .resuming import Resuming
+        from .subscription import Subscription
+
         request = converted.request
         if self._supervisor.retry_subscribe.never:
 

@@ -137,6 +137,9 @@ def upload_fields(operations: bytes, files: _Files) -> list[UploadField]:
     ]
 
 
+# Nearly all values are of these, and hold no file.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
 # A path as its last key and the path before that: written out only for a file.
 _Path: TypeAlias = "tuple[_Path | None, Any]"
 
@@ -163,6 +166,8 @@ class _Search:
             raise TypeError("variables: nested too deeply, or within itself") from exc
 
     def _nulled(self, value: Any, path: _Path) -> Any:
+        if type(value) in _PLAIN:
+            return value
         if isinstance(value, FileVar):
             self._paths.setdefault(value, []).append(_dotted(path))
             return None

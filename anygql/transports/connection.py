@@ -12,7 +12,7 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from anyio import (
     AsyncContextManagerMixin,
@@ -44,7 +44,6 @@ from ..protocols.events import (
 from ..protocols.events import (
     KeepAlive as KeepAliveEvent,
 )
-from ..protocols.incremental import IncrementalMerge
 from ..request import GraphQLRequest
 from ..sockets.base import WebSocket, WebSocketEnded
 from ..tasks import unwrapped
@@ -53,6 +52,9 @@ from .base import TransportArgs, refuse_args
 from .keepalive import KeepAlive, KeepAliveTimes
 from .routed import RoutedConnection
 from .routes import Route
+
+if TYPE_CHECKING:
+    from ..protocols.incremental import IncrementalMerge
 
 __all__ = ["Opener", "WebSocketConnection"]
 

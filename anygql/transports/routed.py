@@ -16,7 +16,6 @@ from anyio.lowlevel import EventLoopToken, current_token
 
 from ..exceptions import TransportError, fresh_unsent
 from ..parking import Parked, Parking
-from ..protocols.incremental import IncrementalMerge
 from ..request import GraphQLRequest
 from ..result import ExecutionResult
 from ..tasks import call_soon, clock
@@ -26,6 +25,7 @@ from .flow import Flow
 from .routes import Answer, Route
 
 if TYPE_CHECKING:
+    from ..protocols.incremental import IncrementalMerge
     from .feed import Feed
 
 __all__ = ["RoutedConnection"]
@@ -85,7 +85,7 @@ class RoutedConnection(ABC):
         self._check_open()
         route = Answer(self, str(next(self._ids)))
         if request.source.grows:
-            route.merge = IncrementalMerge()
+            route.merge = _merge()
         self._start(route, request, transport_args)
         try:
             return await route.wait()
@@ -102,7 +102,7 @@ class RoutedConnection(ABC):
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> Feed:
         """Run a query or mutation whose result grows; the caller must leave the feed."""
-        return self._feed(request, delivery, transport_args, IncrementalMerge())
+        return self._feed(request, delivery, transport_args, _merge())
 
     def _feed(
         self,
@@ -156,3 +156,9 @@ class RoutedConnection(ABC):
         if route is not None and not self._routes:
             self.idle_since = self._now()
         return route
+
+
+def _merge() -> IncrementalMerge:
+    from ..protocols.incremental import IncrementalMerge  # few results grow
+
+    return IncrementalMerge()

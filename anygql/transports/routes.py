@@ -12,12 +12,12 @@ from anyio.lowlevel import checkpoint
 
 from ..exceptions import TransportError, TransportQueryError, fresh
 from ..parking import Parked, Parking
-from ..protocols.incremental import IncrementalMerge
 from ..result import ExecutionResult
 from .faults import cancelled_first
 from .flow import Flow
 
 if TYPE_CHECKING:
+    from ..protocols.incremental import IncrementalMerge
     from .feed import Feed
 
 __all__ = ["Answer", "Owner", "Route"]
