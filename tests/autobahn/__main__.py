@@ -75,18 +75,12 @@ def serving(wstest: Path, folder: Path, cases: list[str]) -> Generator[str]:
 
 
 def read(folder: Path, agent: str) -> dict[str, Any]:
-    """Of each case: what it is about, and how the suite found the client's behaviour."""
+    """Of each case, how the suite found the client's behaviour."""
     index: dict[str, dict[str, Any]] = json.loads((folder / "index.json").read_text())[agent]
     cases: dict[str, Any] = {}
     for number in sorted(index, key=lambda one: [*map(int, one.split("."))]):
         found = index[number]
-        told = json.loads((folder / found["reportfile"]).read_text())
-        cases[number] = {
-            "about": " ".join(told["description"].split()),
-            "behaviour": found["behavior"],
-            "closing": found["behaviorClose"],
-            "result": told["result"],
-        }
+        cases[number] = {"behaviour": found["behavior"], "closing": found["behaviorClose"]}
     return cases
 
 

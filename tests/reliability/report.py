@@ -94,14 +94,16 @@ def autobahn(counted: dict[str, Any]) -> str:
     for loop, cases in counted.items():
         found = Counter(case["behaviour"] for case in cases.values())
         rows.append([loop, len(cases), *(found[each] for each in behaviours)])
-    others: dict[str, list[object]] = {}
-    for loop, cases in counted.items():
-        for number, case in cases.items():
-            if case["behaviour"] not in {"OK", "INFORMATIONAL"}:
-                row = others.setdefault(number, [number, case["about"], *("" for _ in counted)])
-                row[2 + [*counted].index(loop)] = case["behaviour"]
-    listed = table(["case", "what it does", *counted], others.values())
-    return "\n".join([table(["loop", "cases", *behaviours], rows), "", folded("Not OK", listed)])
+    others = {
+        behaviour: [
+            ", ".join(number for number, case in cases.items() if case["behaviour"] == behaviour)
+            for cases in counted.values()
+        ]
+        for behaviour in behaviours
+        if behaviour not in {"OK", "INFORMATIONAL"}
+    }
+    listed = table(["", *counted], ([f"**{name}**", *which] for name, which in others.items()))
+    return "\n".join([table(["loop", "cases", *behaviours], rows), "", listed])
 
 
 def folded(title: str, text: str) -> str:
