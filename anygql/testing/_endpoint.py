@@ -17,7 +17,7 @@ from anyio.streams.tls import TLSStream
 
 from ..sockets.base import Connector
 from ..tasks import single
-from .loopback import LoopbackListener
+from .loopback import LoopbackListener, Reservation
 from .memory import DEFAULT_BUFFER_SIZE, memory_stream_pair
 
 __all__ = ["Endpoint"]
@@ -36,6 +36,8 @@ class Endpoint(AsyncContextManagerMixin):
         self._buffer_size = buffer_size
         self._tasks: TaskGroup | None = None
         self._listener: LoopbackListener | None = None
+        # Kept over `stop` and `start`.
+        self._reservation: Reservation | None = None
         self._address: tuple[str, int, ssl_module.SSLContext | None] | None = None
         self._accepting = True
 
@@ -48,6 +50,7 @@ class Endpoint(AsyncContextManagerMixin):
                     await self._leave()
                 finally:
                     self._close_listener()
+                    self._release_port()
                     self._tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             error = single(group)
@@ -111,7 +114,10 @@ class Endpoint(AsyncContextManagerMixin):
         if self._listener is not None:
             raise RuntimeError(f"already listening on port {self._listener.port}")
         await anyio.lowlevel.checkpoint()
-        self._listener = LoopbackListener(host, port)
+        if self._reservation is None or self._reservation.port != port:
+            self._release_port()
+            self._reservation = Reservation(host, port)
+        self._listener = LoopbackListener(host, self._reservation.port)
         self._address = (host, self._listener.port, ssl)
         task_group.start_soon(self._accept, self._listener, ssl)
         scheme, name = ("ws" if ssl is None else "wss"), (f"[{host}]" if ":" in host else host)
@@ -120,12 +126,18 @@ class Endpoint(AsyncContextManagerMixin):
     async def stop_listening(self) -> None:
         """Take no more connections on loopback: the port is free, what is open stays open."""
         self._close_listener()
+        self._release_port()
         await anyio.lowlevel.checkpoint()
 
     def _close_listener(self) -> None:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+
+    def _release_port(self) -> None:
+        if self._reservation is not None:
+            self._reservation.close()
+            self._reservation = None
 
     async def _accept(
         self, listener: LoopbackListener, context: ssl_module.SSLContext | None

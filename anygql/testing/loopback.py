@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 
 import anyio
 import anyio.lowlevel
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ByteStream
 
-__all__ = ["LoopbackListener", "SocketStream"]
+__all__ = ["LoopbackListener", "Reservation", "SocketStream"]
 
 
 class SocketStream(ByteStream):
@@ -88,12 +89,41 @@ class SocketStream(ByteStream):
             self._socket.close()
 
 
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+class Reservation:
+    """A port that nobody else is given while nobody listens on it.
+
+    By a socket that is bound, and does not listen. Only Linux lets another one listen beside it;
+    elsewhere the port may be taken meanwhile.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.port = port
+        self._socket: socket.socket | None = None
+        if sys.platform == "linux":
+            self._socket = socket.socket(_family(host))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                self._socket.bind((host, port))
+            except OSError:
+                self._socket.close()
+                raise
+            self.port = int(self._socket.getsockname()[1])
+
+    def close(self) -> None:
+        """Give it back."""
+        if self._socket is not None:
+            self._socket.close()
+
+
 class LoopbackListener:
     """A listening TCP socket."""
 
     def __init__(self, host: str, port: int) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=1024)
+        self._socket = socket.create_server((host, port), family=_family(host), backlog=1024)
         self._socket.setblocking(False)
         self._closed = False
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -264,6 +266,25 @@ async def test_a_source_without_a_pause_is_stopped(raw_client: Any) -> None:
         await client.send(subscribe("1", "subscription { n }"))
         await anyio.wait_all_tasks_blocked()
         assert produced == 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a port be kept like this")
+async def test_the_port_is_kept_while_it_is_gone() -> None:
+    async with GraphQLServer(demo_schema()) as server:
+        url = await server.listen()
+        port = int(url.split(":")[2].split("/")[0])
+        await server.stop()
+        with pytest.raises(OSError), socket.socket() as other:  # noqa: PT011 - by its number
+            other.bind(("127.0.0.1", port))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        await server.start()
+        socket.create_connection(("127.0.0.1", port)).close()
+        await server.stop_listening()
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("127.0.0.1", port))
+            other.listen()
 
 
 async def test_floods_share_the_connection(raw_client: Any) -> None:
