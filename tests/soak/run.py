@@ -21,6 +21,7 @@ import anyio.abc
 
 from anygql import Client, HTTPTransport, WebSocketTransport
 from anygql.states import Connected, Disconnected
+from anygql.testing.loopback import Reservation
 from tests.soak.checks import Mutations, Tally, Trend
 from tests.soak.load import Load, none_open
 
@@ -38,7 +39,9 @@ class Process:
         self._options = options
         self._record = record
         self._process: anyio.abc.Process
-        self.ports: tuple[int, int] = (0, 0)
+        # Kept while there is no server, or somebody else's connection could get one.
+        self._reserved = Reservation("127.0.0.1", 0), Reservation("127.0.0.1", 0)
+        self.ports: tuple[int, int] = self._reserved[0].port, self._reserved[1].port
         self.starts = 0
 
     async def start(self) -> None:
@@ -64,6 +67,11 @@ class Process:
             self._process.terminate() if kindly else self._process.kill()
             await self._process.wait()
             await self._process.aclose()
+
+    def release(self) -> None:
+        """Give the ports back."""
+        for reserved in self._reserved:
+            reserved.close()
 
     async def restart_again_and_again(self, tally: Tally) -> None:
         rng = random.Random(self._options.seed)
@@ -99,11 +107,14 @@ class Memory:
 @asynccontextmanager
 async def serving(options: argparse.Namespace, record: Path) -> AsyncGenerator[Process]:
     process = Process(options, record)
-    await process.start()
     try:
-        yield process
+        await process.start()
+        try:
+            yield process
+        finally:
+            await process.stop(kindly=False)
     finally:
-        await process.stop(kindly=False)
+        process.release()
 
 
 def _descriptors() -> int:

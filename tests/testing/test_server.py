@@ -274,7 +274,7 @@ async def test_the_port_is_kept_while_it_is_gone() -> None:
         url = await server.listen()
         port = int(url.split(":")[2].split("/")[0])
         await server.stop()
-        with pytest.raises(OSError), socket.socket() as other:  # noqa: PT011 - by its number
+        with pytest.raises(OSError), socket.socket() as other:
             other.bind(("127.0.0.1", port))
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
