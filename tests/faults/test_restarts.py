@@ -32,7 +32,7 @@ from tests.faults.support import Changes, Events, Numbers, bounded, check_number
 RESTARTS = 200
 
 #: Of a real server, unless all are asked for (ANYGQL_ALL_RESTARTS=1): each takes its time.
-SOME_RESTARTS = 16
+SOME_RESTARTS = 40
 SUBSCRIPTIONS = 50
 EXECUTING = 20
 
@@ -252,7 +252,7 @@ async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
     # Most are the proxy's, which the server sees as clients that vanish; in some its process dies,
     # and they take as long as it takes to start another.
     restarts = RESTARTS if os.environ.get("ANYGQL_ALL_RESTARTS") else SOME_RESTARTS
-    killed = set(range(8, restarts, 40))
+    killed = set(range(20, restarts, 40))
     events, sockets = Events(), open_sockets()
     async with real_server(tmp_path) as (process, proxy):
         url = f"ws://127.0.0.1:{proxy.port}/"

@@ -88,7 +88,7 @@ async def test_a_small_one(tmp_path: Path, anyio_backend: str) -> None:
     """A few seconds of it, on both loops: memory says nothing yet in so short a time."""
     output = tmp_path / "soak.json"
     # With this seed its server is restarted early, and is back at once.
-    command = [sys.executable, "-m", "tests.soak", "--minutes", "0.06", "--output", str(output)]
+    command = [sys.executable, "-m", "tests.soak", "--minutes", "0.25", "--output", str(output)]
     command += ["--subscriptions", "60", "--connections", "3", "--lifetime", "2", "--seed", "2580"]
     command += ["--restart-every", "1", "--cut-every", "0.4", "--rate", "10", "--growth", "1000"]
     done = await anyio.run_process(command, check=False, stderr=subprocess.STDOUT)
