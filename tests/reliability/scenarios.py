@@ -22,7 +22,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import h11
-import trustme
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
 from graphql import GraphQLSchema
@@ -165,6 +164,8 @@ class Contexts:
 
 @cache
 def _tls() -> Contexts:
+    import trustme  # gql's environment, for which other scenarios are here too, has none
+
     authority = trustme.CA()
     contexts = Contexts(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context())
     authority.issue_cert("localhost").configure_cert(contexts.server)
