@@ -191,8 +191,11 @@ class ServerWebSocket:
                 raise self.ended() from exc
 
     async def _send_eof(self) -> None:
-        with contextlib.suppress(NotImplementedError):  # TLS: closing the stream says it
-            await self.stream.send_eof()
+        # TLS has none: closing the stream says it. (And anyio's looks at the version of a session
+        # that may be over.)
+        if not isinstance(self.stream, TLSStream):
+            with contextlib.suppress(NotImplementedError):
+                await self.stream.send_eof()
 
     async def _read(self) -> None:
         """Feed one chunk to the protocol."""

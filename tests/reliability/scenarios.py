@@ -147,7 +147,7 @@ class Resettable(ByteStream):
         await self._stream.send(item)
 
     async def send_eof(self) -> None:
-        await self._stream.send_eof()
+        raise NotImplementedError
 
     async def aclose(self) -> None:
         await self._stream.aclose()
