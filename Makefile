@@ -29,8 +29,9 @@ TESTS ?= tests
 demo: $(STAMP)
 	$(BIN)/python -m examples.demo
 
+# Not by --dist=worksteal: with it, all workers now and then wait for the last tests for ever.
 test: $(STAMP) node codegen
-	$(BIN)/python -m pytest -n $(WORKERS) --dist=worksteal $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk=8 $(TESTS)
 
 # The servers in JavaScript; without npm, their tests are skipped.
 node: $(if $(shell command -v npm),$(NODE_STAMP))
