@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from urllib.parse import urlencode
 
 import anyio
@@ -15,15 +16,14 @@ __all__ = ["run_all"]
 PATIENCE = 120
 
 
-async def run_all(url: str, agent: str) -> int:
-    """Run every case of the suite at ``url`` and have it write its report. How many there were."""
+async def run_all(url: str, agent: str) -> None:
+    """Run every case of the suite at ``url`` and have it write its report."""
     count = int(await _told(f"{url}/getCaseCount"))
     for case in range(1, count + 1):
         query = urlencode({"case": case, "agent": agent})
         with anyio.move_on_after(PATIENCE):
             await _echo(f"{url}/runCase?{query}")
     await _told(f"{url}/updateReports?{urlencode({'agent': agent})}")
-    return count
 
 
 async def _told(url: str) -> bytes:
@@ -47,23 +47,18 @@ async def _echo(url: str) -> None:
 
     async def write() -> None:
         nonlocal output, outgoing
-        while True:
-            await output.wait()
-            output = anyio.Event()
-            messages, outgoing = outgoing, []
-            await websocket.send(messages)
-
-    async def write_until_it_ends() -> None:
-        try:
-            await write()
-        except WebSocketEnded:
-            return
+        with suppress(WebSocketEnded):
+            while True:
+                await output.wait()
+                output = anyio.Event()
+                messages, outgoing = outgoing, []
+                await websocket.send(messages)
 
     async with anyio.create_task_group() as tg:
         opening = Opening(url, max_message_size=2**25, connect_args={"compression": "deflate"})
         websocket = await StreamConnector().connect(opening, tg)
         websocket.on_output = wake
-        tg.start_soon(write_until_it_ends)
+        tg.start_soon(write)
         code = 1000
         try:
             while True:

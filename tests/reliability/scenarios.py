@@ -38,6 +38,7 @@ from anygql import (
 from anygql.sockets.base import Connector, WebSocketEnded
 from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
 from tests.reliability.checkpoints import Body, Run, Scenario, Violation, eventually
+from tests.sockets.peer import FAULTS
 
 __all__ = ["SCENARIOS"]
 
@@ -46,8 +47,6 @@ NARROW = 96
 
 #: The same where the handshake is TLS's.
 WIDE = 512
-
-FAULTS = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
 
 Enter = Callable[[Body], AbstractAsyncContextManager[Run]]
 Setting: TypeAlias = AsyncGenerator[Run]
@@ -133,27 +132,14 @@ def _frame(data: memoryview) -> tuple[int, bytes, memoryview]:
     return first & 0x0F, payload, data[start + 4 + size :]
 
 
-class Resettable(ByteStream):
+class ResettableTLS(TLSStream):
     """TLS over a connection that can be reset."""
-
-    def __init__(self, stream: ByteStream, under: ByteStream) -> None:
-        self._stream = stream
-        self._under = under
-
-    async def receive(self, max_bytes: int = 65536) -> bytes:
-        return await self._stream.receive(max_bytes)
-
-    async def send(self, item: bytes) -> None:
-        await self._stream.send(item)
 
     async def send_eof(self) -> None:
         raise NotImplementedError
 
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
     def reset(self) -> None:
-        self._under.reset()  # type: ignore[attr-defined]
+        self.transport_stream.reset()  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True)
@@ -392,13 +378,13 @@ class TLSServer(Server):
 
     async def _serve(self, stream: ByteStream) -> None:
         try:
-            secured = await TLSStream.wrap(
+            secured = await ResettableTLS.wrap(
                 stream, ssl_context=_tls().server, standard_compatible=False
             )
         except FAULTS:
             await anyio.aclose_forcefully(stream)
             return
-        await super()._serve(Resettable(secured, stream))
+        await super()._serve(secured)
 
     def transport(self, **options: Any) -> WebSocketTransport:
         return WebSocketTransport(

@@ -229,6 +229,11 @@ class Exchange:
         user's functions and client raise.
         """
         endpoint = self._endpoint
+        own = endpoint.client is None
+        if endpoint.client is not None and endpoint.client.is_closed:
+            error = TransportClosed(f"{endpoint.description}: the HTTP client has been closed")
+            error.unsent = True
+            raise error
         async with AsyncExitStack() as stack:
             given = await ask(endpoint.url)
             if not isinstance(given, str):
@@ -244,11 +249,6 @@ class Exchange:
                 # Given as content, so that hooks see a request with a body that wasn't read yet.
                 build["content"] = outgoing.body
             client = await self._client(stack, streaming=streaming)
-            if client.is_closed:
-                error = TransportClosed(f"{where}: the HTTP client has been closed")
-                error.unsent = True
-                raise error
-            own = endpoint.client is None
             if own:
                 build["headers"] = [pair for pair in build["headers"] if pair not in OWN_HEADERS]
             if streaming and "timeout" not in build:

@@ -34,7 +34,6 @@ from ..feed import Feed
 from ..routed import RoutedConnection
 from ..routes import Route
 from .answers import Answer as HTTPAnswer
-from .answers import media_type
 from .exchange import Exchange, Incoming
 from .operations import HTTPPeer, Operations
 from .requests import EVENT_STREAM, Outgoing, checked_args
@@ -133,7 +132,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
             raise answer.refused(None)
         token = answer.body.strip()
         if (
-            media_type(answer.headers)[0] not in PLAIN
+            answer.media[0] not in PLAIN
             or not 0 < len(token) <= MAX_TOKEN
             or not _TOKEN_TEXT.fullmatch(token)
         ):
