@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .client import Client
+    from .documents.files import FileVar
+    from .documents.request import GraphQLRequest, gql
     from .exceptions import (
         SubscriptionOverflow,
         TransportClosed,
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
         TransportServerError,
         TransportTimeout,
     )
+    from .http import HTTPTransport
+    from .local import LocalSchemaTransport
     from .protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
-    from .reconnecting import is_retryable
-    from .request import GraphQLRequest, gql
-    from .result import ExecutionResult
+    from .results.result import ExecutionResult
+    from .results.types import ResultTypeError
     from .schema import (
         GraphQLValidationError,
         IntrospectionOptions,
@@ -35,16 +38,20 @@ if TYPE_CHECKING:
         update_schema_scalar,
         update_schema_scalars,
     )
-    from .session import Session
-    from .sockets.stream import StreamConnector
-    from .sockets.trio_websocket import trio_websocket_connector
-    from .states import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
-    from .subscription import Subscription
-    from .transports.http import HTTPTransport
-    from .transports.local import LocalSchemaTransport
-    from .transports.websocket import WebSocketTransport
-    from .typed import ResultTypeError
-    from .uploads import FileVar
+    from .session.events import (
+        Closed,
+        Connected,
+        Connecting,
+        Disconnected,
+        SessionEvent,
+        SessionState,
+    )
+    from .session.session import Session
+    from .session.subscription import Subscription
+    from .session.supervisor import is_retryable
+    from .websocket.sockets.stream import StreamConnector
+    from .websocket.sockets.trio_websocket import trio_websocket_connector
+    from .websocket.transport import WebSocketTransport
 
 #: The module of each name, for ``__getattr__``; type checkers read the imports above.
 _MODULES = {
@@ -62,9 +69,9 @@ _MODULES = {
         "TransportTimeout",
     ),
     ".protocols": ("GRAPHQL_TRANSPORT_WS", "GRAPHQL_WS"),
-    ".reconnecting": ("is_retryable",),
-    ".request": ("GraphQLRequest", "gql"),
-    ".result": ("ExecutionResult",),
+    ".session.supervisor": ("is_retryable",),
+    ".documents.request": ("GraphQLRequest", "gql"),
+    ".results.result": ("ExecutionResult",),
     ".schema": (
         "GraphQLValidationError",
         "IntrospectionOptions",
@@ -74,10 +81,10 @@ _MODULES = {
         "update_schema_scalar",
         "update_schema_scalars",
     ),
-    ".session": ("Session",),
-    ".sockets.stream": ("StreamConnector",),
-    ".sockets.trio_websocket": ("trio_websocket_connector",),
-    ".states": (
+    ".session.session": ("Session",),
+    ".websocket.sockets.stream": ("StreamConnector",),
+    ".websocket.sockets.trio_websocket": ("trio_websocket_connector",),
+    ".session.events": (
         "Closed",
         "Connected",
         "Connecting",
@@ -85,12 +92,12 @@ _MODULES = {
         "SessionEvent",
         "SessionState",
     ),
-    ".subscription": ("Subscription",),
-    ".transports.http": ("HTTPTransport",),
-    ".transports.local": ("LocalSchemaTransport",),
-    ".transports.websocket": ("WebSocketTransport",),
-    ".typed": ("ResultTypeError",),
-    ".uploads": ("FileVar",),
+    ".session.subscription": ("Subscription",),
+    ".http": ("HTTPTransport",),
+    ".local": ("LocalSchemaTransport",),
+    ".websocket.transport": ("WebSocketTransport",),
+    ".results.types": ("ResultTypeError",),
+    ".documents.files": ("FileVar",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -11,14 +11,14 @@ from anyio import AsyncContextManagerMixin, Event, create_task_group, get_curren
 from anyio.abc import TaskStatus
 from msgspec.structs import replace
 
-from .conversions import Conversions, SharedSchema
-from .reconnecting import SessionOptions, Supervisor, is_retryable
-from .retry import Policy
-from .session import Session
-from .states import SessionEvent
-from .tasks import unwrapped
-from .transports.base import Transport
-from .transports.options import check_url
+from .concurrency.tasks import unwrapped
+from .delivery.interfaces import Transport
+from .net.options import check_url
+from .session.events import SessionEvent
+from .session.preparation import Conversions, SharedSchema
+from .session.retry import Policy
+from .session.session import Session
+from .session.supervisor import SessionOptions, Supervisor, is_retryable
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -44,10 +44,10 @@ def _transport(given: Transport | str) -> Transport:
     url = check_url(given, ("https", "http", "wss", "ws"))
     # Only one of them is loaded.
     if url.startswith("http"):
-        from .transports.http import HTTPTransport
+        from .http import HTTPTransport
 
         return HTTPTransport(url)
-    from .transports.websocket import WebSocketTransport
+    from .websocket.transport import WebSocketTransport
 
     return WebSocketTransport(url)
 

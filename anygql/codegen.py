@@ -18,10 +18,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import IO, Any, Protocol, TypeGuard, TypeVar, cast, runtime_checkable
 
-from .result import ExecutionResult, data_or_raise
-from .session import Session
-from .subscription import Subscription
-from .uploads import FileVar
+from .documents.files import FileVar
+from .results.result import ExecutionResult, data_or_raise
+from .session.session import Session
+from .session.subscription import Subscription
 
 __all__ = ["SessionClient", "subscribed"]
 

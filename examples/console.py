@@ -24,7 +24,7 @@ import anyio
 import anyio.to_thread
 
 from anygql import Client, Session, TransportError
-from anygql.states import Closed, Connected, Disconnected, SessionEvent
+from anygql.session.events import Closed, Connected, Disconnected, SessionEvent
 from anygql.testing import GraphQLServer, demo_schema
 
 HELP = "hello NAME, add A B, increment [BY], countdown FROM, state, help, quit"

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Generator, Iterator
 import anyio
 import pytest
 
-from anygql.sockets.base import Connector
-from anygql.sockets.stream import StreamConnector
+from anygql.websocket.sockets.base import Connector
+from anygql.websocket.sockets.stream import StreamConnector
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -24,7 +24,7 @@ def connector(request: pytest.FixtureRequest, anyio_backend: str) -> Connector:
     """The default socket under both loops, and trio-websocket under trio."""
     if request.param == "stream":
         return StreamConnector()
-    from anygql.sockets.trio_websocket import trio_websocket_connector
+    from anygql.websocket.sockets.trio_websocket import trio_websocket_connector
 
     return trio_websocket_connector()
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anygql.language import MAX_DEPTH, operations_in
-from anygql.request import gql
+from anygql.documents.recognizer import MAX_DEPTH, operations_in
+from anygql.documents.request import gql
 
 Operations = list[tuple[str | None, str]]
 

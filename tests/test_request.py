@@ -13,7 +13,7 @@ import graphql
 import msgspec
 import pytest
 
-from anygql.request import GraphQLRequest, as_request, gql
+from anygql.documents.request import GraphQLRequest, as_request, gql
 
 TWO = "query First { a } mutation Second { b } fragment F on T { c }"
 

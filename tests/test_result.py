@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from anygql.exceptions import TransportQueryError
-from anygql.result import ExecutionResult, data_or_raise
+from anygql.results.result import ExecutionResult, data_or_raise
 
 
 def test_all_parts_are_optional() -> None:
@@ -63,5 +63,5 @@ def test_errors_are_raised(errors: list[Any], message: str) -> None:
 
 
 def test_loads_no_parser() -> None:
-    program = "import sys, anygql.result; assert 'graphql' not in sys.modules"
+    program = "import sys, anygql.results.result; assert 'graphql' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -11,7 +11,7 @@ import tenacity
 import trio
 from trio.testing import MockClock
 
-from anygql.retry import Policy, Retry, connect_policy, execute_policy, wait_after
+from anygql.session.retry import Policy, Retry, connect_policy, execute_policy, wait_after
 
 
 class Flaky:

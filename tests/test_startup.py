@@ -16,15 +16,15 @@ from anygql.testing import GraphQLServer, demo_schema
 #: What only some clients need; each is loaded by what needs it.
 OPTIONAL = {
     "anygql.cli",
-    "anygql.protocols.sse",
-    "anygql.protocols.multipart",
+    "anygql.http.formats.sse",
+    "anygql.http.formats.multipart",
     "anygql.schema",
-    "anygql.sockets.trio_adapter",
+    "anygql.websocket.sockets.trio_adapter",
     "anygql.testing",
-    "anygql.transports.http",
-    "anygql.transports.local",
-    "anygql.typed.shaping",
-    "anygql.uploads",
+    "anygql.http",
+    "anygql.local",
+    "anygql.results.types.shaping",
+    "anygql.documents.files",
     "aiohttp",
     "attr",
     "graphql",
@@ -72,9 +72,9 @@ def test_each_name_loads_by_itself(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "not_needed"),
     [
-        ("Client", {"anygql.transports.websocket", "anygql.transports.http", "websockets"}),
-        ("WebSocketTransport", {"anygql.transports.http", "anygql.client"}),
-        ("HTTPTransport", {"anygql.transports.websocket", "anygql.client", "websockets"}),
+        ("Client", {"anygql.websocket.transport", "anygql.http", "websockets"}),
+        ("WebSocketTransport", {"anygql.http", "anygql.client"}),
+        ("HTTPTransport", {"anygql.websocket.transport", "anygql.client", "websockets"}),
         ("gql", {"anygql.client", "anyio", "websockets"}),
         ("TransportError", {"anygql.client", "anyio", "msgspec", "websockets"}),
     ],
@@ -124,7 +124,7 @@ async def test_the_first_execute_loads_what_it_uses(anyio_backend: str) -> None:
         modules = await anyio.to_thread.run_sync(
             lambda: loaded(*EXECUTE.splitlines(), arguments=arguments)
         )
-    assert "anygql.transports.websocket" in modules
+    assert "anygql.websocket.transport" in modules
     of_trio = {"attr"} if anyio_backend == "trio" else set()
     assert not modules & OPTIONAL - of_trio
     assert ("trio" in modules) == (anyio_backend == "trio")

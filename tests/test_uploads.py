@@ -20,14 +20,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anygql.json import MsgspecJSON
-from anygql.uploads import (
+from anygql.documents.files import (
     FileVar,
     UploadField,
     extract_batch_files,
     extract_files,
     upload_fields,
 )
+from anygql.json import MsgspecJSON
 
 A, B = FileVar(b"a", filename="a.txt"), FileVar(b"b", filename="b.txt")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ..documents.request import GraphQLRequest
 from ..json import JSON
-from ..request import GraphQLRequest
 from .events import Event
 
 __all__ = ["Codec", "SubscriptionProtocol"]

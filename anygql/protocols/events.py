@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..result import ExecutionResult
+from ..results.result import ExecutionResult
 
 __all__ = [
     "Ack",

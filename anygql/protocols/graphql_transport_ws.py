@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from ..documents.request import GraphQLRequest
 from ..json import JSON
-from ..request import GraphQLRequest
 from .base import Codec
 from .events import Ack, Complete, Error, Event, Next, Ping, Pong, Refused
 from .messages import (

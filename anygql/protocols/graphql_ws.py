@@ -10,9 +10,9 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 
+from ..documents.request import GraphQLRequest
 from ..json import JSON
-from ..request import GraphQLRequest
-from ..result import ExecutionResult
+from ..results.result import ExecutionResult
 from .base import Codec
 from .events import Ack, Complete, Error, Event, KeepAlive, Next, Refused
 from .messages import (

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from ..documents.request import GraphQLRequest
 from ..json import JSON, MsgspecJSON, encode_named, mended
-from ..request import GraphQLRequest
 from .close_codes import CloseCode
 from .events import (
     Ack,

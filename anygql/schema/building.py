@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from ..result import ExecutionResult
+from ..results.result import ExecutionResult
 from .errors import IntrospectionError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ..request import Document, GraphQLRequest
+from ..documents.request import Document, GraphQLRequest
 from .validation import find_errors, invalid
 
 if TYPE_CHECKING:

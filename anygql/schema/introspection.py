@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from ..documents.request import GraphQLRequest
 from ..exceptions import TransportProtocolError, TransportQueryError
-from ..request import GraphQLRequest
-from ..result import ExecutionResult
+from ..results.result import ExecutionResult
 from .building import build_client_schema
 from .errors import IntrospectionError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from ..result import ExecutionResult
+from ..results.result import ExecutionResult
 from .building import build_client_schema
 from .errors import listed
 

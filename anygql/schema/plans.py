@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from graphql import OperationDefinitionNode
 
-from ..request import Document
+from ..documents.request import Document
 
 __all__ = ["Path", "dotted", "operation_of"]
 

@@ -30,8 +30,8 @@ from graphql import (
     SelectionSetNode,
 )
 
+from ..documents.request import Document
 from ..exceptions import TransportProtocolError
-from ..request import Document
 from .parsers import Leaf, ListOf, Node, ObjectOf
 from .plans import Path, dotted, operation_of
 from .scalars import Coercer, enum_parser, input_coercer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..transports.local.executor import AnyioExecutor
+from ..local.executor import AnyioExecutor
 from .connection import ServerConnection
 from .memory import MemoryStream, memory_stream_pair
 from .peer import PeerConnection, ScriptedPeer

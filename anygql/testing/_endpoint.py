@@ -15,8 +15,8 @@ from anyio import AsyncContextManagerMixin, BrokenResourceError, ClosedResourceE
 from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.tls import TLSStream
 
-from ..sockets.base import Connector
-from ..tasks import single
+from ..concurrency.tasks import single
+from ..websocket.sockets.base import Connector
 from .loopback import LoopbackListener, Reservation
 from .memory import DEFAULT_BUFFER_SIZE, memory_stream_pair
 
@@ -92,7 +92,7 @@ class Endpoint(AsyncContextManagerMixin):
 
     def connector(self) -> Connector:
         """A connector whose WebSockets lead here, in memory: no sockets, no name resolution."""
-        from ..sockets.stream import StreamConnector
+        from ..websocket.sockets.stream import StreamConnector
 
         return StreamConnector(open_stream=self.open_stream)
 

@@ -11,18 +11,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..protocols.close_codes import CloseCode
-from ..sockets.base import WebSocketEnded
-from .dialects import (
-    DIALECTS,
-    REASONS,
-    Dialect,
-    Init,
-    Malformed,
-    Ping,
-    Start,
-    Stop,
-    Terminate,
-)
+from ..websocket.sockets.base import WebSocketEnded
+from .dialects import DIALECTS, REASONS, Dialect, Init, Malformed, Ping, Start, Stop, Terminate
 from .execution import Execution
 from .operations import Operations
 from .outbox import Bell, MessageLog, Outbox, encode

@@ -29,7 +29,7 @@ from graphql import (
     validate,
 )
 
-from ..transports.local.executor import AnyioExecutor
+from ..local.executor import AnyioExecutor
 from .dialects import Start
 
 __all__ = ["EventStream", "Execution", "OperationFailed", "Outcome", "format_result"]

@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 from graphql import ExecutionResult
 from graphql.error import located_error
 
-from ..transports.local.executor import aclose
+from ..local.executor import aclose
 from .dialects import Dialect, Start
 from .execution import EventStream, Execution, OperationFailed, Outcome, format_result
 from .outbox import Bell, Outbox, encode

@@ -13,7 +13,7 @@ from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ByteStream
 from websockets.frames import Frame, Opcode
 
-from ..sockets.base import WebSocketEnded
+from ..websocket.sockets.base import WebSocketEnded
 from ._endpoint import Endpoint
 from .outbox import Bell
 from .websocket import HandshakeRequest, Header, ServerWebSocket

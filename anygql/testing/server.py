@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import ByteStream
 from graphql import GraphQLSchema, assert_valid_schema
 
-from ..sockets.base import WebSocketEnded
+from ..websocket.sockets.base import WebSocketEnded
 from ._endpoint import Endpoint
 from .connection import OnConnect, ServerConnection, Serving
 from .dialects import DIALECTS
@@ -18,7 +18,7 @@ from .outbox import Bell
 from .websocket import ServerWebSocket
 
 if TYPE_CHECKING:
-    from ..transports.websocket import WebSocketTransport
+    from ..websocket.transport import WebSocketTransport
 
 __all__ = ["GraphQLServer"]
 
@@ -87,7 +87,7 @@ class GraphQLServer(Endpoint):
 
     def transport(self, **options: Any) -> WebSocketTransport:
         """A transport that leads here, in memory; the options are ``WebSocketTransport``'s."""
-        from ..transports.websocket import WebSocketTransport
+        from ..websocket.transport import WebSocketTransport
 
         return WebSocketTransport(self.url, connector=self.connector(), **options)
 

@@ -25,7 +25,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from ..protocols.close_codes import CloseCode, clip_reason
-from ..sockets.base import WebSocketEnded
+from ..websocket.sockets.base import WebSocketEnded
 
 __all__ = ["HandshakeRequest", "ServerWebSocket"]
 

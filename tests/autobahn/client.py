@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import anyio
 
-from anygql.sockets.base import Opening, WebSocketEnded
-from anygql.sockets.stream import StreamConnector, StreamWebSocket
+from anygql.websocket.sockets.base import Opening, WebSocketEnded
+from anygql.websocket.sockets.stream import StreamConnector, StreamWebSocket
 
 __all__ = ["run_all"]
 

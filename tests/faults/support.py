@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import anyio
 from graphql import GraphQLSchema, build_schema
 
-from anygql import Session, states
-from anygql.states import SessionEvent
+from anygql import Session
+from anygql.session import events as states
+from anygql.session.events import SessionEvent
 
 _E = TypeVar("_E")
 _T = TypeVar("_T")

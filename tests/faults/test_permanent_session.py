@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-import anygql.retry
+import anygql.session.retry
 from anygql import (
     Client,
     Session,
@@ -19,7 +19,7 @@ from anygql import (
     TransportProtocolError,
     WebSocketTransport,
 )
-from anygql.states import Closed, Connected, Disconnected
+from anygql.session.events import Closed, Connected, Disconnected
 from anygql.testing import GraphQLServer
 from tests.faults.proxy import FaultProxy
 from tests.faults.support import Events, Numbers, bounded, check_numbers, port_of
@@ -35,8 +35,8 @@ NUMBERS = "subscription { numbers }"
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts follow each other quickly: the same policies, other numbers."""
-    monkeypatch.setattr(anygql.retry, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(anygql.retry, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(anygql.session.retry, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(anygql.session.retry, "LONGEST_WAIT", 0.05)
 
 
 async def _cut(proxy: FaultProxy) -> None:

@@ -16,15 +16,9 @@ from typing import Any
 import anyio
 import pytest
 
-import anygql.retry
-from anygql import (
-    Client,
-    Session,
-    TransportConnectionFailed,
-    TransportTimeout,
-    WebSocketTransport,
-)
-from anygql.states import Connected
+import anygql.session.retry
+from anygql import Client, Session, TransportConnectionFailed, TransportTimeout, WebSocketTransport
+from anygql.session.events import Connected
 from anygql.testing import GraphQLServer
 from tests.faults.proxy import FaultProxy
 from tests.faults.support import Changes, Events, Numbers, bounded, check_numbers
@@ -45,8 +39,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts follow each other quickly: the same policies, other numbers."""
-    monkeypatch.setattr(anygql.retry, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(anygql.retry, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(anygql.session.retry, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(anygql.session.retry, "LONGEST_WAIT", 0.05)
 
 
 class Load:

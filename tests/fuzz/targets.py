@@ -21,43 +21,34 @@ from typing import Any
 from anyio import EndOfStream
 from websockets.frames import Frame, Opcode
 
+from anygql.documents.request import Document
 from anygql.exceptions import TransportError, TransportProtocolError
-from anygql.json import MsgspecJSON, mended
-from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, ProtocolViolation
-from anygql.protocols.base import SubscriptionProtocol
-from anygql.protocols.events import (
-    Ack,
-    Complete,
-    Error,
-    KeepAlive,
-    Next,
-    Ping,
-    Pong,
-    Refused,
-)
-from anygql.protocols.feed import Feed
-from anygql.protocols.incremental import IncrementalMerge
-from anygql.protocols.multipart import (
+from anygql.http.compression import PIECE, decompressor
+from anygql.http.formats.multipart import (
     MultipartPayloads,
     MultipartReader,
     MultipartSubscription,
     boundary_of,
 )
-from anygql.protocols.retry_after import MAX_RETRY_AFTER, retry_after
-from anygql.protocols.sse import (
+from anygql.http.formats.parser import Feed
+from anygql.http.formats.sse import (
     DistinctStream,
     GrowingStream,
     ServerSentEvent,
     ServerSentEvents,
     SingleStream,
 )
-from anygql.request import Document
-from anygql.result import ExecutionResult
+from anygql.http.responses import Answer, batch_results, media_type
+from anygql.json import MsgspecJSON, mended
+from anygql.net.errors import NotHTTP
+from anygql.net.http1 import HEAD_LIMIT, read_answer
+from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
+from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, ProtocolViolation
+from anygql.protocols.base import SubscriptionProtocol
+from anygql.protocols.events import Ack, Complete, Error, KeepAlive, Next, Ping, Pong, Refused
+from anygql.results.incremental import IncrementalMerge
+from anygql.results.result import ExecutionResult
 from anygql.schema.results import results_plan
-from anygql.sockets.answer import HEAD_LIMIT, read_answer
-from anygql.sockets.errors import NotHTTP
-from anygql.transports.http.answers import Answer, batch_results, media_type
-from anygql.transports.http.encoding import PIECE, decompressor
 from tests.fuzz.choices import Choices, json_value, pieces
 from tests.schema.test_results import SCHEMA
 from tests.sockets.test_frames import LIMITS, Stream, check_alike

@@ -42,15 +42,15 @@ from anygql import (
     TransportServerError,
     WebSocketTransport,
 )
+from anygql.http.compression import PIECE, decompressor
+from anygql.http.formats.multipart import MultipartReader, boundary_of
+from anygql.http.formats.sse import ServerSentEvents
+from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
 from anygql.protocols import ProtocolViolation
-from anygql.protocols.incremental import IncrementalMerge
-from anygql.protocols.multipart import MultipartReader, boundary_of
-from anygql.protocols.retry_after import MAX_RETRY_AFTER, retry_after
-from anygql.protocols.sse import ServerSentEvents
-from anygql.session import Session
-from anygql.sockets.base import WebSocketEnded
+from anygql.results.incremental import IncrementalMerge
+from anygql.session.session import Session
 from anygql.testing import PeerConnection, ScriptedPeer
-from anygql.transports.http.encoding import PIECE, decompressor
+from anygql.websocket.sockets.base import WebSocketEnded
 from tests.http.peer import Request, http, kept, peer
 from tests.sockets.test_frames import FIN, RSV1, TEXT, frame
 

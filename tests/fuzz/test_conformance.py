@@ -24,10 +24,10 @@ from anyio.abc import ByteStream
 from websockets.frames import Close, Opcode
 
 from anygql import Client, TransportProtocolError, WebSocketTransport
-from anygql.sockets.base import Opening, WebSocketEnded
-from anygql.sockets.stream import StreamConnector
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.testing.memory import memory_stream_pair
+from anygql.websocket.sockets.base import Opening, WebSocketEnded
+from anygql.websocket.sockets.stream import StreamConnector
 from tests.fuzz.conftest import CASE
 from tests.sockets.peer import FAULTS, Peer
 from tests.sockets.test_frames import BINARY, CLOSE, CONT, FIN, PING, PONG, RSV1, TEXT, frame

@@ -31,16 +31,16 @@ from anygql import (
     TransportQueryError,
     WebSocketTransport,
 )
+from anygql.documents.request import GraphQLRequest
 from anygql.json import MsgspecJSON
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, ProtocolViolation
 from anygql.protocols.base import Codec
 from anygql.protocols.events import Ack, Complete, Error, KeepAlive, Next, Ping, Pong, Refused
-from anygql.request import GraphQLRequest
-from anygql.session import Session
-from anygql.sockets.base import WebSocketEnded
-from anygql.sockets.stream import StreamConnector
+from anygql.session.session import Session
 from anygql.testing import PeerConnection
 from anygql.testing.memory import MemoryStream, memory_stream_pair
+from anygql.websocket.sockets.base import WebSocketEnded
+from anygql.websocket.sockets.stream import StreamConnector
 
 # The codecs.
 

@@ -21,7 +21,7 @@ import pytest
 from anyio import to_thread
 
 from anygql import Client, FileVar, HTTPTransport
-from anygql.transports.http import exchange
+from anygql.http.httpx import exchange
 from tests.http.peer import Request, http, peer
 from tests.http.pools import in_use, plain_client
 

@@ -10,7 +10,7 @@ import pytest
 from anyio.abc import SocketStream
 
 from anygql import Client, HTTPTransport
-from anygql.transports.http import lanes
+from anygql.http.httpx import pool as lanes
 from tests.http.peer import Peer, Request, http, kept, peer
 
 ANSWER = http('{"data":{"n":1}}')

@@ -27,7 +27,7 @@ from anygql import (
     WebSocketTransport,
     gql,
 )
-from anygql.protocols.persisted import document_id
+from anygql.http.persisted import document_id
 from tests.http.peer import http, kept, peer
 
 URL = "https://api.test/graphql?tenant=7"

@@ -22,7 +22,7 @@ from anygql import (
     TransportConnectionFailed,
     TransportServerError,
 )
-from anygql.transports.http import forms
+from anygql.http import upload as forms
 from tests.http.peer import http, kept, peer
 
 UPLOAD = "mutation ($file: Upload!) { upload(file: $file) }"

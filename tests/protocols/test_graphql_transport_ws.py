@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from anygql.documents.request import GraphQLRequest
 from anygql.json import MsgspecJSON
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, Codec, GraphQLTransportWS, ProtocolViolation
 from anygql.protocols.events import Ack, Complete, Error, Event, Next, Ping, Pong, Refused
-from anygql.request import GraphQLRequest
-from anygql.result import ExecutionResult
+from anygql.results.result import ExecutionResult
 
 ACK = '{"type":"connection_ack"}'
 QUERY = "query Q($n: Int) { a(n: $n) }"

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
+from anygql.documents.request import GraphQLRequest
 from anygql.json import MsgspecJSON
 from anygql.protocols import GRAPHQL_WS, Codec, GraphQLWS, ProtocolViolation
 from anygql.protocols.events import Ack, Complete, Error, Event, KeepAlive, Next, Refused
-from anygql.request import GraphQLRequest
-from anygql.result import ExecutionResult
+from anygql.results.result import ExecutionResult
 
 ACK = '{"type":"connection_ack"}'
 

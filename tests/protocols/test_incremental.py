@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anygql.protocols.events import ProtocolViolation
-from anygql.protocols.incremental import IncrementalMerge
-from anygql.result import ExecutionResult
+from anygql.results.incremental import IncrementalMerge
+from anygql.results.result import ExecutionResult
 
 R = ExecutionResult
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from anygql.documents.request import GraphQLRequest
 from anygql.json import MsgspecJSON
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, ProtocolViolation
 from anygql.protocols.base import SubscriptionProtocol
@@ -26,8 +27,7 @@ from anygql.protocols.events import (
     Refused,
 )
 from anygql.protocols.messages import TRANSITIONS, State, step
-from anygql.request import GraphQLRequest
-from anygql.result import ExecutionResult
+from anygql.results.result import ExecutionResult
 
 EVENTS = (Ack, Next, Error, Complete, Ping, Pong, KeepAlive, Refused)
 PROTOCOLS = [GRAPHQL_TRANSPORT_WS, GRAPHQL_WS]

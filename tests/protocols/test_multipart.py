@@ -15,17 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anygql.json import MsgspecJSON
-from anygql.protocols.close_codes import CloseCode
-from anygql.protocols.events import Complete, Error, Next, ProtocolViolation
-from anygql.protocols.multipart import (
+from anygql.http.formats.multipart import (
     MultipartPayloads,
     MultipartReader,
     MultipartSubscription,
     Part,
     boundary_of,
 )
-from anygql.result import ExecutionResult
+from anygql.json import MsgspecJSON
+from anygql.protocols.close_codes import CloseCode
+from anygql.protocols.events import Complete, Error, Next, ProtocolViolation
+from anygql.results.result import ExecutionResult
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 

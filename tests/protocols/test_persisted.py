@@ -13,13 +13,13 @@ import pytest
 from graphql import parse
 
 from anygql import gql
-from anygql.protocols.persisted import (
+from anygql.documents.request import GraphQLRequest
+from anygql.http.persisted import (
     PersistedAnswer,
     document_id,
     persisted_answer,
     persisted_extensions,
 )
-from anygql.request import GraphQLRequest
 
 # Apollo's documentation has this pair.
 TYPENAME = "{__typename}"

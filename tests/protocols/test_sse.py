@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anygql.http.formats.sse import DistinctStream, ServerSentEvent, ServerSentEvents, SingleStream
 from anygql.json import MsgspecJSON
 from anygql.protocols.close_codes import CloseCode
 from anygql.protocols.events import Complete, Error, Next, ProtocolViolation
-from anygql.protocols.sse import DistinctStream, ServerSentEvent, ServerSentEvents, SingleStream
-from anygql.result import ExecutionResult
+from anygql.results.result import ExecutionResult
 
 E = ServerSentEvent
 

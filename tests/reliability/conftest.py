@@ -18,7 +18,7 @@ TRIED = "checkpoints tried"
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions come back within milliseconds."""
-    monkeypatch.setattr("anygql.retry.FIRST_WAIT", 0.002)
+    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.002)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -21,9 +21,9 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from websockets.frames import Frame, Opcode
 
-from anygql.sockets.base import WebSocketEnded
 from anygql.testing.loopback import LoopbackListener, SocketStream
 from anygql.testing.websocket import ServerWebSocket
+from anygql.websocket.sockets.base import WebSocketEnded
 from tests.reliability.matrix import WEB_SOCKETS, Fault, Moment
 from tests.reliability.matrix import Protocol as Spoken
 

@@ -35,8 +35,8 @@ from anygql import (
     WebSocketTransport,
     trio_websocket_connector,
 )
-from anygql.sockets.base import Connector, WebSocketEnded
 from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
+from anygql.websocket.sockets.base import Connector, WebSocketEnded
 from tests.reliability.checkpoints import Body, Run, Scenario, Violation, eventually
 from tests.sockets.peer import FAULTS
 

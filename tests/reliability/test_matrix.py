@@ -13,8 +13,8 @@ import pytest
 
 from anygql import Client, HTTPTransport, WebSocketTransport
 from anygql.exceptions import TransportError
-from anygql.session import Session
-from anygql.states import Disconnected, SessionEvent
+from anygql.session.events import Disconnected, SessionEvent
+from anygql.session.session import Session
 from tests.reliability.faultpeer import MESSAGE_LIMIT, FaultPeer, fault_peer
 from tests.reliability.matrix import (
     CELLS,
@@ -62,7 +62,7 @@ REPORT = Path(__file__).parents[2] / "build" / "reliability" / "matrix.json"
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default policies, but for the scale of their waits."""
-    monkeypatch.setattr("anygql.retry.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.01)
 
 
 # The client of a cell.

@@ -9,8 +9,8 @@ from graphql import execute_sync, parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from anygql.documents.request import Document
 from anygql.json import MsgspecJSON
-from anygql.request import Document
 from anygql.schema.results import results_plan
 from anygql.schema.variables import variables_plan
 from tests.schema.strategies import Input, documents, inputs, outputs

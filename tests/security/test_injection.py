@@ -17,7 +17,7 @@ from anygql import (
 )
 from anygql.json import JSON
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, Codec
-from anygql.sockets.base import Connector, redact
+from anygql.websocket.sockets.base import Connector, redact
 from tests.http.peer import cut, endless, http, kept, peer
 from tests.sockets.peer import Peer, serving
 
@@ -223,7 +223,7 @@ async def test_the_name_of_an_event(
     named: str, said: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``Last-Event-ID``: what no header can hold is not sent, and the subscription goes on."""
-    monkeypatch.setattr("anygql.retry.FIRST_WAIT", 0.002)
+    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.002)
     event = 'event: next\ndata: {"data": {"n": 1}}\nid: ' + named + "\n\n"
     more = b'event: next\ndata: {"data": {"n": 2}}\n\n', b"event: complete\ndata:\n\n"
     async with peer(cut(event.encode(), kind="text/event-stream"), endless(*more)) as server:

@@ -18,7 +18,7 @@ from anygql import (
     TransportServerError,
     WebSocketTransport,
 )
-from anygql.sockets.base import Connector
+from anygql.websocket.sockets.base import Connector
 from tests.http.peer import Peer, http, kept, peer
 from tests.http.pools import in_use, plain_client
 from tests.sockets.peer import Peer as SocketPeer

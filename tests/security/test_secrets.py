@@ -18,9 +18,9 @@ import pytest
 from websockets.frames import Opcode
 
 from anygql import Client, FileVar, HTTPTransport, WebSocketTransport, gql
-from anygql.sockets.base import Connector, Opening
-from anygql.states import Disconnected
+from anygql.session.events import Disconnected
 from anygql.testing import GraphQLServer, demo_schema
+from anygql.websocket.sockets.base import Connector, Opening
 from tests.http.peer import cut, http, kept, peer
 from tests.sockets.peer import Peer, frame, refusing, serving, text
 
@@ -94,7 +94,7 @@ def told(caplog: pytest.LogCaptureFixture) -> Iterator[Collected]:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions come back within milliseconds."""
-    monkeypatch.setattr("anygql.retry.FIRST_WAIT", 0.002)
+    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.002)
 
 
 def test_it_would_be_found(caplog: pytest.LogCaptureFixture) -> None:

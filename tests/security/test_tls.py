@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from anygql import Client, HTTPTransport, TransportConnectionFailed, WebSocketTransport
-from anygql.sockets.base import Connector
-from anygql.states import Disconnected
+from anygql.session.events import Disconnected
 from anygql.testing import GraphQLServer, demo_schema
+from anygql.websocket.sockets.base import Connector
 from tests.http.peer import Peer, http
 from tests.security.conftest import WORDS, Serving
 from tests.sockets.peer import Peer as SocketPeer
@@ -59,7 +59,7 @@ def check(error: TransportConnectionFailed, url: str, fault: str) -> None:
 @pytest.fixture
 def trusted(monkeypatch: pytest.MonkeyPatch, client_tls: ssl.SSLContext) -> None:
     """The private authority is among those that this machine trusts."""
-    monkeypatch.setattr("anygql.sockets.dial._default_context", lambda: client_tls)
+    monkeypatch.setattr("anygql.net.dial._default_context", lambda: client_tls)
 
 
 # WebSockets.

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from anygql import Client, Session, WebSocketTransport
-from anygql.sockets.base import Connector
+from anygql.websocket.sockets.base import Connector
 from tests.servers.run import Server, listening, serving
 
 Connect = Callable[..., AbstractAsyncContextManager[Session]]

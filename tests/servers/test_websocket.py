@@ -27,9 +27,9 @@ from anygql import (
     TransportQueryError,
     WebSocketTransport,
 )
-from anygql.sockets.base import Connector
-from anygql.sockets.stream import StreamConnector
-from anygql.states import Disconnected, SessionEvent
+from anygql.session.events import Disconnected, SessionEvent
+from anygql.websocket.sockets.base import Connector
+from anygql.websocket.sockets.stream import StreamConnector
 from tests.servers.conftest import Connect, Observe
 from tests.servers.run import Server, listening, serving
 

@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from anygql import Client, WebSocketTransport
-from anygql.sockets.base import Connector
 from anygql.testing import GraphQLServer, demo_schema
+from anygql.websocket.sockets.base import Connector
 from tests.session import diary
 from tests.session.diary import Backend, OverWebSocket
 

@@ -23,8 +23,8 @@ from anygql import (
     update_schema_enum,
     update_schema_scalar,
 )
+from anygql.delivery.interfaces import Transport
 from anygql.testing import GraphQLServer
-from anygql.transports.base import Transport
 
 #: What only the local server has.
 DEFER = "directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT"

@@ -32,8 +32,8 @@ from anygql import (
     TransportServerError,
     WebSocketTransport,
 )
-from anygql.sockets.base import Connector, WebSocketEnded
 from anygql.testing import PeerConnection, ScriptedPeer
+from anygql.websocket.sockets.base import Connector, WebSocketEnded
 
 pytestmark = pytest.mark.table
 

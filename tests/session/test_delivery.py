@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from anygql import Client, SubscriptionOverflow
-from anygql.sockets.base import Connector
-from anygql.sockets.stream import StreamConnector
 from anygql.testing import GraphQLServer
+from anygql.websocket.sockets.base import Connector
+from anygql.websocket.sockets.stream import StreamConnector
 
 FLOOD = "subscription ($n: Int!) { flood(count: $n) }"
 #: Of events that fill the network's buffers when there are not many of them.

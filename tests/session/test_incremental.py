@@ -15,8 +15,8 @@ from anygql import (
     TransportQueryError,
     WebSocketTransport,
 )
-from anygql.sockets.base import WebSocketEnded
 from anygql.testing import PeerConnection, ScriptedPeer
+from anygql.websocket.sockets.base import WebSocketEnded
 from tests.servers.node import NodeServer, serving
 
 DOCUMENT = "{ item { name ... @defer { colour } } }"

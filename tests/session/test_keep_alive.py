@@ -22,8 +22,8 @@ from anygql import (
     WebSocketTransport,
     trio_websocket_connector,
 )
-from anygql.sockets.base import Connector, WebSocketEnded
 from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
+from anygql.websocket.sockets.base import Connector, WebSocketEnded
 
 NEW = "graphql-transport-ws"
 OLD = "graphql-ws"

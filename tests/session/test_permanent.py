@@ -49,7 +49,7 @@ def events() -> Events:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reconnect after a hundredth of the time."""
-    monkeypatch.setattr("anygql.retry.FIRST_WAIT", 0.005)
+    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.005)
 
 
 async def test_states_and_events(server: GraphQLServer, events: Events) -> None:

@@ -23,8 +23,8 @@ from anygql import (
     TransportQueryError,
     WebSocketTransport,
 )
-from anygql.sockets.base import Connector, WebSocketEnded
 from anygql.testing import PeerConnection, ScriptedPeer
+from anygql.websocket.sockets.base import Connector, WebSocketEnded
 
 NEW = "graphql-transport-ws"
 OLD = "graphql-ws"

@@ -30,8 +30,8 @@ from anygql import (
     WebSocketTransport,
 )
 from anygql.schema import IntrospectionError
-from anygql.sockets.base import WebSocketEnded
 from anygql.testing import PeerConnection, ScriptedPeer
+from anygql.websocket.sockets.base import WebSocketEnded
 from tests.session import diary
 from tests.session.diary import Backend, OverWebSocket
 

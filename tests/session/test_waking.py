@@ -12,9 +12,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from anygql import Client, TransportProtocolError, WebSocketTransport
-from anygql.sockets.base import WebSocketEnded
 from anygql.testing import PeerConnection, ScriptedPeer
-from anygql.transports import connection as connections
+from anygql.websocket import connection as connections
+from anygql.websocket.sockets.base import WebSocketEnded
 from tests.sockets.peer import text
 
 EVENTS = "subscription { n }"

@@ -20,8 +20,8 @@ from anygql import (
     TransportTimeout,
     WebSocketTransport,
 )
-from anygql.sockets.base import Connector
 from anygql.testing import GraphQLServer, ScriptedPeer
+from anygql.websocket.sockets.base import Connector
 
 HELLO = "{ hello }"
 TICKS = "subscription { countdown(from: 1000000, interval: 0.01) }"
@@ -29,7 +29,7 @@ TICKS = "subscription { countdown(from: 1000000, interval: 0.01) }"
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anygql.retry.FIRST_WAIT", 0.02)
+    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.02)
 
 
 @pytest.fixture

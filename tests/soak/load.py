@@ -15,14 +15,7 @@ from typing import IO
 
 import anyio
 
-from anygql import (
-    FileVar,
-    Session,
-    Subscription,
-    SubscriptionOverflow,
-    TransportError,
-    gql,
-)
+from anygql import FileVar, Session, Subscription, SubscriptionOverflow, TransportError, gql
 from tests.soak.checks import Stream, Tally
 
 ECHO = gql("query Echo($value: Int!, $after: Float!) { echo(value: $value, after: $after) }")

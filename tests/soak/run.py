@@ -20,7 +20,7 @@ import anyio
 import anyio.abc
 
 from anygql import Client, HTTPTransport, WebSocketTransport
-from anygql.states import Connected, Disconnected
+from anygql.session.events import Connected, Disconnected
 from anygql.testing.loopback import Reservation
 from tests.soak.checks import Mutations, Tally, Trend
 from tests.soak.load import Load, none_open

@@ -25,9 +25,9 @@ from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from anygql.sockets.base import WebSocketEnded
 from anygql.testing.loopback import LoopbackListener, SocketStream
 from anygql.testing.websocket import ServerWebSocket
+from anygql.websocket.sockets.base import WebSocketEnded
 
 GONE = (BrokenResourceError, ClosedResourceError, EndOfStream, WebSocketEnded, OSError)
 

@@ -12,7 +12,7 @@ import anyio
 import pytest
 import trustme
 
-from anygql.sockets.base import Connector, Opening, WebSocket
+from anygql.websocket.sockets.base import Connector, Opening, WebSocket
 from tests.sockets.peer import Script, serving
 
 Connected = Callable[..., AbstractAsyncContextManager[WebSocket]]

@@ -13,10 +13,10 @@ import pytest
 import trustme
 
 from anygql.exceptions import TransportConnectionFailed, TransportInvalidURL
-from anygql.sockets.base import Connector, Opening
-from anygql.sockets.proxy import environment_proxy
-from anygql.sockets.stream import StreamConnector
-from anygql.sockets.trio_websocket import trio_websocket_connector
+from anygql.net.proxy import environment_proxy
+from anygql.websocket.sockets.base import Connector, Opening
+from anygql.websocket.sockets.stream import StreamConnector
+from anygql.websocket.sockets.trio_websocket import trio_websocket_connector
 from tests.sockets.conftest import Connected
 from tests.sockets.peer import MemoryStream, Peer, refusing, serving, take
 
@@ -181,7 +181,7 @@ async def test_a_proxy(
     client_tls: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("anygql.sockets.dial._default_context", lambda: client_tls)
+    monkeypatch.setattr("anygql.net.dial._default_context", lambda: client_tls)
     heads: list[str] = []
 
     async def script(peer: Peer) -> None:
@@ -345,7 +345,7 @@ class TestCompression:
     async def test_the_limit_is_for_what_comes_out(self, connected: Connected) -> None:
         from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
-        from anygql.sockets.base import WebSocketEnded
+        from anygql.websocket.sockets.base import WebSocketEnded
 
         async def script(peer: Peer) -> None:
             peer.protocol.available_extensions = [ServerPerMessageDeflateFactory()]
@@ -381,6 +381,6 @@ async def test_trio_websocket_has_no_compression() -> None:
 
 def test_trio_websocket_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trio_websocket", None)
-    monkeypatch.delitem(sys.modules, "anygql.sockets.trio_adapter", raising=False)
+    monkeypatch.delitem(sys.modules, "anygql.websocket.sockets.trio_adapter", raising=False)
     with pytest.raises(ImportError, match=r"pip install 'anygql\[trio\]'"):
         trio_websocket_connector()

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from websockets.frames import Opcode
 
-from anygql.sockets.base import WebSocket, WebSocketEnded
+from anygql.websocket.sockets.base import WebSocket, WebSocketEnded
 from tests.sockets.conftest import Connected
 from tests.sockets.peer import Peer, close, frame, take, text
 

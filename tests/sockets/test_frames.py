@@ -21,9 +21,9 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
-from anygql.sockets.base import WebSocketEnded
-from anygql.sockets.frames import FrameCutter, text_frames
-from anygql.sockets.inbound import Inbound
+from anygql.websocket.sockets.base import WebSocketEnded
+from anygql.websocket.sockets.frames import FrameCutter, text_frames
+from anygql.websocket.sockets.inbound import Inbound
 
 FIN, RSV1, MASKED = 0x80, 0x40, 0x80
 TEXT, CONT, BINARY, CLOSE, PING, PONG = 0x1, 0x0, 0x2, 0x8, 0x9, 0xA

@@ -16,7 +16,7 @@ from anygql.exceptions import (
     TransportProtocolError,
     TransportServerError,
 )
-from anygql.sockets.base import Connector, Opening
+from anygql.websocket.sockets.base import Connector, Opening
 from tests.sockets.conftest import Connected
 from tests.sockets.peer import Peer, Script, refusing, serving
 

@@ -15,8 +15,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from anygql.sockets.base import WebSocketEnded
-from anygql.sockets.stream import CHUNK, READS, StreamWebSocket
+from anygql.websocket.sockets.base import WebSocketEnded
+from anygql.websocket.sockets.stream import CHUNK, READS, StreamWebSocket
 from tests.sockets.peer import close, frame, text
 
 MAX_SIZE = 2**24

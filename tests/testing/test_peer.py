@@ -8,8 +8,8 @@ import anyio
 import pytest
 from websockets.frames import Frame, Opcode
 
-from anygql.sockets.base import WebSocketEnded
 from anygql.testing import PeerConnection, ScriptedPeer
+from anygql.websocket.sockets.base import WebSocketEnded
 
 T = "graphql-transport-ws"
 

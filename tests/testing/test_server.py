@@ -13,8 +13,8 @@ import pytest
 import trustme
 from graphql import build_schema
 
-from anygql.sockets.base import WebSocketEnded
 from anygql.testing import GraphQLServer, ServerConnection, demo_schema
+from anygql.websocket.sockets.base import WebSocketEnded
 
 T = "graphql-transport-ws"
 L = "graphql-ws"

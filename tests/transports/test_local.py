@@ -25,9 +25,9 @@ from anygql import (
     TransportTimeout,
     gql,
 )
-from anygql.session import Session
+from anygql.local import LocalSchemaTransport
+from anygql.session.session import Session
 from anygql.testing import demo_schema
-from anygql.transports.local import LocalSchemaTransport
 
 SDL = """
   scalar Upload

@@ -18,8 +18,8 @@ from graphql import (
 )
 
 from anygql import Client, ExecutionResult, TransportQueryError
-from anygql.protocols.incremental import IncrementalMerge
-from anygql.transports.local import LocalSchemaTransport
+from anygql.local import LocalSchemaTransport
+from anygql.results.incremental import IncrementalMerge
 
 pytestmark = pytest.mark.table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anygql.typed.names import camel_case
+from anygql.results.types.names import camel_case
 
 
 @pytest.mark.parametrize(

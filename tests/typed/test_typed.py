@@ -24,7 +24,7 @@ import typing_extensions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anygql.typed import ResultTypeError, converter
+from anygql.results.types import ResultTypeError, converter
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -896,7 +896,7 @@ def test_renamed_or_not_it_is_what_msgspec_makes(value: Any, data: st.DataObject
 def test_no_library_of_models_is_imported() -> None:
     program = (
         "import sys, dataclasses\n"
-        "from anygql.typed import converter\n"
+        "from anygql.results.types import converter\n"
         "from anygql.json import MsgspecJSON\n"
         "@dataclasses.dataclass\n"
         "class User:\n    first_name: str\n"

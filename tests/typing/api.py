@@ -55,11 +55,11 @@ from anygql import (
     update_schema_scalars,
 )
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, SubscriptionProtocol
+from anygql.results.types import converter
 from anygql.schema import VariableError
-from anygql.sockets.base import Connector
-from anygql.sockets.stream import StreamConnector
 from anygql.testing import GraphQLServer, demo_schema
-from anygql.typed import converter
+from anygql.websocket.sockets.base import Connector
+from anygql.websocket.sockets.stream import StreamConnector
 
 URL = "ws://localhost:8000/graphql"
 

@@ -1,0 +1,1 @@
+"""What both event loops need and anyio leaves to its users."""

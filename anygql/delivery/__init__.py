@@ -1,0 +1,1 @@
+"""From a connection to its consumer, whatever the connection is made of."""

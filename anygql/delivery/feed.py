@@ -1,0 +1,209 @@
+"""The results of a subscription, from the connection that has them to the consumer."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+from anyio import EndOfStream, create_memory_object_stream
+
+from ..concurrency.waiters import Parked
+from ..exceptions import SubscriptionOverflow, TransportError
+from ..results.result import ExecutionResult
+from .interfaces import Delivery, TransportArgs
+from .routes import Owner, Route
+
+__all__ = ["Feed"]
+
+
+class Feed(Route):
+    """The results of a subscription, in a memory object stream, by its ``on_overflow`` rule.
+
+    What goes through the stream are runs of results: one that the consumer has not emptied yet is
+    added to, so the price of the stream is paid once for all that waits.
+    """
+
+    def __init__(self, owner: Owner, id: str, delivery: Delivery) -> None:
+        super().__init__(owner, id)
+        self.delivery = delivery
+        self.transport_args: TransportArgs = None
+        self.on_lost: Callable[[TransportError], None] | None = None
+        self.queued = 0
+        self.taken = 0
+        self.dropped = 0
+        self.reconnects = 0
+        #: The newest result that has come, whether or not the consumer has taken it.
+        self.last: ExecutionResult | None = None
+        self.stalled_since = 0.0
+        self.stalled_at = -1
+        self._over = False
+        self._left = False
+        self._flow = owner.flow
+        self._park = owner.parking.park
+        self._buffer_size = delivery.buffer_size
+        # Up to here there is nothing to think of but the result.
+        self._roomy = delivery.buffer_size - 1
+        self._pausing = delivery.on_overflow == "pause"
+        self._parked: list[Parked] = []
+        # The run that the consumer reads, and the one that results are added to: often the same.
+        self._reading: deque[ExecutionResult] | None = None
+        self._adding: deque[ExecutionResult] | None = None
+        # The bound is the flow's, which must see a result coming before it is there.
+        self._send, self._receive = create_memory_object_stream[deque[ExecutionResult]](math.inf)
+
+    # The connection's side.
+
+    def next(self, result: ExecutionResult) -> bool:
+        if self.queued >= self._roomy:
+            return self._next_when_tight(result)
+        self.last = result
+        # `_put`, written out: it is the path of almost every result, and the call would be felt.
+        self.queued += 1
+        if self._adding is not None:
+            self._adding.append(result)
+        else:
+            self._adding = run = deque((result,))
+            self._send.send_nowait(run)
+        if self._parked:
+            self._wake(self.owner.wake_soon)
+        return False
+
+    def _next_when_tight(self, result: ExecutionResult) -> bool:
+        if self.queued >= self._buffer_size and not self._pausing:
+            if self.delivery.on_overflow == "error":
+                self.overflow("and on_overflow is 'error'")
+                return True
+            self._take()
+            self.dropped += 1
+        self._put(result)
+        self.last = result
+        if self._pausing and self.queued >= self._buffer_size:
+            self._flow.full.add(self)
+        if self._parked:
+            self._wake(self.owner.wake_soon)
+        return False
+
+    def _put(self, result: ExecutionResult) -> None:
+        self.queued += 1
+        if self._adding is not None:
+            self._adding.append(result)
+        else:
+            self._adding = run = deque((result,))
+            self._send.send_nowait(run)
+
+    def _take(self) -> ExecutionResult:
+        run = self._reading
+        if run is None:
+            self._reading = run = self._receive.receive_nowait()
+        result = run.popleft()
+        self.queued -= 1
+        if not run:
+            self._reading = None
+            if run is self._adding:
+                self._adding = None
+        return result
+
+    def grown(self, result: ExecutionResult, *, over: bool) -> None:
+        self.next(result)
+        if over:
+            self.complete()
+
+    def reject(self, errors: list[object]) -> None:
+        self._put(ExecutionResult(None, errors))
+        self.complete()
+
+    def complete(self) -> None:
+        self._over = True
+        self._send.close()
+        self._ease()
+        self._wake(self.owner.parking.wake)
+
+    def fail(self, fault: TransportError) -> None:
+        if self.fault is None:
+            self.fault = fault
+        self.complete()
+
+    def overflow(self, why: str) -> None:
+        self.fail(
+            SubscriptionOverflow(
+                f"the subscription has {self.queued} results waiting, {why} "
+                f"(buffer_size={self.delivery.buffer_size})"
+            )
+        )
+        self.owner.leave(self)
+
+    # The consumer's side.
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection has ended under it, and all that came before has been taken."""
+        return (
+            self.fault is not None
+            and not self.queued
+            and not isinstance(self.fault, SubscriptionOverflow)
+        )
+
+    def receive_nowait(self) -> ExecutionResult | None:
+        if not self.queued:
+            if not self._over:
+                return None
+            if self.fault is not None and not self._left:
+                raise self.raised() from self.fault.__cause__
+            raise EndOfStream
+        result = self._take()
+        self.taken += 1
+        if self._flow.full:
+            self._fell_to(self.queued)
+        return result
+
+    def _fell_to(self, queued: int) -> None:
+        flow = self._flow
+        if queued <= self._buffer_size // 2 and self in flow.full:
+            # Not at once: the connection would go on for one message, and stop again.
+            flow.full.discard(self)
+            flow.changed()
+        elif queued == self.delivery.hard_limit - 1:
+            flow.changed()
+
+    async def wait(self) -> None:
+        # Not the stream's own receive(): that hands an item to a task that may be cancelled
+        # (natively, under asyncio) before it gets to run, and the item would be lost with it.
+        if self.queued or self._over:
+            return
+        parked = self._park()
+        flow = self._flow
+        flow.receiving += 1
+        self._parked.append(parked)
+        if flow.paused:
+            flow.changed()
+        try:
+            await parked
+        finally:
+            if self._parked and parked in self._parked:  # cancelled
+                self._parked.remove(parked)
+                flow.receiving -= 1
+
+    def leave(self) -> None:
+        self._left = True
+        self._receive.close()
+        self._reading = self._adding = None
+        self.queued = 0
+        self.complete()
+        self.owner.leave(self)
+
+    def abandon(self) -> None:
+        self.owner.leave_soon(self)
+
+    def _ease(self) -> None:
+        flow = self._flow
+        flow.full.discard(self)
+        flow.changed()
+
+    def _wake(self, wake: Callable[[Parked], None]) -> None:
+        # Counted here, not when the waiting tasks get to run: until then more would be read for
+        # them.
+        self._flow.receiving -= len(self._parked)
+        for parked in self._parked:
+            wake(parked)
+        self._parked.clear()

@@ -1,0 +1,104 @@
+"""When a connection reads, and which subscription pays when it can't go on.
+
+A consumer that is slow costs memory, or it costs the other operations on its connection time.
+The rule (``on_overflow="pause"``): up to ``buffer_size`` results wait freely. Past that the
+connection reads on only while somebody on it is waiting for something, up to the hard limit.
+There it stops until the consumer takes some; but if an ``execute`` is waiting for its answer, or
+the consumer takes nothing for ``stall_timeout``, that subscription alone fails.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+from anyio import Event, current_time, move_on_at
+
+from .interfaces import Delivery
+
+__all__ = ["Backlog", "Flow"]
+
+
+class Backlog(Protocol):
+    """A subscription that has at least ``buffer_size`` results waiting."""
+
+    delivery: Delivery
+    #: How many results wait.
+    queued: int
+    #: How many results the consumer has taken so far.
+    taken: int
+    #: When, and at which count, the consumer was first seen to take nothing.
+    stalled_since: float
+    stalled_at: int
+
+    def overflow(self, why: str) -> None:
+        """End it with ``SubscriptionOverflow``; it leaves the flow by this."""
+        ...
+
+
+class Flow:
+    """One connection's reading: who waits, and who is behind."""
+
+    def __init__(self) -> None:
+        #: Calls of ``execute`` that wait for their answer.
+        self.executing = 0
+        #: Consumers that wait for a result.
+        self.receiving = 0
+        #: Subscriptions that are behind.
+        self.full: set[Backlog] = set()
+        #: Whether reading has stopped, so that silence isn't the peer's.
+        self.paused = False
+        #: How often it has.
+        self.pauses = 0
+        self._changed = Event()
+
+    def changed(self) -> None:
+        """Somebody began to wait, took something or left: look again."""
+        if self.paused:
+            self._changed.set()
+
+    async def admit(self) -> None:
+        """Return when one more message may be read; only needed while somebody is ``full``."""
+        while self.full:
+            brim = [route for route in self.full if route.queued >= route.delivery.hard_limit]
+            if brim and self.executing:
+                for route in brim:
+                    route.overflow("while an execute was waiting for its answer behind it")
+            elif brim:
+                await self._pause(self._stall_deadline(brim))
+                self._fail_stalled(brim)
+            elif self.executing or self.receiving:
+                return
+            else:
+                await self._pause(math.inf)
+
+    async def _pause(self, deadline: float) -> None:
+        self._changed = Event()
+        self.paused = True
+        self.pauses += 1
+        try:
+            with move_on_at(deadline):
+                await self._changed.wait()
+        finally:
+            self.paused = False
+
+    @staticmethod
+    def _stall_deadline(brim: list[Backlog]) -> float:
+        now = current_time()
+        deadline = math.inf
+        for route in brim:
+            if route.taken != route.stalled_at:
+                route.stalled_at, route.stalled_since = route.taken, now
+            if route.delivery.stall_timeout is not None:
+                deadline = min(deadline, route.stalled_since + route.delivery.stall_timeout)
+        return deadline
+
+    @staticmethod
+    def _fail_stalled(brim: list[Backlog]) -> None:
+        now = current_time()
+        for route in brim:
+            timeout = route.delivery.stall_timeout
+            if timeout is None or route.taken != route.stalled_at:
+                continue
+            if now >= route.stalled_since + timeout:
+                route.overflow(f"and its consumer took nothing for {timeout:g} s")

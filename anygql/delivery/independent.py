@@ -1,0 +1,306 @@
+"""Operations that each succeed or fail alone: a session's connection where there is no wire.
+
+There is nothing to lose that would take everything with it. Each operation has a cancel scope,
+which the end of the session cancels. Subscriptions have tasks of their own, in a task group that
+the caller enters with the connection; under asyncio, queries have too.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from anyio import (
+    AsyncContextManagerMixin,
+    CancelScope,
+    Event,
+    create_task_group,
+    get_cancelled_exc_class,
+)
+from anyio.abc import TaskGroup
+from anyio.lowlevel import EventLoopToken, checkpoint, checkpoint_if_cancelled, current_token
+
+from ..concurrency.tasks import call_soon, clock, unwrapped
+from ..concurrency.waiters import Parked, Parking
+from ..exceptions import (
+    TransportClosed,
+    TransportConnectionFailed,
+    TransportError,
+    fresh,
+    fresh_unsent,
+)
+from .faults import cancelled_first
+from .feed import Feed
+from .flow import Flow
+from .interfaces import Delivery
+from .routes import Route
+
+__all__ = ["Exchanges", "Peer", "RunningFeed", "RunningStream"]
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+#: Results handed out between two checkpoints that really let other tasks run.
+BURST = 32
+
+
+class RunningFeed(Feed):
+    """The results of one operation that has a flow of its own."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it takes no more results."""
+        return self._over
+
+
+class RunningStream:
+    """What runs one subscription; as the owner of its one route, it ends with that."""
+
+    def __init__(self, token: EventLoopToken, delivery: Delivery) -> None:
+        self.flow = Flow()
+        self.parking = Parking(token)
+        self.wake_soon = self.parking.wake
+        self.scope = CancelScope()
+        self.feed = RunningFeed(self, "", delivery)
+        self._token = token
+        self._over = False
+        self._count = 0
+
+    def leave(self, route: Route) -> None:
+        """Stop, which cancels what makes the results."""
+        self.scope.cancel()
+
+    def leave_soon(self, feed: Feed) -> None:
+        """``feed.leave``, from any thread and at any moment."""
+        if self._over:
+            feed.leave()
+        else:
+            call_soon(self._token, feed.leave)
+
+    async def room(self) -> bool:
+        """Wait until one more result is wanted; whether there will be any use for it."""
+        if self.flow.full:
+            await self.flow.admit()
+        self._count += 1
+        if not self._count % BURST:
+            await checkpoint()
+        return not self.feed.over
+
+    def reject(self, errors: list[Any]) -> None:
+        """These errors are the last result."""
+        if not self.feed.over:
+            self.feed.reject(errors)
+
+    def ended(self, fault: TransportError | None) -> None:
+        """Nothing more comes."""
+        self._over = True
+        if fault is None:
+            self.feed.complete()
+            return
+        over = self.feed.over
+        self.feed.fail(fault)
+        if self.feed.on_lost is not None and not over:
+            self.feed.on_lost(fault)
+
+
+class Peer(Protocol):
+    """The transport, as its connections see it."""
+
+    @property
+    def description(self) -> str:
+        """The server, fit for messages."""
+        ...
+
+
+class _Call(Generic[_T]):
+    """A query or mutation that runs, and who waits for it."""
+
+    def __init__(self, work: Callable[[], Awaitable[_T]]) -> None:
+        self.work = work
+        self.scope = CancelScope()
+        self.over = False
+        self.waiting: Parked | None = None
+        self.came = False
+        self.result: _T | None = None
+        self.error: BaseException | None = None
+
+
+class Exchanges(AsyncContextManagerMixin):
+    """The operations that run, and the end of them all.
+
+    Leaving its context ends every operation, and waits until what they ran has ended.
+    """
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self.payloads: Mapping[str, Any] = {}
+        self.fault: TransportError | None = None
+        self.idle_since: float | None = None
+        self._ended = Event()
+        self._calls: set[_Call[Any]] = set()
+        self._streams: set[RunningStream] = set()
+        #: Who leaves its context, and waits for the end of the calls.
+        self._leaving: Parked | None = None
+        # Set when the context is entered: there may be no event loop yet.
+        self._tasks: TaskGroup
+        self._token: EventLoopToken
+        self._parking: Parking
+        self._now: Callable[[], float]
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        self._token = current_token()
+        self._now = clock(self._token)
+        self._parking = Parking(self._token)
+        with unwrapped():
+            async with create_task_group() as self._tasks:
+                self.idle_since = self._now()
+                try:
+                    yield self
+                finally:
+                    self.close()
+                    await self._calls_over()
+
+    def drop(self, why: str) -> None:
+        """Give it up: whoever waits on it gets ``TransportConnectionFailed``."""
+        self._end(TransportConnectionFailed(f"{self._peer.description}: {why}"))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """End all operations; leaving the context waits until they have ended."""
+        self._end(self._closed())
+
+    def _closed(self) -> TransportClosed:
+        return TransportClosed(f"{self._peer.description}: the session was closed")
+
+    async def wait_closed(self) -> None:
+        """Until ``fault`` is set."""
+        await self._ended.wait()
+
+    def _end(self, fault: TransportError) -> None:
+        if self.fault is not None:
+            return
+        self.fault = fault
+        self._ended.set()
+        for call in self._calls:
+            call.scope.cancel()
+        for stream in self._streams:
+            stream.feed.fail(fault)
+            stream.scope.cancel()
+
+    async def _run(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """``work``, until the connection ends, or its caller leaves.
+
+        Under asyncio in a task of the connection's: what its own cancellation interrupts in the
+        middle of its cleanup (it knows no shields) can't be the HTTP client, whose pool would lose
+        a connection, nor the thread that opens a file.
+        """
+        if self.fault is not None:
+            await cancelled_first(self.fault)
+            raise fresh_unsent(self.fault)
+        self.idle_since = None
+        call = _Call(work)
+        self._calls.add(call)
+        if self._parking.shields_hold:
+            await self._run_task(call)
+        else:
+            self._tasks.start_soon(self._run_task, call, name="anygql: operation")
+            try:
+                await self._until_over(call)
+            except BaseException:
+                call.scope.cancel()
+                with CancelScope(shield=True):
+                    await self._until_over(call)
+                raise
+        if call.error is not None:
+            await checkpoint_if_cancelled()
+            raise call.error
+        if not call.came:
+            await checkpoint_if_cancelled()
+            self.close()  # cancelled from above, which may come here before it comes to the owner
+            assert self.fault is not None  # noqa: S101 - close() has seen to it
+            raise fresh(self.fault)
+        return call.result  # type: ignore[return-value]
+
+    async def _run_task(self, call: _Call[Any]) -> None:
+        try:
+            with call.scope:
+                call.result = await call.work()
+                call.came = True
+        except BaseException as exc:  # its caller's, interrupts too
+            if _is_cancellation(exc):
+                raise
+            call.error = exc
+        finally:
+            self._calls.discard(call)
+            self._rest()
+            if self._leaving is not None and not self._calls:
+                self._parking.wake(self._leaving)
+            call.over = True
+            if call.waiting is not None:
+                self._parking.wake(call.waiting)
+
+    async def _until_over(self, call: _Call[Any]) -> None:
+        if not call.over:
+            call.waiting = self._parking.park()
+            await call.waiting
+
+    async def _calls_over(self) -> None:
+        with CancelScope(shield=True):
+            while self._calls:
+                self._leaving = self._parking.park()
+                await self._leaving
+
+    def _rest(self) -> None:
+        if not self._calls and not self._streams:
+            self.idle_since = self._now()
+
+    def _start(
+        self, delivery: Delivery, work: Callable[[RunningStream], Awaitable[None]]
+    ) -> RunningFeed:
+        """``work``, in a task of its own, until its feed is left or the connection ends."""
+        if self.fault is not None:
+            raise fresh_unsent(self.fault)
+        stream = RunningStream(self._token, delivery)
+        self._streams.add(stream)
+        self.idle_since = None
+        self._tasks.start_soon(self._stream_task, stream, work, name="anygql: subscription")
+        return stream.feed
+
+    async def _stream_task(
+        self, stream: RunningStream, work: Callable[[RunningStream], Awaitable[None]]
+    ) -> None:
+        # Unless something else does, what ends it is a cancellation from above, which may come
+        # here before the session's owner has begun to close it.
+        fault: TransportError | None = self._closed()
+        stream.feed.written = True
+        try:
+            with stream.scope:
+                await work(stream)
+            fault = None
+        except TransportError as exc:
+            stream.feed.written = not exc.unsent
+            fault = exc
+        except Exception as exc:
+            where = self._peer.description
+            # Its consumer is who should know; the session, and all others on it, go on.
+            if stream.feed.over:
+                logger.error("%s: a subscription failed to stop", where, exc_info=exc)
+            fault = TransportConnectionFailed(
+                f"{where}: {type(exc).__name__} kept the subscription from going on",
+                retryable=isinstance(exc, OSError),
+            )
+            fault.__cause__ = exc
+        finally:
+            self._streams.discard(stream)
+            self._rest()
+            stream.ended(fault)
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Whether it is one, or a group of a task group's with one in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(get_cancelled_exc_class()) is not None  # pyright: ignore[reportUnknownMemberType]
+    return isinstance(error, get_cancelled_exc_class())

@@ -1,0 +1,155 @@
+"""A session's side of GraphQL over HTTP: the operations that run, and the end of them all.
+
+There is nothing to connect, and no loss that would take everything with it: each operation is an
+exchange of its own, which succeeds or fails alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from ..delivery.independent import Exchanges, RunningFeed, RunningStream
+from ..delivery.interfaces import Delivery, TransportArgs
+from ..documents.request import GraphQLRequest
+from ..exceptions import TransportError, TransportServerError
+from ..results.result import ExecutionResult
+from .httpx.exchange import Exchange
+from .operations import HTTPPeer, Operations, has_files
+from .persisted import PersistedAnswer, persisted_answer, persisted_extensions
+from .requests import (
+    ACCEPT_INCREMENTAL,
+    ACCEPT_STREAM,
+    EVENT_STREAM,
+    Outgoing,
+    checked_args,
+    parameters,
+)
+from .responses import batch_results
+from .streams import deliver, read_merged
+
+__all__ = ["HTTPConnection"]
+
+#: How a server may say that it does not know what to make of our Accept.
+NOT_THIS_WAY = frozenset({404, 406})
+
+
+class HTTPConnection(Exchanges):
+    """What a session has instead of a connection: entering makes the client, leaving closes it.
+
+    Made by ``HTTPTransport.connect``.
+    """
+
+    def __init__(self, transport: HTTPPeer) -> None:
+        super().__init__(transport)
+        self._json = transport.json
+        self._exchange = Exchange(transport)
+        self._operations = Operations(transport)
+        # Whether hashes are worth a try: not once the server has said that it knows none.
+        self._hashing = transport.persisted_queries is True
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        self._exchange.open()
+        try:
+            async with super().__asynccontextmanager__():
+                yield self
+        finally:
+            await self._exchange.aclose()
+
+    # Queries and mutations.
+
+    async def execute(
+        self, request: GraphQLRequest, transport_args: TransportArgs = None
+    ) -> ExecutionResult:
+        """Run one query or mutation. Cancelling closes the answer, which tells the server."""
+        args = checked_args(transport_args)
+        if not self._hashing or has_files(request):
+            return await self._run(lambda: self._result(self._operations.single(request, args)))
+        return await self._run(lambda: self._persisted(request, args))
+
+    async def execute_batch(
+        self, requests: Sequence[GraphQLRequest], transport_args: TransportArgs = None
+    ) -> list[ExecutionResult | TransportError]:
+        """Run several queries and mutations as one array, which is answered by one.
+
+        What is wrong with one entry of the answer stands in its place. Raises what is wrong with
+        the whole.
+        """
+        args = checked_args(transport_args)
+
+        async def exchange() -> list[ExecutionResult | TransportError]:
+            async with self._exchange.send(self._operations.batch(requests, args)) as incoming:
+                answer = await incoming.answer()
+            return batch_results(answer, self._json, len(requests))
+
+        return await self._run(exchange)
+
+    def may_batch(self, request: GraphQLRequest) -> bool:
+        """Whether it is one for a batch; raises what keeps it from being sent."""
+        if has_files(request):
+            return False
+        parameters(self._json, request)
+        return True
+
+    async def _result(self, outgoing: Outgoing) -> ExecutionResult:
+        async with self._exchange.send(outgoing) as incoming:
+            return await read_merged(incoming, self._json)
+
+    async def _persisted(self, request: GraphQLRequest, args: Mapping[str, Any]) -> ExecutionResult:
+        hashed = request.replace(extensions=persisted_extensions(request))
+        try:
+            result = await self._result(self._operations.single(hashed, args, text=False))
+            said = persisted_answer(result.errors)
+        except TransportServerError as refusal:
+            # Some say so with a status, in JSON that may not be trusted for more than this.
+            said = persisted_answer(refusal.errors)
+            if said is None:
+                raise
+            result = ExecutionResult()
+        if said is None:
+            return result
+        if said is PersistedAnswer.NOT_FOUND:
+            # By POST: a text that wants a hash may be too long for a URL.
+            return await self._result(self._operations.single(hashed, args, get=False))
+        self._hashing = False
+        return await self._result(self._operations.single(request, args))
+
+    # Subscriptions.
+
+    def subscribe(
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+    ) -> RunningFeed:
+        """Start a subscription; the caller must leave the feed."""
+        args = checked_args(transport_args)
+        outgoing = self._operations.single(request, args, get=False, accept=ACCEPT_STREAM)
+
+        async def follow(stream: RunningStream) -> None:
+            async with self._exchange.send(outgoing, streaming=True) as incoming:
+                # Some handlers compare the whole of Accept with the one type that they know. What
+                # the user chose to accept would only be sent again; and so would files.
+                again = incoming.status in NOT_THIS_WAY and incoming.accepted == ACCEPT_STREAM
+                if not again or has_files(request):
+                    await deliver(incoming, stream, self._json, merging=False)
+                    return
+            plain = self._operations.single(request, args, get=False, accept=EVENT_STREAM)
+            async with self._exchange.send(plain, streaming=True) as incoming:
+                await deliver(incoming, stream, self._json, merging=False)
+
+        feed = self._start(delivery, follow)
+        feed.transport_args = transport_args
+        return feed
+
+    def execute_incremental(
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+    ) -> RunningFeed:
+        """Run a query or mutation whose result grows; the caller must leave the feed."""
+        args = checked_args(transport_args)
+        outgoing = self._operations.single(request, args, accept=ACCEPT_INCREMENTAL)
+
+        async def follow(stream: RunningStream) -> None:
+            async with self._exchange.send(outgoing, streaming=True) as incoming:
+                await deliver(incoming, stream, self._json, merging=True)
+
+        return self._start(delivery, follow)

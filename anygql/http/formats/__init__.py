@@ -1,0 +1,1 @@
+"""Server-sent events and multipart bodies: bytes in, payloads out. No I/O."""

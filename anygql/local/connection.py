@@ -1,0 +1,67 @@
+"""A session's side of a local schema: the operations that run on it.
+
+A query runs in the task that asked for it, a subscription in a task of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..delivery.independent import Exchanges, Peer, RunningFeed, RunningStream
+from ..delivery.interfaces import Delivery, TransportArgs, refuse_args
+from ..documents.request import GraphQLRequest
+from ..results.result import ExecutionResult
+
+if TYPE_CHECKING:
+    from .execution import LocalExecution
+
+__all__ = ["LocalConnection"]
+
+
+class LocalConnection(Exchanges):
+    """What a session has instead of a connection. Made by ``LocalSchemaTransport.connect``."""
+
+    def __init__(self, peer: Peer, execution: LocalExecution) -> None:
+        super().__init__(peer)
+        self._execution = execution
+
+    async def execute(
+        self, request: GraphQLRequest, transport_args: TransportArgs = None
+    ) -> ExecutionResult:
+        """Run one query or mutation; the whole of it, if it has ``@defer`` or ``@stream``.
+
+        Cancelling cancels its resolvers, and waits until they have ended.
+        """
+        refuse_args(transport_args, self._peer.description)
+        variables = self._execution.variables(request)
+        return await self._run(lambda: self._execution.execute(request, variables))
+
+    def execute_incremental(
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+    ) -> RunningFeed:
+        """Run a query or mutation whose result grows; the caller must leave the feed."""
+        refuse_args(transport_args, self._peer.description)
+        variables = self._execution.variables(request)
+
+        async def work(stream: RunningStream) -> None:
+            async def show(state: ExecutionResult) -> bool:
+                if not await stream.room():
+                    return False
+                stream.feed.next(state)
+                return True
+
+            await self._execution.execute(request, variables, show)
+
+        return self._start(delivery, work)
+
+    def subscribe(
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+    ) -> RunningFeed:
+        """Start a subscription; the caller must leave the feed."""
+        refuse_args(transport_args, self._peer.description)
+        variables = self._execution.variables(request)
+
+        async def work(stream: RunningStream) -> None:
+            await self._execution.subscribe(request, variables, stream)
+
+        return self._start(delivery, work)

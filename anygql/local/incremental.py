@@ -1,0 +1,355 @@
+"""Results that grow, on either loop: ``@defer`` and ``@stream`` by graphql-core's plan of the work.
+
+graphql-core 3.3 decides what is deferred, in which order it may be delivered, and what a failure
+takes with it; but it runs all that in tasks of asyncio's that belong to nobody. Here the work runs
+in an anyio task group, which is over when the operation is, whatever ends that.
+"""
+
+# The parts that are replaced are graphql-core's own, which leaves some of its types open:
+# pyright: reportUnknownMemberType=false, reportUnknownParameterType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportPrivateUsage=false, reportIncompatibleMethodOverride=false
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Any, cast
+
+import anyio
+from anyio.abc import TaskGroup
+from graphql import GraphQLError, GraphQLOutputType, GraphQLResolveInfo, located_error
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
+from graphql.execution.executor import to_nodes
+from graphql.execution.incremental.incremental_executor import (
+    DeliveryGroup,
+    DeliveryGroupMap,
+    IncrementalExecutor,
+)
+from graphql.execution.incremental.incremental_publisher import IncrementalPublisher
+from graphql.execution.incremental.work_queue import (
+    Stream,
+    Work,
+    WorkQueue,
+    WorkQueueTerminationEvent,
+    WorkResult,
+    WorkTask,
+    _StreamFailure,
+    _StreamItems,
+    _StreamSuccess,
+    _TaskFailure,
+    _TaskNode,
+    _TaskSuccess,
+)
+from graphql.pyutils import Path
+from graphql.type import GraphQLObjectType
+
+from ..concurrency.tasks import unwrapped
+from .executor import AnyioExecution, aclose
+
+__all__ = ["GrowingExecutor", "GrowingResult"]
+
+logger = logging.getLogger(__name__)
+
+#: How many items of a streamed list go together, if they can be had without waiting.
+BATCH = 100
+
+#: The iterators of what has an end, and need not be run to come there.
+_OF_COLLECTIONS: tuple[type, ...] = (type(iter([])), type(iter(())))
+
+
+class _Later:
+    """The result of a deferred part, which is awaited by whom the task group has do it."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+
+class _Items:
+    """The rest of a streamed list: graphql-core's queue of items, without a task of its own."""
+
+    def __init__(
+        self,
+        iterator: Iterator[Any] | AsyncIterator[Any],
+        index: int,
+        close_timeout: float | None,
+        complete: Callable[[int, Any], WorkResult | Awaitable[WorkResult]],
+        located: Callable[[Exception], Exception],
+    ) -> None:
+        self._iterator = iterator
+        self._index = index
+        self._close_timeout = close_timeout
+        self._complete = complete
+        self._located = located
+        self._closed = False
+        self._begun: WorkResult | Awaitable[WorkResult] | None = None
+        self._failure: Exception | None = None
+        self._stopped = False
+
+    def is_stopped(self) -> bool:
+        """Whether the last item has been handed out."""
+        return self._stopped
+
+    def abort(self, reason: BaseException | None = None) -> None:
+        """Nothing runs that would have to be told; the source is closed at the end of all."""
+
+    def batches(self) -> AsyncIterator[Sequence[WorkResult]]:
+        """Not asked for: see ``batch``."""
+        raise NotImplementedError
+
+    async def batch(self) -> list[WorkResult]:
+        """The next items, none after the last; raises what ended the list.
+
+        An item doesn't wait for those after it: several come together only if they are there.
+        """
+        if self._failure is not None:
+            raise self._failure
+        found: list[WorkResult] = []
+        try:
+            while len(found) < BATCH and await self._begin():
+                result, self._begun = self._begun, None
+                if not isinstance(result, WorkResult):
+                    if found:
+                        self._begun = result
+                        break
+                    result = await cast("Awaitable[WorkResult]", result)
+                found.append(result)
+                if not isinstance(self._iterator, Iterator):
+                    break
+        except Exception as exc:
+            if not found:
+                raise
+            self._failure = exc
+        return found
+
+    async def _begin(self) -> bool:
+        """Begin to complete the next item, if that isn't done; whether there is one."""
+        if self._begun is not None:
+            return True
+        try:
+            if isinstance(self._iterator, Iterator):
+                item = next(self._iterator)
+            else:
+                item = await anext(self._iterator)
+        except (StopIteration, StopAsyncIteration):
+            self._stopped = True
+            return False
+        except Exception as exc:
+            raise self._located(exc) from exc
+        self._begun = self._complete(self._index, item)
+        self._index += 1
+        return True
+
+    async def aclose(self) -> None:
+        """Let go of the source: an async one is closed, within ``close_timeout``."""
+        if self._closed:
+            return
+        self._closed = True
+        if isinstance(self._begun, Awaitable):
+            # Merely closed, it would leave what it was to await.
+            with anyio.CancelScope(shield=True) as scope, suppress(Exception):
+                scope.cancel()
+                await self._begun
+        if not isinstance(self._iterator, Iterator):
+            with anyio.move_on_after(self._close_timeout, shield=True):
+                await aclose(self._iterator)
+        elif isinstance(self._iterator, _OF_COLLECTIONS):
+            for item in self._iterator:  # a coroutine among them would never be awaited
+                if isinstance(item, Coroutine):
+                    item.close()
+
+
+class _Plan(WorkQueue):
+    """graphql-core's graph of the work, run by a task group."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work)
+        self._tasks: TaskGroup
+        self._failures: dict[WorkTask, Exception] = {}
+        self._come = anyio.Event()
+
+    async def run(self, deliver: Callable[[list[Any]], Awaitable[bool]]) -> None:
+        """Do all that is left; ``deliver`` takes what is done, and says whether to go on."""
+        with unwrapped():
+            async with anyio.create_task_group() as self._tasks:
+                for group in list(self._root_groups):
+                    self._start_group(group)
+                for stream in list(self._root_streams):
+                    self._start_stream(stream)
+                while not self._stopped:
+                    events = self._handled()
+                    if not events:
+                        await self._come.wait()
+                    elif not await deliver(events):
+                        self._stopped = True
+                # Parts that failed with another may still be at work, for nothing.
+                self._tasks.cancel_scope.cancel()
+
+    def _handled(self) -> list[Any]:
+        """What has been done since it was last asked for."""
+        self._come = anyio.Event()
+        events: list[Any] = []
+        while not self._channel.empty():
+            events += self._handle_graph_event(self._channel.get_nowait())
+        if not self._root_groups and not self._root_streams:
+            self._stopped = True
+            events.append(WorkQueueTerminationEvent())
+        return events
+
+    def _push(self, graph_event: Any) -> None:
+        super()._push(graph_event)
+        self._come.set()
+
+    def _start_task(self, task: WorkTask) -> None:
+        if task not in self._task_nodes:
+            self._task_nodes[task] = _TaskNode()
+            self._tasks.start_soon(self._do, task)
+        elif task in self._failures:
+            self._push(_TaskFailure(task, self._failures[task]))
+
+    async def _do(self, task: WorkTask) -> None:
+        try:
+            later = cast("_Later", task.computation.result())
+            result = later.result
+            if not isinstance(result, WorkResult):
+                result = await result
+        except Exception as exc:  # noqa: BLE001 - delivered as the error of the part
+            self._failures[task] = exc
+            self._push(_TaskFailure(task, exc))
+        else:
+            self._push(_TaskSuccess(task, result))
+
+    def _start_stream(self, stream: Stream) -> None:
+        self._tasks.start_soon(self._pump, stream)
+
+    async def _pump(self, stream: Stream) -> None:
+        items = cast("_Items", stream.queue)
+        try:
+            while found := await items.batch():
+                handled = anyio.Event()
+                self._push(_StreamItems(stream, found, cast("Any", handled)))
+                # Not before what they have deferred is planned, nor ahead of the consumer.
+                await handled.wait()
+        except Exception as exc:  # noqa: BLE001 - delivered as the error of the list
+            self._push(_StreamFailure(stream, exc))
+        else:
+            self._push(_StreamSuccess(stream))
+        finally:
+            await items.aclose()  # by the task that has iterated it
+
+
+class GrowingResult:
+    """A first result, and what is left to do for the rest."""
+
+    def __init__(self, data: Any, errors: list[Any], work: Work) -> None:
+        self._plan = _Plan(work)
+        self._publisher = IncrementalPublisher()
+        pending = self._publisher._to_pending_results(
+            cast("Any", self._plan.initial_groups), cast("Any", self._plan.initial_streams)
+        )
+        #: The first payload, as it would go over the wire.
+        self.initial: dict[str, Any] = {
+            "data": data,
+            "pending": [each.formatted for each in pending],
+            "hasNext": True,
+        }
+        if errors:
+            self.initial["errors"] = [error.formatted for error in errors]
+
+    async def rest(self, deliver: Callable[[dict[str, Any]], Awaitable[bool]]) -> None:
+        """Do what is left, handing each payload to ``deliver`` until that says no.
+
+        Cancelling it, or an exception of ``deliver``'s, cancels everything that it runs.
+        """
+
+        async def publish(events: list[Any]) -> bool:
+            return await deliver(cast("Any", self._publisher._handle_batch(events).formatted))
+
+        await self._plan.run(publish)
+
+
+class GrowingExecutor(AnyioExecution, IncrementalExecutor):
+    """Executes operations with ``@defer`` and ``@stream``, on either loop.
+
+    Where there are any, ``execute_operation`` gives a ``GrowingResult``. ``aclose`` must be called
+    at the end, whatever that is.
+    """
+
+    #: Seconds that the source of a streamed list may take to close.
+    close_timeout: float | None = 10
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Shared by the sub-executors, which are shallow copies.
+        self._sources: list[_Items] = []
+
+    def handle_field_error(
+        self,
+        raw_error: Exception,
+        return_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        path: Path,
+    ) -> None:
+        """Make it an error of the result; a bug is logged too, since its traceback ends here."""
+        if not isinstance(raw_error, GraphQLError):
+            logger.error("%s failed", ".".join(map(str, path.as_list())), exc_info=raw_error)
+        super().handle_field_error(raw_error, return_type, field_details_list, path)
+
+    def build_response(self, data: dict[str, Any] | None) -> Any:
+        """The result, or the first of it."""
+        work = self.get_incremental_work()
+        if not work.tasks and not work.streams:
+            return super().build_response(data)
+        return GrowingResult(data, self.collected_errors.errors, work)
+
+    def execute_execution_group(
+        self,
+        delivery_groups: Sequence[DeliveryGroup],
+        parent_type: GraphQLObjectType,
+        source_value: Any,
+        path: Path | None,
+        grouped_field_set: GroupedFieldSet,
+        delivery_group_map: DeliveryGroupMap,
+    ) -> Any:
+        """Begin a deferred part."""
+        return _Later(
+            super().execute_execution_group(
+                delivery_groups,
+                parent_type,
+                source_value,
+                path,
+                grouped_field_set,
+                delivery_group_map,
+            )
+        )
+
+    def build_stream_item_queue(
+        self,
+        initial_index: int,
+        stream_path: Path,
+        iterator: Iterator[Any] | AsyncIterator[Any],
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        item_type: GraphQLOutputType,
+        is_async: bool,
+    ) -> Any:
+        """The rest of a list, to be streamed."""
+
+        def complete(index: int, item: Any) -> Any:
+            return self.create_sub_executor().complete_stream_item(
+                stream_path.add_key(index, None), item, field_details_list, info, item_type
+            )
+
+        def located(error: Exception) -> Exception:
+            return located_error(error, to_nodes(field_details_list), stream_path.as_list())
+
+        items = _Items(iterator, initial_index, self.close_timeout, complete, located)
+        self._sources.append(items)
+        return items
+
+    async def aclose(self) -> None:
+        """Close the sources of streamed lists."""
+        async with AsyncExitStack() as stack:
+            for items in self._sources:
+                stack.push_async_callback(items.aclose)

@@ -1,0 +1,113 @@
+"""HTTP proxies: which one to use, and a tunnel through it by CONNECT (RFC 9110 §9.3.6)."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from anyio.abc import ByteStream
+
+from ..exceptions import TransportConnectionFailed, TransportInvalidURL
+from ..websocket.sockets.base import redact
+from ..websocket.sockets.handshake import basic_auth, user_agent
+from .errors import NotHTTP
+from .http1 import read_answer
+
+__all__ = ["Proxy", "environment_proxy", "open_tunnel", "parse_proxy"]
+
+#: Statuses of a proxy that a new attempt won't change.
+FATAL_STATUSES = frozenset({401, 403, 404, 407})
+
+
+class Proxy(msgspec.Struct, frozen=True):
+    """An HTTP proxy; ``secure`` if it is itself spoken to over TLS."""
+
+    host: str
+    port: int
+    secure: bool
+    #: The URL, fit for messages.
+    shown: str
+    #: The value of ``Proxy-Authorization``.
+    authorization: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.shown})"
+
+
+def parse_proxy(url: str) -> Proxy:
+    """Read a proxy's URL; without a scheme it is ``http://``. Raises ``TransportInvalidURL``."""
+    if "://" not in url:
+        url = f"http://{url}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    else:
+        if parts.scheme in {"http", "https"} and host:
+            secure = parts.scheme == "https"
+            user = parts.username
+            auth = user and basic_auth(unquote(user), unquote(parts.password or ""))
+            return Proxy(host, port or (443 if secure else 80), secure, redact(url), auth)
+    raise TransportInvalidURL(
+        f"can't use the proxy {redact(url)}: its URL must be http://host:port or "
+        "https://host:port. For a direct connection, pass connect_args={'proxy': None}"
+    )
+
+
+def environment_proxy(host: str, port: int, *, secure: bool) -> Proxy | None:
+    """The proxy that the environment (or the system's settings) asks for.
+
+    ``wss_proxy``, ``https_proxy`` and ``all_proxy`` for wss, ``ws_proxy``, ``http_proxy`` and
+    ``all_proxy`` for ws, in this order; none for hosts in ``no_proxy``, nor for this machine,
+    which a proxy elsewhere can't reach. Raises ``TransportInvalidURL``.
+    """
+    if _is_loopback(host):
+        return None
+    from urllib.request import getproxies, proxy_bypass  # it loads a whole HTTP client
+
+    if proxy_bypass(f"{host}:{port}"):
+        return None
+    proxies = getproxies()
+    for scheme in ("wss", "https", "all") if secure else ("ws", "http", "all"):
+        if url := proxies.get(scheme):
+            return parse_proxy(url)
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+async def open_tunnel(stream: ByteStream, proxy: Proxy, host: str, port: int) -> None:
+    """Ask ``proxy``, at the other end of ``stream``, to pass everything on to ``host``.
+
+    Raises ``TransportConnectionFailed`` with the proxy's status if it won't, and what a broken
+    stream raises. Cancelling leaves the stream useless.
+    """
+    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: {user_agent()}"]
+    if proxy.authorization is not None:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    await stream.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    try:
+        answer = await read_answer(stream)
+    except NotHTTP as error:
+        raise TransportConnectionFailed(
+            f"the proxy {proxy.shown} can't be used: {error}", retryable=False
+        ) from error
+    if not 200 <= answer.status < 300:
+        raise _refused(proxy, authority, answer.status)
+
+
+def _refused(proxy: Proxy, authority: str, status: int) -> TransportConnectionFailed:
+    advice = " Check the user and password in its URL" if status == 407 else ""
+    return TransportConnectionFailed(
+        f"the proxy {proxy.shown} answered {status} when asked for {authority}.{advice}",
+        code=status,
+        retryable=status not in FATAL_STATUSES,
+    )

@@ -1,0 +1,1 @@
+"""What comes back: results, those that grow, and the types that data become. No I/O."""

@@ -1,0 +1,92 @@
+"""pydantic's models among the shapes, without importing pydantic.
+
+pydantic reads them: with its own rules, validators and defaults. What is done here is to rename
+fields, and to say in GraphQL's terms where it has refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .objects import FieldsShape, UnionShape
+from .shapes import ListShape, MappingShape, Mismatch, Shape, is_list, is_object
+
+__all__ = ["ModelShape"]
+
+
+class ModelShape(FieldsShape):
+    """A pydantic model, or a dataclass of pydantic's: pydantic reads it."""
+
+    native = False
+    root = False  #: a RootModel: the data is its only field's
+
+    def __init__(self, type: Any, cls: type) -> None:
+        super().__init__(type, cls)
+        self._validate: Callable[[Any], Any] = cls.__pydantic_validator__.validate_python  # type: ignore[attr-defined]
+
+    def convert(self, value: Any) -> Any:
+        renamed = self.renamed(value)
+        try:
+            return self._validate(renamed)
+        except ValueError as exc:
+            errors = getattr(exc, "errors", None)
+            if not callable(errors):
+                raise
+            found: Any = errors(include_url=True, include_context=False, include_input=False)
+            raise self._mismatch(exc, value, found) from None
+
+    def renamed(self, value: Any) -> Any:
+        if self.root:
+            return self.fields[0].shape.renamed(value) if self.touches else value
+        return self._with_names(value)
+
+    def _mismatch(self, cause: Exception, value: Any, errors: list[dict[str, Any]]) -> Mismatch:
+        first = errors[0]
+        what = str(first["msg"])
+        if first["type"] == "union_tag_invalid":
+            what = "none of the union's types is for this tag"
+        elif first["type"] in {"value_error", "assertion_error"} or "url" not in first:
+            what = f"a validator refused it ({first['type']})"  # its text may quote the data
+        more = f" (and {len(errors) - 1} more)" if errors[1:] else ""
+        mismatch = Mismatch(what[:1].lower() + what[1:] + more, cause)
+        path, mismatch.where = _located(self, value, first["loc"])
+        mismatch.path = path[::-1]
+        return mismatch
+
+
+def _located(model: ModelShape, value: Any, loc: Sequence[Any]) -> tuple[list[str | int], str]:
+    """A location of pydantic's as a path in the data, and the field it is in.
+
+    It holds pydantic's names for fields, and between them labels for the members of unions.
+    """
+    path: list[str | int] = []
+    where = ""
+    shape: Shape | None = model
+    for part in loc:
+        while True:
+            if isinstance(shape, UnionShape):
+                shape = shape.chosen(value)
+            elif isinstance(shape, ModelShape) and shape.root:
+                shape = shape.fields[0].shape
+            else:
+                break
+        within: dict[str, Any] = value if is_object(value) else {}
+        if isinstance(shape, FieldsShape):
+            named = (f for f in shape.fields if part == f.name or part in f.keys)
+            field = next(named, None)
+            if field is not None:
+                key = next((key for key in field.keys if key in within), field.keys[0])
+                path.append(key)
+                where = shape.where(field)
+                shape, value = field.shape, within.get(key)
+                continue
+        if isinstance(part, int) and is_list(value):
+            path.append(part)
+            value = value[part] if part < len(value) else None
+            shape = shape.item if isinstance(shape, ListShape) else None
+        elif part in within:
+            path.append(str(part))
+            value = within[part]
+            shape = shape.item if isinstance(shape, MappingShape) else None
+    return path, where

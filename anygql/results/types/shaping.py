@@ -1,0 +1,371 @@
+"""From a type to its shape, once for each type."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import enum
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+import msgspec
+
+from .hints import field_types, is_class, is_required, is_typed_dict, shown, unwrapped
+from .models import ModelShape
+from .names import TYPENAME, TYPENAME_FIELD, camel_case
+from .objects import Field, ObjectShape, UnionShape
+from .shapes import AnythingShape, EnumShape, LeafShape, ListShape, MappingShape, Shape, TupleShape
+
+__all__ = ["shape_of"]
+
+_COLLECTIONS: dict[Any, Callable[[Any], Any]] = {
+    list: list,
+    set: set,
+    frozenset: frozenset,
+    collections.abc.Sequence: list,
+    collections.abc.MutableSequence: list,
+    collections.abc.Collection: list,
+    collections.abc.Iterable: list,
+    collections.abc.Set: set,
+    collections.abc.MutableSet: set,
+}
+_MAPPINGS = {dict, collections.abc.Mapping, collections.abc.MutableMapping}
+_UNIONS = {typing.Union, types.UnionType}
+
+
+def shape_of(hint: Any, *, renames: bool) -> Shape:
+    """The shape of a type; raises ``TypeError`` for what can't be read, naming the field.
+
+    ``renames``: fields that Python calls ``first_name`` are ``firstName`` in the data.
+    """
+    planner = _Planner(renames)
+    try:
+        shape = planner.plan(hint, "result_type")
+    except RecursionError as exc:
+        raise TypeError(f"result_type: {shown(hint)} is within itself, without a class") from exc
+    planner.finish()
+    return shape
+
+
+class _Planner:
+    def __init__(self, camel: bool) -> None:
+        self._camel = camel
+        self._shapes: list[Shape] = []
+        self._known: dict[Any, Shape] = {}  # of types with fields, which may be within themselves
+
+    def finish(self) -> None:
+        """When all shapes are there: what they are by what is within them."""
+        changed = True
+        while changed:
+            changed = False
+            for shape in self._shapes:
+                native = shape.native and all(child.native for child in shape.children())
+                renames = shape.renames or any(child.renames for child in shape.children())
+                touches = shape.touches or any(child.touches for child in shape.children())
+                found = native, renames, touches
+                changed |= found != (shape.native, shape.renames, shape.touches)
+                shape.native, shape.renames, shape.touches = found
+        for shape in self._shapes:
+            shape.native = shape.native and _refusal(shape.type) is None
+            shape.choose_read()
+        for shape in self._shapes:
+            shape.finish()
+
+    def plan(self, hint: Any, where: str, *, within_model: bool = False) -> Shape:
+        """``within_model``: pydantic reads it, and knows types that we don't."""
+        bare, metadata = unwrapped(hint)
+        cls = get_origin(bare) or bare
+        arguments = get_args(bare)
+        if bare is Any or bare is object:
+            return self._add(AnythingShape(Any))
+        if cls in _UNIONS:
+            return self._union(bare, where, within_model)
+        if _is_class_with_fields(cls):
+            return self._fields(bare, cls, where, within_model)
+        if _is_enum(cls):
+            return self._add(AnythingShape(Any) if within_model else EnumShape(cls))
+        whole = typing.Annotated[(bare, *metadata)] if metadata else bare
+        if cls in _COLLECTIONS or (cls is tuple and arguments[1:] == (...,)):
+            item = self.plan(arguments[0] if arguments else Any, where, within_model=within_model)
+            make = _COLLECTIONS.get(cls, tuple)
+            return self._add(ListShape(whole, item, make, metadata))
+        if cls is tuple and arguments:
+            items = [self.plan(one, where, within_model=within_model) for one in arguments]
+            return self._add(TupleShape(whole, items))
+        if cls in _MAPPINGS:
+            of_key, of_item = arguments or (Any, Any)
+            key = self.plan(of_key, where, within_model=within_model)
+            item = self.plan(of_item, where, within_model=within_model)
+            return self._add(MappingShape(whole, key, item, metadata))
+        if within_model:
+            return self._add(AnythingShape(Any))
+        refused = _refusal(whole)
+        if refused is not None:
+            raise TypeError(f"{where}: data can't be read as {shown(bare)}: {refused}") from refused
+        return self._add(LeafShape(whole))
+
+    def _add(self, shape: Shape) -> Shape:
+        self._shapes.append(shape)
+        return shape
+
+    def _union(self, hint: Any, where: str, within_model: bool) -> Shape:
+        # An absent field is not in the data, so nothing is read as UNSET.
+        absent = {type(None), msgspec.UnsetType}
+        members = {member: unwrapped(member)[0] for member in get_args(hint)}
+        if not {Any, object}.isdisjoint(members.values()):
+            return self._add(AnythingShape(Any))
+        groups: dict[str, list[Any]] = {"objects": [], "mapping": [], "sequence": [], "scalars": []}
+        for member, bare in members.items():
+            if bare in _UNIONS or get_origin(bare) in _UNIONS:  # an alias of a union
+                return self._union(_flattened(hint), where, within_model)
+            if bare not in absent:
+                groups[_group_of(get_origin(bare) or bare)].append(member)
+        for several in (groups["mapping"], groups["sequence"]):
+            if several[1:] and not within_model:
+                raise TypeError(f"{where}: nothing tells apart {' and '.join(map(shown, several))}")
+
+        def plan(member: Any) -> Any:
+            return self.plan(member, where, within_model=within_model)
+
+        objects: list[Any] = [plan(member) for member in groups["objects"]]
+        if not within_model:
+            _refuse_same_tags(objects, where)
+        return self._add(
+            UnionShape(
+                hint,
+                nullable=type(None) in members.values(),
+                objects=objects,
+                mapping=plan(groups["mapping"][0]) if groups["mapping"] else None,
+                sequence=plan(groups["sequence"][0]) if groups["sequence"] else None,
+                scalars=[] if within_model else self._scalars(groups["scalars"], where),
+            )
+        )
+
+    def _scalars(self, members: list[Any], where: str) -> list[Shape]:
+        enums = [member for member in members if _is_enum(unwrapped(member)[0])]
+        others = [member for member in members if member not in enums]
+        if others[1:]:
+            together: Any = typing.Union[tuple(others)]  # noqa: UP007 - made of a tuple
+            if _refusal(together) is None:
+                return [*(self.plan(one, where) for one in enums), self._add(LeafShape(together))]
+        others.sort(key=lambda member: unwrapped(member)[0] is str)  # which takes any string
+        return [self.plan(member, where) for member in (*enums, *others)]
+
+    def _fields(self, hint: Any, cls: Any, where: str, within_model: bool) -> Shape:
+        if issubclass(cls, msgspec.Struct) and cls.__struct_config__.array_like:
+            return self._add(LeafShape(hint))
+        # pydantic reads these itself, with all that is in them.
+        known = dataclasses.is_dataclass(cls) or is_typed_dict(cls)
+        within_model = within_model and known
+        if (hint, within_model) in self._known:
+            return self._known[hint, within_model]
+        shape: ModelShape | ObjectShape
+        if hasattr(cls, "__pydantic_validator__"):
+            shape = _model(hint, cls, where)
+            found = _model_fields(cls)
+            within_model = True
+        else:
+            shape = ObjectShape(hint, cls)
+            found = _object_fields(shape, _types(hint, where))
+            shape.known_to_pydantic = known
+            shape.touches = not known
+        self._known[hint, within_model] = shape
+        self._add(shape)
+        for name, type_, argument, required, declared in found:
+            keys = declared or self._keys(name)
+            child = self.plan(type_, f"{cls.__name__}.{name}", within_model=within_model)
+            shape.fields.append(Field(name, keys, argument, required, child, bool(declared)))
+            if not declared and keys != (name,):
+                shape.renames = True
+                shape.touches = True
+            literal = unwrapped(type_)[0]
+            if TYPENAME in keys and get_origin(literal) is Literal:
+                shape.tags = frozenset(get_args(literal))
+        return shape
+
+    def _keys(self, name: str) -> tuple[str, ...]:
+        """What a field may be called in data: in GraphQL's spelling first."""
+        if name == TYPENAME_FIELD:
+            return TYPENAME, name
+        key = camel_case(name) if self._camel else name
+        return (name,) if key == name else (key, name)
+
+
+def _refusal(type_: Any) -> Exception | None:
+    """Why msgspec can't read a type, if it can't."""
+    try:
+        msgspec.json.Decoder(type_)
+        if is_class(type_):
+            isinstance(None, type_)  # some protocols refuse to be asked
+    except Exception as exc:  # noqa: BLE001 - whatever the evaluation of annotations raises
+        return exc
+    return None
+
+
+def _is_enum(cls: Any) -> bool:
+    return is_class(cls) and issubclass(cls, enum.Enum)
+
+
+def _is_class_with_fields(cls: Any) -> bool:
+    return is_class(cls) and (
+        issubclass(cls, msgspec.Struct)
+        or is_typed_dict(cls)
+        or dataclasses.is_dataclass(cls)
+        or hasattr(cls, "__attrs_attrs__")
+        or hasattr(cls, "__pydantic_validator__")
+    )
+
+
+def _group_of(cls: Any) -> str:
+    if _is_class_with_fields(cls):
+        is_array = issubclass(cls, msgspec.Struct) and cls.__struct_config__.array_like
+        return "sequence" if is_array else "objects"
+    if cls in _MAPPINGS:
+        return "mapping"
+    is_tuple = is_class(cls) and issubclass(cls, tuple)
+    return "sequence" if is_tuple or cls in _COLLECTIONS else "scalars"
+
+
+def _flattened(hint: Any) -> Any:
+    """A union without unions in it that hide behind names."""
+
+    def members(one: Any) -> Iterator[Any]:
+        bare = unwrapped(one)[0]
+        if get_origin(bare) in _UNIONS:
+            for member in get_args(bare):
+                yield from members(member)
+        else:
+            yield one
+
+    return typing.Union[tuple(members(hint))]  # noqa: UP007 - made of a tuple
+
+
+def _refuse_same_tags(shapes: list[ModelShape | ObjectShape], where: str) -> None:
+    for index, one in enumerate(shapes):
+        for other in shapes[:index]:
+            if one.tag_field == other.tag_field and one.tags & other.tags:
+                raise TypeError(
+                    f"{where}: nothing tells apart {shown(other.type)} and {shown(one.type)}: "
+                    f"both are for the same {one.tag_field}"
+                )
+
+
+class _Found(NamedTuple):
+    """A field as its class has it; ``declared``: its names in data, if the class says so."""
+
+    name: str
+    type: Any
+    argument: str
+    required: bool
+    declared: tuple[str, ...] = ()
+
+
+def _types(hint: Any, where: str) -> dict[str, Any]:
+    try:
+        return field_types(hint)
+    except Exception as exc:
+        raise TypeError(
+            f"{where}: the annotations of {shown(hint)} can't be evaluated: {exc}"
+        ) from exc
+
+
+def _object_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_Found]:
+    """The fields of a class, and in its shape what else there is to say of it."""
+    cls: Any = shape.cls
+    if is_typed_dict(cls):
+        shape.makes_dict = True
+        required = cls.__required_keys__
+        return [
+            _Found(name, type_, name, is_required(type_, name in required))
+            for name, type_ in types.items()
+        ]
+    if issubclass(cls, msgspec.Struct):
+        config = cls.__struct_config__
+        shape.forbids_unknown = config.forbid_unknown_fields
+        if config.tag_field is not None:
+            shape.tagged = True
+            shape.tag_field = config.tag_field
+            shape.tags = frozenset([config.tag])
+        return [
+            _Found(
+                field.name,
+                types[field.name],
+                field.name,
+                field.required,
+                () if field.encode_name == field.name else (field.encode_name,),
+            )
+            for field in msgspec.structs.fields(cls)
+        ]
+    if hasattr(cls, "__dataclass_params__"):
+        parameters: Any = cls.__dataclass_params__
+        fields = [field for field in _dataclass_fields(cls) if field.init]
+        # Otherwise msgspec sets the fields itself, and does not call the constructor.
+        shape.native = len(fields) == len(_dataclass_fields(cls)) and parameters.init
+        none = dataclasses.MISSING
+        return [
+            _Found(f.name, types[f.name], f.name, f.default is none and f.default_factory is none)
+            for f in fields
+        ]
+    return _attrs_fields(shape, types)
+
+
+def _dataclass_fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(cls)
+
+
+def _attrs_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_Found]:
+    from attr import NOTHING
+
+    cls: Any = shape.cls
+    attributes: list[Any] = list(cls.__attrs_attrs__)
+    shape.native = all(a.init and a.converter is None for a in attributes)
+    return [
+        _Found(
+            a.name,
+            # What a converter takes, only it knows.
+            types.get(a.name, Any) if a.converter is None else Any,
+            a.alias,
+            a.default is NOTHING,
+        )
+        for a in attributes
+        if a.init
+    ]
+
+
+def _model(hint: Any, cls: Any, where: str) -> ModelShape:
+    if not getattr(cls, "__pydantic_complete__", True):
+        try:
+            if hasattr(cls, "model_rebuild"):
+                cls.model_rebuild()
+            else:
+                sys.modules["pydantic"].dataclasses.rebuild_dataclass(cls)
+        except Exception as exc:
+            raise TypeError(f"{where}: the model {shown(hint)} is not complete: {exc}") from exc
+    shape = ModelShape(hint, cls)
+    shape.root = bool(getattr(cls, "__pydantic_root_model__", False))
+    return shape
+
+
+def _model_fields(cls: Any) -> list[_Found]:
+    return [
+        _Found(
+            name,
+            info.annotation,
+            name,
+            info.is_required(),
+            _aliases(info.validation_alias or info.alias),
+        )
+        for name, info in cls.__pydantic_fields__.items()
+    ]
+
+
+def _aliases(alias: Any) -> tuple[str, ...]:
+    """The names among pydantic's aliases; a path into the data is no name."""
+    if isinstance(alias, str):
+        return (alias,)
+    choices: list[Any] = getattr(alias, "choices", [alias])
+    paths = [getattr(choice, "path", [choice]) for choice in choices]
+    return tuple(path[0] for path in paths if isinstance(path[0], str))

@@ -1,0 +1,1 @@
+"""A session: what keeps it connected, and what a user runs on it."""

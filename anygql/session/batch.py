@@ -1,0 +1,121 @@
+"""Automatic batching: what is asked within a short time travels as one request.
+
+Each call keeps its own time limit, cancellation and retries; it shares with the others only the
+journey. A batch is sent by a task of the session's, since any of its callers may leave.
+"""
+
+from __future__ import annotations
+
+from anyio import CancelScope, Event, move_on_after
+
+from ..delivery.interfaces import Batching
+from ..documents.request import GraphQLRequest
+from ..exceptions import TransportClosed, fresh
+from ..results.result import ExecutionResult
+from .supervisor import Supervisor
+
+__all__ = ["Batcher"]
+
+
+class _Call:
+    """One caller's request, and what became of it."""
+
+    def __init__(self, request: GraphQLRequest) -> None:
+        self.request = request
+        self.settled = Event()
+        self.outcome: ExecutionResult | Exception | None = None
+
+    def settle(self, outcome: ExecutionResult | Exception) -> None:
+        if self.outcome is None:
+            self.outcome = outcome
+            self.settled.set()
+
+
+class _Batch:
+    """Calls that travel together."""
+
+    def __init__(self, connection: Batching) -> None:
+        self.connection = connection
+        self.calls: list[_Call] = []
+        self.full = Event()
+        self.scope = CancelScope()
+        self.sent = False
+
+    def forget(self, call: _Call) -> None:
+        """Its caller has left: it isn't sent, or if nobody waits any more, all is given up."""
+        if not self.sent:
+            self.calls.remove(call)
+        elif all(other is call or other.settled.is_set() for other in self.calls):
+            self.scope.cancel()
+        call.settled.set()
+
+
+class Batcher:
+    """Gathers a session's calls for ``interval`` seconds, or until there are ``most``."""
+
+    def __init__(self, supervisor: Supervisor, interval: float, most: int) -> None:
+        self._supervisor = supervisor
+        self._interval = interval
+        self._most = most
+        self._open: _Batch | None = None
+
+    async def execute(self, connection: Batching, request: GraphQLRequest) -> ExecutionResult:
+        """The result of a request, with others if there are any.
+
+        Cancelling withdraws it from a batch that has not been sent.
+        """
+        if not connection.may_batch(request):
+            return await connection.execute(request)
+        batch = self._batch(connection)
+        call = _Call(request)
+        batch.calls.append(call)
+        if len(batch.calls) >= self._most:
+            self._open = None
+            batch.full.set()
+        try:
+            await call.settled.wait()
+        finally:
+            if not call.settled.is_set():
+                batch.forget(call)
+        if isinstance(call.outcome, Exception):
+            raise fresh(call.outcome) from call.outcome.__cause__
+        assert call.outcome is not None  # noqa: S101 - it was settled
+        return call.outcome
+
+    def _batch(self, connection: Batching) -> _Batch:
+        batch = self._open
+        if batch is None or batch.connection is not connection:
+            batch = self._open = _Batch(connection)
+            self._supervisor.task_group.start_soon(self._run, batch, name="anygql: batch")
+        return batch
+
+    async def _run(self, batch: _Batch) -> None:
+        try:
+            with move_on_after(self._interval):
+                await batch.full.wait()
+            if self._open is batch:
+                self._open = None
+            batch.sent = True
+            with batch.scope:
+                await self._send(batch)
+        finally:
+            # Reached with calls that wait only if the session is being closed.
+            fault = self._supervisor.fault or TransportClosed(
+                f"{self._supervisor.description}: the session was closed"
+            )
+            for call in batch.calls:
+                call.settle(fault)
+
+    async def _send(self, batch: _Batch) -> None:
+        calls = batch.calls
+        try:
+            if len(calls) == 1:
+                calls[0].settle(await batch.connection.execute(calls[0].request))
+            elif calls:
+                requests = [call.request for call in calls]
+                outcomes = await batch.connection.execute_batch(requests)
+                for call, outcome in zip(calls, outcomes, strict=True):
+                    call.settle(outcome)
+        except Exception as exc:  # noqa: BLE001 - whatever a header function raises is the callers'
+            for call in calls:
+                call.settle(exc)

@@ -1,0 +1,1 @@
+"""GraphQL over WebSocket: one connection, the tasks that run it, and its sockets."""

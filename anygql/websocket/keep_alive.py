@@ -1,0 +1,104 @@
+"""Whether the peer is still there.
+
+Two ways of asking, which may be combined: waiting for it to say something
+(``keep_alive_timeout``), and asking it (``ping_interval``, ``pong_timeout``). While the
+connection has stopped reading by its own choice, silence is not held against the peer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+
+from anyio import create_task_group, current_time, move_on_after, sleep, sleep_until
+
+from ..delivery.flow import Flow
+
+__all__ = ["KeepAlive", "KeepAliveTimes"]
+
+
+class KeepAliveTimes:
+    """The three times, in seconds; ``None`` turns one off."""
+
+    def __init__(
+        self,
+        keep_alive_timeout: float | None,
+        ping_interval: float | None,
+        pong_timeout: float | None,
+    ) -> None:
+        self.keep_alive_timeout = keep_alive_timeout
+        self.ping_interval = ping_interval
+        if pong_timeout is None and ping_interval is not None:
+            pong_timeout = ping_interval / 2
+        self.pong_timeout = math.inf if pong_timeout is None else pong_timeout
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to watch."""
+        return self.keep_alive_timeout is not None or self.ping_interval is not None
+
+
+class KeepAlive:
+    """Watches one connection, and says ``dead`` once.
+
+    ``ping`` sends a ping and returns when a pong has followed it.
+    """
+
+    def __init__(
+        self,
+        times: KeepAliveTimes,
+        flow: Flow,
+        ping: Callable[[], Awaitable[None]],
+        dead: Callable[[str], None],
+    ) -> None:
+        self._times = times
+        self._flow = flow
+        self._ping = ping
+        self._dead = dead
+        self._heard = math.inf
+
+    def start_listening(self) -> None:
+        """From now on silence counts."""
+        if self._times.keep_alive_timeout is not None and self._heard == math.inf:
+            self._heard = current_time()
+
+    def heard(self) -> None:
+        """The peer said something."""
+        if self._heard != math.inf:
+            self._heard = current_time()
+
+    async def run(self) -> None:
+        """Watch until cancelled, or dead."""
+        async with create_task_group() as tg:
+            if self._times.keep_alive_timeout is not None:
+                tg.start_soon(self._listen, self._times.keep_alive_timeout)
+            if self._times.ping_interval is not None:
+                tg.start_soon(self._ask, self._times.ping_interval)
+
+    async def _listen(self, timeout: float) -> None:
+        while True:
+            silent_at = self._heard + timeout
+            now = current_time()
+            if self._flow.paused or self._heard == math.inf:
+                await sleep(timeout)
+                if self._flow.paused:
+                    self.heard()
+            elif now < silent_at:
+                await sleep_until(silent_at)
+            else:
+                self._dead(f"nothing was heard for {timeout:g} s (keep_alive_timeout)")
+                return
+
+    async def _ask(self, interval: float) -> None:
+        timeout = self._times.pong_timeout
+        while True:
+            await sleep(interval)
+            if self._flow.paused:
+                continue
+            pauses = self._flow.pauses
+            with move_on_after(timeout) as scope:
+                await self._ping()
+            # A pong that came while nobody read was not seen: then the next ping decides.
+            if scope.cancelled_caught and self._flow.pauses == pauses:
+                self._dead(f"no pong came within {timeout:g} s of a ping (pong_timeout)")
+                return

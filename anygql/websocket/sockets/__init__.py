@@ -1,0 +1,1 @@
+"""One WebSocket as a pipe of text messages, by one of two engines."""

@@ -1,0 +1,132 @@
+"""The opening handshake (RFC 6455 §4), as far as it is the same for every WebSocket engine."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+
+from anyio.abc import ByteStream
+
+from ...exceptions import TransportProtocolError, TransportServerError
+from ...net.errors import NotHTTP
+from ...net.http1 import Answer, read_answer, read_body
+from ...net.retry_after import retry_after
+from ...protocols.close_codes import CloseCode
+from ...version import VERSION
+from .base import Opening, redact
+
+__all__ = ["basic_auth", "checked_headers", "checked_subprotocols", "read_upgrade", "user_agent"]
+
+#: Statuses that a new attempt won't change.
+FATAL_STATUSES = frozenset({401, 403, 404})
+
+#: What the handshake itself says. Two of one of these would break it.
+RESERVED = frozenset(
+    {
+        "connection",
+        "content-length",
+        "sec-websocket-accept",
+        "sec-websocket-extensions",
+        "sec-websocket-key",
+        "sec-websocket-protocol",
+        "sec-websocket-version",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+# RFC 9110 §5.6.2 and §5.5.
+_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def user_agent() -> str:
+    """What we call ourselves, unless the caller says otherwise."""
+    return f"anygql/{VERSION}"
+
+
+def basic_auth(username: str, password: str) -> str:
+    """The value of an ``Authorization`` header (RFC 7617)."""
+    return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
+
+
+def checked_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The caller's headers, with a ``User-Agent``.
+
+    Raises ``ValueError`` for what can't be sent, naming the header, never its value.
+    """
+    checked = [(name, value.strip(" \t")) for name, value in headers]
+    for name, value in checked:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} can't be the name of a header")
+        if not _VALUE.fullmatch(value):
+            raise ValueError(
+                f"the value of the header {name!r} has characters that can't be sent: line "
+                "breaks, NUL and other control characters, or such as aren't Latin-1"
+            )
+        if name.lower() in RESERVED:
+            raise ValueError(f"the header {name!r} belongs to the WebSocket handshake")
+    if not any(name.lower() == "user-agent" for name, _ in checked):
+        checked.append(("User-Agent", user_agent()))
+    return checked
+
+
+def checked_subprotocols(names: Sequence[str]) -> Sequence[str]:
+    """The names to offer; raises ``ValueError`` for what can't be one (RFC 6455 §4.1)."""
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} can't be the name of a subprotocol")
+    return names
+
+
+async def read_upgrade(stream: ByteStream, opening: Opening) -> bytes:
+    """The server's answer to the handshake and what came after it, if it switches protocols.
+
+    Whether the upgrade itself is right is left to the WebSocket engine. Raises
+    ``TransportServerError``, ``TransportProtocolError``, ``EndOfStream`` and what a broken stream
+    raises.
+    """
+    try:
+        answer = await read_answer(stream)
+    except NotHTTP as error:
+        raise TransportProtocolError(
+            f"{redact(opening.url)} doesn't speak HTTP: {error}. Is this its port, and should the "
+            "URL begin with ws:// or wss://?"
+        ) from error
+    if answer.status != 101:
+        raise _refused(opening, answer, await read_body(stream, answer))
+    _check_subprotocol(opening, answer)
+    return answer.head + answer.rest
+
+
+def _refused(opening: Opening, answer: Answer, body: str) -> TransportServerError:
+    advice = ""
+    if 300 <= answer.status < 400:
+        advice = ". Redirects are not followed: use the URL that it redirects to"
+    elif answer.status in {401, 403}:
+        advice = ". Check the credentials in headers"
+    elif answer.status < 300 or answer.status in {400, 404, 426}:
+        advice = ". Check that WebSockets are served at this path"
+    error = TransportServerError(
+        f"{redact(opening.url)} answered {answer.status} to the WebSocket handshake{advice}",
+        code=answer.status,
+        retryable=answer.status not in FATAL_STATUSES,
+        headers=answer.headers,
+        body=body,
+    )
+    error.retry_after = retry_after(answer.headers)
+    return error
+
+
+def _check_subprotocol(opening: Opening, answer: Answer) -> None:
+    chosen = answer.headers.get("sec-websocket-protocol")
+    if chosen is None or chosen in opening.subprotocols:
+        return
+    offered = ", ".join(opening.subprotocols) or "none"
+    raise TransportProtocolError(
+        f"{redact(opening.url)} chose the subprotocol {chosen[:100]!r}, which was not offered "
+        f"(offered: {offered})",
+        code=CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE,
+        reason="subprotocol not acceptable",
+    )

@@ -1,0 +1,353 @@
+"""The default socket: websockets' sans-I/O engine over an anyio byte stream, on either loop."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import select
+from collections.abc import Callable, Sequence
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute, SocketStream, TaskGroup, UNIXSocketStream
+from anyio.lowlevel import checkpoint
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHandshake, InvalidHeader
+from websockets.extensions.base import ClientExtensionFactory
+from websockets.protocol import State
+from websockets.typing import Subprotocol
+from websockets.uri import WebSocketURI
+
+from ...exceptions import TransportProtocolError
+from ...net.dial import ConnectArgs, OpenStream, dial, parse_url
+from ...net.errors import FAULTS, opening_errors
+from ...protocols.close_codes import CloseCode, clip_reason
+from .base import Opening, WebSocketEnded, redact
+from .frames import text_frames
+from .handshake import checked_headers, checked_subprotocols, read_upgrade
+from .inbound import Inbound
+
+__all__ = ["StreamConnector", "StreamWebSocket"]
+
+#: Bytes to read at a time: asyncio's transports read no more.
+CHUNK = 2**18
+
+#: Reads, of as many bytes as may be, before what they brought is handed out, if it isn't enough.
+READS = 8
+
+#: Seconds to wait for the server to end the TCP connection after the closing handshake.
+LINGER = 0.25
+
+# The engine logs every header and frame at DEBUG, and those may hold secrets.
+_SILENT = logging.Logger("anygql.websocket.sockets.stream")  # noqa: LOG001
+_SILENT.disabled = True
+
+_LOST = WebSocketEnded(CloseCode.ABNORMAL, "the connection was lost")
+_NO_CLOSE_FRAME = WebSocketEnded(
+    CloseCode.ABNORMAL, "the server ended the connection without a close frame"
+)
+
+
+class StreamConnector:
+    """Opens WebSockets over TCP, Unix sockets and HTTP proxies.
+
+    ``open_stream(host, port)`` replaces TCP: a tunnel, or memory in tests; ``wss`` still adds
+    TLS. ``connect_args`` takes ``uds``, ``proxy``, ``compression``, ``local_host``,
+    ``server_hostname`` and ``happy_eyeballs_delay``.
+    """
+
+    def __init__(self, *, open_stream: OpenStream | None = None) -> None:
+        self._open_stream = open_stream
+
+    async def connect(self, opening: Opening, task_group: TaskGroup) -> StreamWebSocket:
+        """Open one; ``task_group`` is not used. Cancelling closes what was opened.
+
+        Raises ``TransportConnectionFailed``, ``TransportServerError`` or
+        ``TransportProtocolError``, and ``TypeError`` or ``ValueError`` for arguments that can't
+        be used, before anything is sent.
+        """
+        uri = parse_url(opening.url)
+        args = ConnectArgs.parse(opening.connect_args)
+        protocol = _client_protocol(uri, opening, args)
+        stream = await dial(opening, uri, args, self._open_stream)
+        try:
+            with opening_errors(redact(opening.url)):
+                await stream.send(b"".join(protocol.data_to_send()))
+                data = await read_upgrade(stream, opening)
+            head, blank, rest = data.partition(b"\r\n\r\n")
+            protocol.receive_data(head + blank)
+            _check_handshake(protocol, opening)
+        except BaseException:
+            await anyio.aclose_forcefully(stream)
+            raise
+        return StreamWebSocket(stream, protocol, opening.max_message_size, rest)
+
+
+def _client_protocol(uri: WebSocketURI, opening: Opening, args: ConnectArgs) -> ClientProtocol:
+    """An engine whose first output is the handshake request."""
+    headers = checked_headers(opening.headers)
+    protocol = ClientProtocol(
+        uri,
+        extensions=_extensions(args),
+        subprotocols=[*map(Subprotocol, checked_subprotocols(opening.subprotocols))] or None,
+        max_size=opening.max_message_size,
+        logger=_SILENT,
+    )
+    request = protocol.connect()
+    for name in {name.lower() for name, _ in headers} & set(request.headers):
+        del request.headers[name]
+    for name, value in headers:
+        request.headers[name] = value
+    protocol.send_request(request)
+    return protocol
+
+
+def _extensions(args: ConnectArgs) -> list[ClientExtensionFactory] | None:
+    if args.compression is None:
+        return None
+    from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+    return [ClientPerMessageDeflateFactory(client_max_window_bits=True)]
+
+
+def _check_handshake(protocol: ClientProtocol, opening: Opening) -> None:
+    error = protocol.handshake_exc
+    if error is None:
+        return
+    if isinstance(error, InvalidHeader):
+        what = f"its {error.name} header is missing or wrong"
+    elif isinstance(error, InvalidHandshake):
+        what = "it is malformed, or names an extension that was not offered"
+    else:
+        raise error
+    raise TransportProtocolError(
+        f"{redact(opening.url)} answered the WebSocket handshake with 101, but {what}"
+    ) from error
+
+
+class StreamWebSocket:
+    """An open WebSocket: see ``anygql.websocket.sockets.base.WebSocket``."""
+
+    def __init__(
+        self, stream: ByteStream, protocol: ClientProtocol, max_message_size: int, early: bytes
+    ) -> None:
+        self.on_output: Callable[[], None] = _nothing
+        self.on_heard: Callable[[], None] = _nothing
+        self.is_enough: Callable[[int], bool] = _always
+        self._stream = stream
+        self._protocol = protocol
+        # Only of these is it known that receiving always lets other tasks run.
+        self._yields = isinstance(stream, (SocketStream, UNIXSocketStream))
+        self._more_waits = _poll(stream) if self._yields else _unknown
+        # Pings by payload, oldest first, until their pong comes.
+        self._pings: dict[bytes, anyio.Event] = {}
+        self._payloads = itertools.count()
+        self._torn = False
+        self._inbound = Inbound(protocol, max_message_size, self._acknowledge)
+        # The server may have spoken right behind its answer to the handshake.
+        self._early = self._inbound.feed(early)
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server chose, if it named one."""
+        return self._protocol.subprotocol
+
+    async def receive(self) -> list[bytes]:
+        """The text messages that have come, at least one, as UTF-8 that nobody has checked.
+
+        Cancelling loses nothing. Raises ``WebSocketEnded`` after all that came before the end.
+        """
+        while self._inbound.end is None and not self._early:
+            data = await self._read()
+            # From here to the return nothing waits, so no cancellation comes between.
+            if data and (messages := self._feed(data)):
+                if len(data) == CHUNK:
+                    await self._read_on(messages)
+                return messages
+        await checkpoint()
+        if not self._early:
+            raise self._ended()
+        early, self._early = self._early, []
+        self._announce_output()
+        return early
+
+    async def _read_on(self, messages: list[bytes]) -> None:
+        """Append to ``messages`` what the network has ready behind them."""
+        try:
+            for _ in range(READS - 1):
+                if (
+                    self.is_enough(len(messages))
+                    or self._inbound.end is not None
+                    or not self._more_waits()
+                ):
+                    return
+                if data := await self._read():
+                    messages += self._feed(data)
+                if len(data) < CHUNK:
+                    return
+        except BaseException:
+            self._early = messages
+            raise
+
+    async def _read(self) -> bytes:
+        """Some bytes; none at the end, which is recorded."""
+        if not self._yields:
+            await checkpoint()
+        try:
+            return await self._stream.receive(CHUNK)
+        except anyio.EndOfStream:
+            self._finish(_NO_CLOSE_FRAME)
+        except FAULTS:
+            self._finish(_LOST)
+        return b""
+
+    def _feed(self, data: bytes) -> list[bytes]:
+        self.on_heard()
+        messages = self._inbound.feed(data)
+        if self._inbound.end is not None:
+            self._release_pings()
+        self._announce_output()
+        return messages
+
+    def _announce_output(self) -> None:
+        if self._protocol.writes:
+            self.on_output()
+
+    def _finish(self, end: WebSocketEnded) -> None:
+        self._inbound.finish(end)
+        self._release_pings()
+
+    def _ended(self) -> WebSocketEnded:
+        """What ended the connection: a new one each time, as several may raise it."""
+        end = self._inbound.end or _LOST
+        return WebSocketEnded(end.code, end.reason, ours=end.ours)
+
+    async def send(self, messages: Sequence[bytes]) -> None:
+        """Send text messages, and what the engine has to say, in one write.
+
+        Cancelling may leave half a frame on the wire, and nothing more is sent then. Raises
+        ``WebSocketEnded``.
+        """
+        protocol = self._protocol
+        is_open = protocol.state is State.OPEN
+        if is_open:
+            self._write(messages)
+        if not await self._flush():
+            raise self._ended()
+        if messages and not is_open:
+            raise self._ended()
+
+    def _write(self, messages: Sequence[bytes]) -> None:
+        protocol = self._protocol
+        if protocol.extensions:
+            for message in messages:
+                protocol.send_text(message)
+        elif messages:
+            protocol.writes.append(text_frames(messages))
+
+    async def _flush(self) -> bool:
+        """Write what is to be written. Whether that went well."""
+        data = b"".join(self._protocol.data_to_send())
+        if self._torn or not data:
+            await checkpoint()
+            return not self._torn
+        try:
+            await self._stream.send(data)
+        except FAULTS:
+            self._torn = True
+        except BaseException:
+            self._torn = True
+            raise
+        return not self._torn
+
+    async def ping(self) -> None:
+        """Send a ping and return when its pong, or that of a later one, has come.
+
+        Cancelling only stops the waiting. Raises ``WebSocketEnded``.
+        """
+        if self._protocol.state is not State.OPEN or self._inbound.end is not None:
+            await checkpoint()
+            raise self._ended()
+        payload = next(self._payloads).to_bytes(8, "big")
+        pong = self._pings[payload] = anyio.Event()
+        self._protocol.send_ping(payload)
+        self.on_output()
+        try:
+            await pong.wait()
+            if payload in self._pings:
+                raise self._ended()
+        finally:
+            self._pings.pop(payload, None)
+
+    def _acknowledge(self, payload: bytes) -> None:
+        if payload not in self._pings:
+            return
+        # RFC 6455 §5.5.3: a server may answer only the last of several pings.
+        for earlier in list(self._pings):
+            self._pings.pop(earlier).set()
+            if earlier == payload:
+                return
+
+    def _release_pings(self) -> None:
+        for pong in self._pings.values():
+            pong.set()
+
+    async def aclose(self, code: int, reason: str) -> None:
+        """The closing handshake; what still comes is thrown away.
+
+        If the connection is over already, only our part of the handshake is sent. Nobody else
+        may be in ``receive`` or ``send``. The caller bounds its time. Cancelling leaves the rest
+        to ``aclose_forcefully``.
+        """
+        protocol = self._protocol
+        begins = protocol.state is State.OPEN
+        if begins:
+            protocol.send_close(code, clip_reason(reason))
+        if not await self._flush():
+            return
+        while begins and self._inbound.end is None:
+            if data := await self._read():
+                self._inbound.discard(data)
+        await self._linger()
+
+    async def _linger(self) -> None:
+        """Give the server a moment to end the TCP connection: that is its part (§7.1.1), and
+        what is on the way to it is lost when we do it."""
+        if self._protocol.state is State.CLOSED:
+            return
+        with anyio.move_on_after(LINGER):
+            try:
+                if self._yields:  # TLS streams have no half-close
+                    await self._stream.send_eof()
+                while True:
+                    await self._stream.receive(CHUNK)
+            except (anyio.EndOfStream, *FAULTS):
+                return
+
+    async def aclose_forcefully(self) -> None:
+        """Let go of the stream, at once. Raises nothing."""
+        self._finish(_LOST)
+        try:
+            await anyio.aclose_forcefully(self._stream)
+        except FAULTS:
+            return
+
+
+def _nothing() -> None:
+    """Nobody sends yet."""
+
+
+def _always(count: int) -> bool:
+    return True
+
+
+def _poll(stream: ByteStream) -> Callable[[], object]:
+    """What tells whether reading from it would have to wait; falsy where nobody knows."""
+    if not hasattr(select, "poll"):  # Windows
+        return _unknown
+    poll = select.poll()
+    poll.register(stream.extra(SocketAttribute.raw_socket), select.POLLIN)  # noqa: S610 - no SQL
+    return lambda: poll.poll(0)
+
+
+def _unknown() -> bool:
+    return False

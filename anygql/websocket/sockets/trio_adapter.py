@@ -1,0 +1,427 @@
+"""trio-websocket behind the socket interface; imports trio, so nothing else imports it.
+
+trio-websocket wants a nursery for its reader: it lives in a task of the connection's task group,
+shielded once the WebSocket is open, so that a cancellation leaves time for the closing handshake.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import anyio
+import h11
+import trio
+from anyio.abc import ByteStream, SocketStream, TaskGroup, TaskStatus, UNIXSocketStream
+from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection, wrap_client_stream
+from websockets.frames import Close, Frame, Opcode
+from websockets.headers import build_host
+from websockets.uri import WebSocketURI
+from wsproto.utilities import ProtocolError
+
+from ...exceptions import TransportError, TransportProtocolError
+from ...net.dial import ConnectArgs, OpenStream, dial, parse_url
+from ...net.errors import FAULTS, opening_errors
+from ...protocols.close_codes import CloseCode, clip_reason
+from .base import Opening, WebSocketEnded, redact
+from .handshake import basic_auth, checked_headers, checked_subprotocols, read_upgrade
+
+__all__ = ["TrioConnector", "TrioWebSocket"]
+
+#: Bytes to read at a time.
+CHUNK = 2**16
+
+#: Seconds to wait for the server to end the TCP connection after the closing handshake.
+LINGER = 0.25
+
+# Without a queue, a message that trio-websocket has read is in the hands of `receive`, or still
+# to be handed over: its own failing with 1009 throws a queue away.
+QUEUE = 0
+
+_LOST = WebSocketEnded(CloseCode.ABNORMAL, "the connection was lost")
+_OVERSIZE = "Exceeded maximum message size"
+
+
+class TrioConnector:
+    """Made by ``trio_websocket_connector``."""
+
+    def __init__(self, *, open_stream: OpenStream | None = None) -> None:
+        self._open_stream = open_stream
+
+    async def connect(self, opening: Opening, task_group: TaskGroup) -> TrioWebSocket:
+        """Open one. Cancelling closes what was opened.
+
+        Raises what ``StreamConnector.connect`` raises, and ``RuntimeError`` under asyncio.
+        """
+        if not trio.lowlevel.in_trio_run():
+            raise RuntimeError(
+                "trio_websocket_connector works under trio only: under asyncio, leave connector "
+                "at its default"
+            )
+        uri = parse_url(opening.url)
+        args = ConnectArgs.parse(opening.connect_args)
+        if args.compression is not None:
+            raise TypeError("trio-websocket has no compression: leave it out of connect_args")
+        request = _Request(opening, uri)
+        stream = _TrioStream(await dial(opening, uri, args, self._open_stream), opening)
+        try:
+            opened = await task_group.start(_host, stream, request, name="anygql: trio-websocket")
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+        # A fault comes as a value: on its way through `start` it would lose its cause.
+        if isinstance(opened, TransportError):
+            raise opened
+        return cast("TrioWebSocket", opened)
+
+
+class _Request:
+    """The handshake request, as trio-websocket wants it."""
+
+    def __init__(self, opening: Opening, uri: WebSocketURI) -> None:
+        checked_subprotocols(opening.subprotocols)
+        headers = checked_headers(opening.headers)
+        names = {name.lower() for name, _ in headers}
+        if uri.user_info is not None and "authorization" not in names:
+            headers.append(("Authorization", basic_auth(*uri.user_info)))
+        given = [value for name, value in headers if name.lower() == "host"]
+        self.host = given[-1] if given else build_host(uri.host, uri.port, uri.secure)
+        self.resource = uri.resource_name
+        self.opening = opening
+        self.headers = [
+            (name.encode("ascii"), value.encode("latin-1"))
+            for name, value in headers
+            if name.lower() != "host"
+        ]
+
+
+async def _host(
+    stream: _TrioStream,
+    request: _Request,
+    *,
+    task_status: TaskStatus[TrioWebSocket | TransportError],
+) -> None:
+    """Run trio-websocket's reader, up to ``aclose_forcefully``."""
+    stopped = trio.Event()
+    fault: TransportError | None = None
+    try:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                connection = await _open(nursery, stream, request)
+                stream.is_open = True
+                size = request.opening.max_message_size
+                task_status.started(
+                    TrioWebSocket(connection, stream, nursery, scope, stopped, size)
+                )
+                # If `start` was cancelled, this task is still inside of what was cancelled, and
+                # a shield would keep it there.
+                await trio.lowlevel.checkpoint_if_cancelled()
+                scope.shield = True
+                await trio.sleep_forever()
+    except* (TransportError, ProtocolError, h11.ProtocolError) as group:
+        if stream.is_open:
+            raise
+        fault = _fault(request.opening, group)
+    finally:
+        try:
+            await trio.aclose_forcefully(stream)
+        finally:
+            stopped.set()
+    if fault is not None:
+        task_status.started(fault)
+
+
+async def _open(
+    nursery: trio.Nursery, stream: _TrioStream, request: _Request
+) -> WebSocketConnection:
+    return await wrap_client_stream(
+        nursery,
+        cast("trio.SocketStream", stream),
+        request.host,
+        request.resource,
+        subprotocols=request.opening.subprotocols,
+        extra_headers=request.headers,
+        message_queue_size=QUEUE,
+        max_message_size=request.opening.max_message_size,
+        receive_buffer_size=CHUNK,
+    )
+
+
+def _fault(opening: Opening, group: BaseExceptionGroup[Exception]) -> TransportError:
+    """The one fault that ended the handshake."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    if isinstance(error, TransportError):
+        return error
+    fault = TransportProtocolError(
+        f"{redact(opening.url)} answered the WebSocket handshake with 101, but the rest of its "
+        "answer is wrong"
+    )
+    fault.__cause__ = error
+    return fault
+
+
+class _TrioStream(trio.abc.Stream):
+    """An anyio byte stream for trio-websocket.
+
+    Until ``is_open``, it raises the transport's errors: trio-websocket doesn't catch them, where
+    for a stream that ends it would wait for ever. After that, faults of writing are only
+    recorded (``broken``), so that what had come before can still be read.
+    """
+
+    def __init__(self, stream: ByteStream, opening: Opening) -> None:
+        self._stream = stream
+        self._opening = opening
+        self._answered = False
+        self._yields = isinstance(stream, (SocketStream, UNIXSocketStream))
+        self._lock = trio.Lock()
+        self._held: list[bytes] = []
+        self._holding = False
+        self.is_open = False
+        #: Half a frame may have been written, or none arrives any more.
+        self.broken = False
+        #: A close frame was written.
+        self.close_sent = False
+        #: Nothing more will come.
+        self.ended = trio.Event()
+        #: Called whenever something has come.
+        self.on_heard: Callable[[], None] = _nothing
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if not self._answered:
+            with opening_errors(redact(self._opening.url)):
+                answer = await read_upgrade(self._stream, self._opening)
+            self._answered = True
+            return answer
+        if not self._yields:
+            await trio.lowlevel.checkpoint()
+        try:
+            data = await self._stream.receive(max_bytes or CHUNK)
+        except (anyio.EndOfStream, *FAULTS):
+            self.ended.set()
+            return b""
+        self.on_heard()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        data = bytes(data)
+        if not self._answered:
+            with opening_errors(redact(self._opening.url)):
+                await self._stream.send(data)
+        else:
+            # trio-websocket writes frame by frame.
+            self.close_sent = self.close_sent or data[0] & 0x0F == Opcode.CLOSE
+            if self._holding:
+                self._held.append(data)
+                await trio.lowlevel.checkpoint()
+            else:
+                await self._write(data)
+
+    async def _write(self, data: bytes) -> None:
+        if self.broken:
+            await trio.lowlevel.checkpoint()
+            return
+        try:
+            async with self._lock:
+                await self._stream.send(data)
+        except FAULTS:
+            self.broken = True
+        except BaseException:
+            self.broken = True
+            raise
+
+    def hold(self) -> None:
+        """From now on, collect what is written."""
+        self._holding = True
+
+    async def release(self) -> None:
+        """Write what was collected. Cancelling leaves the stream broken."""
+        while self._held:
+            data = b"".join(self._held)
+            self._held.clear()
+            await self._write(data)
+        self._holding = False
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """Give the server a moment to end the TCP connection itself (§7.1.1)."""
+        try:
+            if self.is_open:
+                with trio.move_on_after(LINGER):
+                    await self.ended.wait()
+        finally:
+            try:
+                await anyio.aclose_forcefully(self._stream)
+            except FAULTS:
+                self.broken = True
+
+
+class TrioWebSocket:
+    """An open WebSocket: see ``anygql.websocket.sockets.base.WebSocket``."""
+
+    def __init__(
+        self,
+        connection: WebSocketConnection,
+        stream: _TrioStream,
+        nursery: trio.Nursery,
+        scope: trio.CancelScope,
+        stopped: trio.Event,
+        max_message_size: int,
+    ) -> None:
+        # Neither is ever called: trio-websocket's reader sends its own frames, and hands on each
+        # message by itself.
+        self.on_output: Callable[[], None] = _nothing
+        self.is_enough: Callable[[int], bool] = bool
+        self.on_heard: Callable[[], None] = _nothing
+        stream.on_heard = lambda: self.on_heard()
+        self._connection = connection
+        self._stream = stream
+        self._nursery = nursery
+        self._scope = scope
+        self._stopped = stopped
+        self._max_message_size = max_message_size
+        self._end: WebSocketEnded | None = None
+        self._pings: dict[bytes, trio.Event] = {}
+        self._payloads = itertools.count()
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server chose, if it named one."""
+        return self._connection.subprotocol
+
+    async def receive(self) -> list[str]:
+        """The next text message, alone: trio-websocket hands out one at a time.
+
+        Cancelling loses nothing. Raises ``WebSocketEnded`` after all that came before the end.
+        """
+        if self._end is not None:
+            await trio.lowlevel.checkpoint()
+            raise self._ended()
+        try:
+            message = await self._connection.get_message()
+        except ConnectionClosed as closed:
+            self._finish(self._explain(closed.reason))
+            raise self._ended() from None
+        if isinstance(message, bytes):
+            reason = "binary messages are not supported"
+            self._finish(WebSocketEnded(CloseCode.UNSUPPORTED_DATA, reason, ours=True))
+            raise self._ended()
+        if self._is_oversize(message):
+            reason = "the message is too long"
+            self._finish(WebSocketEnded(CloseCode.MESSAGE_TOO_BIG, reason, ours=True))
+            raise self._ended()
+        return [message]
+
+    def _is_oversize(self, message: str) -> bool:
+        # trio-websocket counts characters.
+        limit = self._max_message_size
+        return len(message) * 4 > limit and len(message.encode()) > limit
+
+    def _explain(self, reason: CloseReason | None) -> WebSocketEnded:
+        """What ended the connection, in trio-websocket's words.
+
+        It answers a server's close frame with one, and sends none for what it can't read.
+        """
+        if reason is None or reason.code == CloseCode.ABNORMAL:
+            return _LOST
+        text = reason.reason or ""
+        ours = not self._stream.close_sent or text.startswith(_OVERSIZE)
+        return WebSocketEnded(reason.code, text, ours=ours)
+
+    def _finish(self, end: WebSocketEnded) -> None:
+        if self._end is None:
+            self._end = end
+        for pong in self._pings.values():
+            pong.set()
+
+    def _ended(self) -> WebSocketEnded:
+        """What ended the connection: a new one each time, as several may raise it."""
+        end = self._end or _LOST
+        return WebSocketEnded(end.code, end.reason, ours=end.ours)
+
+    async def send(self, messages: Sequence[bytes]) -> None:
+        """Send text messages in one write.
+
+        Cancelling may leave half a frame on the wire. Raises ``WebSocketEnded``.
+        """
+        if messages and self._end is not None:
+            await trio.lowlevel.checkpoint()
+            raise self._ended()
+        closed: ConnectionClosed | None = None
+        self._stream.hold()
+        try:
+            for message in messages:
+                await self._connection.send_message(message.decode())
+        except ConnectionClosed as error:
+            closed = error
+        except BaseException:
+            self._stream.broken = True
+            raise
+        await self._stream.release()
+        await trio.lowlevel.checkpoint()
+        if closed is not None:
+            end = self._end or self._explain(closed.reason)
+            raise WebSocketEnded(end.code, end.reason, ours=end.ours) from None
+        if self._stream.broken:
+            raise self._ended()
+
+    async def ping(self) -> None:
+        """Send a ping and return when its pong, or that of a later one, has come.
+
+        Cancelling only stops the waiting. Raises ``WebSocketEnded``.
+        """
+        if self._end is not None:
+            await trio.lowlevel.checkpoint()
+            raise self._ended()
+        payload = next(self._payloads).to_bytes(8, "big")
+        pong = self._pings[payload] = trio.Event()
+        # In a task of its own: cancelled while it writes, a ping would tear a frame.
+        self._nursery.start_soon(self._ping, payload, pong)
+        try:
+            await pong.wait()
+            if payload in self._pings:
+                raise self._ended()
+        finally:
+            self._pings.pop(payload, None)
+
+    async def _ping(self, payload: bytes, pong: trio.Event) -> None:
+        try:
+            await self._connection.ping(payload)
+        except ConnectionClosed:
+            pong.set()
+        else:
+            self._pings.pop(payload, None)
+            pong.set()
+
+    async def aclose(self, code: int, reason: str) -> None:
+        """The closing handshake; what still comes is thrown away.
+
+        Nobody else may be in ``receive`` or ``send``. The caller bounds its time. Cancelling
+        leaves the rest to ``aclose_forcefully``.
+        """
+        end = self._end
+        if self._stream.broken:
+            return
+        if end is None or not end.ours:
+            await self._connection.aclose(code, clip_reason(reason))
+        elif not self._stream.close_sent:
+            # No answer is expected from a peer that broke the protocol.
+            close = Close(end.code, clip_reason(end.reason)).serialize()
+            await self._stream.send_all(Frame(Opcode.CLOSE, close).serialize(mask=True))
+        await self._stream.aclose()
+
+    async def aclose_forcefully(self) -> None:
+        """Let go of the stream and the reader, at once. Raises nothing."""
+        self._finish(_LOST)
+        self._scope.cancel()
+        # Nothing holds up the reader's end, so this does not wait for anything outside.
+        with trio.CancelScope(shield=True):
+            await self._stopped.wait()
+
+
+def _nothing() -> None:
+    """There is nothing to send."""
