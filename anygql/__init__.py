@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .lazy import lazy_names
+
 if TYPE_CHECKING:
     from .client import Client
     from .documents.files import FileVar
@@ -25,13 +27,17 @@ if TYPE_CHECKING:
         TransportTimeout,
     )
     from .http import HTTPTransport
+    from .http.persisted import document_id
+    from .json import JSON
     from .local import LocalSchemaTransport
     from .protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
     from .results.result import ExecutionResult
     from .results.types import ResultTypeError
     from .schema import (
         GraphQLValidationError,
+        IntrospectionError,
         IntrospectionOptions,
+        VariableError,
         build_client_schema,
         load_schema,
         update_schema_enum,
@@ -46,16 +52,19 @@ if TYPE_CHECKING:
         SessionEvent,
         SessionState,
     )
+    from .session.options import is_retryable
     from .session.session import Session
     from .session.subscription import Subscription
-    from .session.supervisor import is_retryable
+    from .websocket.sockets.base import Connector
     from .websocket.sockets.stream import StreamConnector
     from .websocket.sockets.trio_websocket import trio_websocket_connector
     from .websocket.transport import WebSocketTransport
 
-#: The module of each name, for ``__getattr__``; type checkers read the imports above.
+#: The module of each name; type checkers read the imports above.
 _MODULES = {
     ".client": ("Client",),
+    ".documents.files": ("FileVar",),
+    ".documents.request": ("GraphQLRequest", "gql"),
     ".exceptions": (
         "SubscriptionOverflow",
         "TransportClosed",
@@ -68,22 +77,24 @@ _MODULES = {
         "TransportServerError",
         "TransportTimeout",
     ),
+    ".http": ("HTTPTransport",),
+    ".http.persisted": ("document_id",),
+    ".json": ("JSON",),
+    ".local": ("LocalSchemaTransport",),
     ".protocols": ("GRAPHQL_TRANSPORT_WS", "GRAPHQL_WS"),
-    ".session.supervisor": ("is_retryable",),
-    ".documents.request": ("GraphQLRequest", "gql"),
     ".results.result": ("ExecutionResult",),
+    ".results.types": ("ResultTypeError",),
     ".schema": (
         "GraphQLValidationError",
+        "IntrospectionError",
         "IntrospectionOptions",
+        "VariableError",
         "build_client_schema",
         "load_schema",
         "update_schema_enum",
         "update_schema_scalar",
         "update_schema_scalars",
     ),
-    ".session.session": ("Session",),
-    ".websocket.sockets.stream": ("StreamConnector",),
-    ".websocket.sockets.trio_websocket": ("trio_websocket_connector",),
     ".session.events": (
         "Closed",
         "Connected",
@@ -92,28 +103,32 @@ _MODULES = {
         "SessionEvent",
         "SessionState",
     ),
+    ".session.options": ("is_retryable",),
+    ".session.session": ("Session",),
     ".session.subscription": ("Subscription",),
-    ".http": ("HTTPTransport",),
-    ".local": ("LocalSchemaTransport",),
+    ".websocket.sockets.base": ("Connector",),
+    ".websocket.sockets.stream": ("StreamConnector",),
+    ".websocket.sockets.trio_websocket": ("trio_websocket_connector",),
     ".websocket.transport": ("WebSocketTransport",),
-    ".results.types": ("ResultTypeError",),
-    ".documents.files": ("FileVar",),
 }
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)
 
 __all__ = [
     "GRAPHQL_TRANSPORT_WS",
     "GRAPHQL_WS",
+    "JSON",
     "Client",
     "Closed",
     "Connected",
     "Connecting",
+    "Connector",
     "Disconnected",
     "ExecutionResult",
     "FileVar",
     "GraphQLRequest",
     "GraphQLValidationError",
     "HTTPTransport",
+    "IntrospectionError",
     "IntrospectionOptions",
     "LocalSchemaTransport",
     "ResultTypeError",
@@ -132,8 +147,10 @@ __all__ = [
     "TransportQueryError",
     "TransportServerError",
     "TransportTimeout",
+    "VariableError",
     "WebSocketTransport",
     "build_client_schema",
+    "document_id",
     "gql",
     "is_retryable",
     "load_schema",
@@ -142,17 +159,3 @@ __all__ = [
     "update_schema_scalar",
     "update_schema_scalars",
 ]
-
-
-def __getattr__(name: str) -> object:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = globals()[name] = getattr(import_module(module, __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

@@ -13,12 +13,14 @@ from msgspec.structs import replace
 
 from .concurrency.tasks import unwrapped
 from .delivery.interfaces import Transport
-from .net.options import check_url
+from .net.urls import check_url
+from .schema.shared import SharedSchema
 from .session.events import SessionEvent
-from .session.preparation import Conversions, SharedSchema
+from .session.options import SessionOptions, is_retryable
+from .session.preparation import Conversions
 from .session.retry import Policy
 from .session.session import Session
-from .session.supervisor import SessionOptions, Supervisor, is_retryable
+from .session.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -300,6 +302,6 @@ async def _fetch_schema(session: Session, options: SessionOptions) -> None:
     schema = options.schema
     if options.fetch_schema is None or schema.current is not None:
         return
-    async with schema.fetching:
+    async with options.fetching.here():
         if schema.current is None:
             await session.fetch_schema(options.fetch_schema)

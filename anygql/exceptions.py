@@ -25,6 +25,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 __all__ = [
+    "CutOff",
+    "ProtocolViolation",
     "SubscriptionOverflow",
     "TransportClosed",
     "TransportConnectTimeout",
@@ -162,6 +164,46 @@ class TransportQueryError(TransportError):
 
 class SubscriptionOverflow(TransportError):
     """A subscription's consumer fell further behind than its ``on_overflow`` rule allows."""
+
+
+class ProtocolViolation(Exception):
+    """The peer sent what its protocol does not allow; it ends what the payload belongs to.
+
+    Not a ``TransportError``: what reads the protocol raises it, and who owns the connection turns
+    it into one. ``code`` is the close code that a WebSocket is then closed with.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.code:d})"
+
+
+class CutOff(ProtocolViolation):
+    """What the peer was saying broke off: the network's fault, as a rule, not its own."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(1006, reason)
+
+
+for _error in (
+    TransportError,
+    TransportConnectionFailed,
+    TransportConnectTimeout,
+    TransportInvalidURL,
+    TransportTimeout,
+    TransportClosed,
+    TransportServerError,
+    TransportProtocolError,
+    TransportQueryError,
+    SubscriptionOverflow,
+):
+    # Shown, and pickled, by the name that users import it by.
+    _error.__module__ = "anygql"
+del _error
 
 
 def fresh(error: _E) -> _E:

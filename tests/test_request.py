@@ -145,7 +145,7 @@ def test_equal_trees_are_not_taken_for_each_other() -> None:
 def test_the_parser_is_not_loaded_before_it_is_needed() -> None:
     program = """
         import sys
-        from anygql.request import GraphQLRequest, gql
+        from anygql.documents.request import GraphQLRequest, gql
         request = GraphQLRequest("{ a }", {"n": 1})
         assert gql("{ a }") == gql("{ a }"), "compared by text"
         repr(request), request.text, request.source.json

@@ -11,7 +11,8 @@ from anyio import EndOfStream, create_memory_object_stream
 from ..concurrency.waiters import Parked
 from ..exceptions import SubscriptionOverflow, TransportError
 from ..results.result import ExecutionResult
-from .interfaces import Delivery, TransportArgs
+from .buffering import Delivery
+from .interfaces import TransportArgs
 from .routes import Owner, Route
 
 __all__ = ["Feed"]

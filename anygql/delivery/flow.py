@@ -14,7 +14,7 @@ from typing import Protocol
 
 from anyio import Event, current_time, move_on_at
 
-from .interfaces import Delivery
+from .buffering import Delivery
 
 __all__ = ["Backlog", "Flow"]
 

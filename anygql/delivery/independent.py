@@ -22,6 +22,7 @@ from anyio import (
 from anyio.abc import TaskGroup
 from anyio.lowlevel import EventLoopToken, checkpoint, checkpoint_if_cancelled, current_token
 
+from ..concurrency.cancellation import cancelled_first
 from ..concurrency.tasks import call_soon, clock, unwrapped
 from ..concurrency.waiters import Parked, Parking
 from ..exceptions import (
@@ -31,10 +32,9 @@ from ..exceptions import (
     fresh,
     fresh_unsent,
 )
-from .faults import cancelled_first
+from .buffering import Delivery
 from .feed import Feed
 from .flow import Flow
-from .interfaces import Delivery
 from .routes import Route
 
 __all__ = ["Exchanges", "Peer", "RunningFeed", "RunningStream"]

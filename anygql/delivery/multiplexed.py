@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 from anyio import Event
 from anyio.lowlevel import EventLoopToken, current_token
 
+from ..concurrency.cancellation import cancelled_first
 from ..concurrency.tasks import call_soon, clock
 from ..concurrency.waiters import Parked, Parking
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, fresh_unsent
 from ..results.result import ExecutionResult
-from .faults import cancelled_first
+from .buffering import Delivery
 from .flow import Flow
-from .interfaces import Delivery, TransportArgs
+from .interfaces import TransportArgs
 from .routes import Answer, Route
 
 if TYPE_CHECKING:

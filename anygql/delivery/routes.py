@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio.lowlevel import checkpoint
 
+from ..concurrency.cancellation import cancelled_first
 from ..concurrency.waiters import Parked, Parking
 from ..exceptions import TransportError, TransportQueryError, fresh
 from ..results.result import ExecutionResult
-from .faults import cancelled_first
 from .flow import Flow
 
 if TYPE_CHECKING:

@@ -1,159 +1,17 @@
-"""Documents and requests: parsed, printed and encoded once.
-
-Neither ``import anygql`` nor a first request may load graphql-core's parser: it is imported for
-what ``language`` does not recognise, and when somebody asks for the tree.
-"""
+"""Requests: a document, its variables, and which of its operations is meant."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
-from .recognizer import OperationKind, operations_in
+from .document import Document, document_of
+from .recognizer import OperationKind
 
 if TYPE_CHECKING:
     from graphql import DocumentNode
 
-__all__ = ["Document", "GraphQLRequest", "OperationKind", "Request", "as_request", "gql"]
-
-#: How many documents that were given as text stay parsed.
-DOCUMENT_CACHE = 1024
-
-
-class Document:
-    """One GraphQL document: its text, and lazily all that is derived from it."""
-
-    def __init__(self, text: str | None, node: DocumentNode | None = None) -> None:
-        if text is not None:
-            self.text = text
-        if node is not None:
-            self.node = node
-
-    @cached_property
-    def text(self) -> str:
-        """What is sent: the text as it was given, or the tree printed."""
-        from graphql import print_ast
-
-        return print_ast(self.node)
-
-    @cached_property
-    def node(self) -> DocumentNode:
-        """The tree; raises ``GraphQLSyntaxError`` with line and column."""
-        from graphql import parse
-
-        return parse(self.text)
-
-    @cached_property
-    def json(self) -> msgspec.Raw:
-        """The text as a JSON string, encoded once."""
-        return msgspec.Raw(msgspec.json.encode(self.text))
-
-    @cached_property
-    def sha256(self) -> str:
-        """The SHA-256 of the text's UTF-8, in hexadecimal: what persisted queries go by."""
-        import hashlib
-
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-    @cached_property
-    def grows(self) -> bool:
-        """Whether a result may come in parts: the text has ``@defer`` or ``@stream`` in it."""
-        return "@defer" in self.text or "@stream" in self.text
-
-    @cached_property
-    def operations(self) -> dict[str | None, OperationKind]:
-        """The kind of each operation, by its name (``None``: it has none), in order.
-
-        Raises ``GraphQLSyntaxError`` with line and column, or ``ValueError`` if no server could
-        tell the operations apart (specification §5.2).
-        """
-        found: dict[str | None, OperationKind] = {}
-        for name, kind in self._operations():
-            if name in found:
-                called = f"named {name!r}" if name else "without a name"
-                raise ValueError(f"the document has two operations {called}")
-            found[name] = kind
-        if not found:
-            raise ValueError("the document has no operation, only fragments or type definitions")
-        if None in found and len(found) > 1:
-            raise ValueError("an operation without a name must be the only one in its document")
-        return found
-
-    def _operations(self) -> list[tuple[str | None, OperationKind]]:
-        # A tree that is there already is right; a text that is recognised needs none.
-        operations = None if "node" in self.__dict__ else operations_in(self.text)
-        if operations is not None:
-            return operations
-        from graphql import OperationDefinitionNode
-
-        return [
-            (definition.name.value if definition.name else None, definition.operation.value)
-            for definition in self.node.definitions
-            if isinstance(definition, OperationDefinitionNode)
-        ]
-
-    def select(self, operation_name: str | None) -> tuple[str | None, OperationKind]:
-        """The name and kind of the operation that would run.
-
-        Raises ``ValueError`` if ``operation_name`` is missing or not in the document
-        (specification §6.1, "GetOperation").
-        """
-        operations = self.operations
-        if operation_name is not None:
-            if operation_name not in operations:
-                raise ValueError(
-                    f"the document has no operation {operation_name!r}, but {self._names()}"
-                )
-            return operation_name, operations[operation_name]
-        if len(operations) > 1:
-            raise ValueError(
-                f"the document has {len(operations)} operations ({self._names()}): "
-                "say which with operation_name"
-            )
-        return next(iter(operations.items()))
-
-    def _names(self) -> str:
-        return ", ".join(repr(name) if name else "one without a name" for name in self.operations)
-
-
-@lru_cache(maxsize=DOCUMENT_CACHE)
-def _from_text(text: str) -> Document:
-    return Document(text)
-
-
-class _SameNode:
-    """A tree by identity: its own hash reads the whole of it."""
-
-    __slots__ = ("node",)
-
-    def __init__(self, node: DocumentNode) -> None:
-        self.node = node
-
-    def __hash__(self) -> int:
-        return id(self.node)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _SameNode) and self.node is other.node
-
-
-@lru_cache(maxsize=DOCUMENT_CACHE)
-def _from_node(key: _SameNode) -> Document:
-    return Document(None, key.node)
-
-
-def _document(source: object) -> Document:
-    if isinstance(source, str):
-        return _from_text(str.__str__(source))  # msgspec encodes no subclass of str
-    from graphql import DocumentNode
-
-    if isinstance(source, DocumentNode):
-        return _from_node(_SameNode(source))
-    raise TypeError(
-        f"a GraphQL document is a str or a graphql.DocumentNode, not {type(source).__name__}"
-    )
+__all__ = ["GraphQLRequest", "OperationKind", "Request", "as_request", "gql"]
 
 
 class GraphQLRequest:
@@ -178,7 +36,7 @@ class GraphQLRequest:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
     ) -> None:
-        self._assign(_document(document), variable_values, operation_name, extensions)
+        self._assign(document_of(document), variable_values, operation_name, extensions)
 
     def _assign(
         self,

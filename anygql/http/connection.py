@@ -10,29 +10,21 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from ..delivery.buffering import Delivery
 from ..delivery.independent import Exchanges, RunningFeed, RunningStream
-from ..delivery.interfaces import Delivery, TransportArgs
+from ..delivery.interfaces import TransportArgs
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult
+from .accept import ACCEPT_INCREMENTAL, ACCEPT_STREAM, EVENT_STREAM, wants_event_stream_alone
 from .httpx.exchange import Exchange
 from .operations import HTTPPeer, Operations, has_files
 from .persisted import PersistedAnswer, persisted_answer, persisted_extensions
-from .requests import (
-    ACCEPT_INCREMENTAL,
-    ACCEPT_STREAM,
-    EVENT_STREAM,
-    Outgoing,
-    checked_args,
-    parameters,
-)
+from .requests import Outgoing, checked_args, parameters
 from .responses import batch_results
 from .streams import deliver, read_merged
 
 __all__ = ["HTTPConnection"]
-
-#: How a server may say that it does not know what to make of our Accept.
-NOT_THIS_WAY = frozenset({404, 406})
 
 
 class HTTPConnection(Exchanges):
@@ -127,10 +119,8 @@ class HTTPConnection(Exchanges):
 
         async def follow(stream: RunningStream) -> None:
             async with self._exchange.send(outgoing, streaming=True) as incoming:
-                # Some handlers compare the whole of Accept with the one type that they know. What
-                # the user chose to accept would only be sent again; and so would files.
-                again = incoming.status in NOT_THIS_WAY and incoming.accepted == ACCEPT_STREAM
-                if not again or has_files(request):
+                again = wants_event_stream_alone(incoming.status, incoming.accepted)
+                if not again or has_files(request):  # which can be read only once
                     await deliver(incoming, stream, self._json, merging=False)
                     return
             plain = self._operations.single(request, args, get=False, accept=EVENT_STREAM)

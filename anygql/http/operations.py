@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from ..documents.files import extract_batch_files, extract_files
 from ..documents.request import GraphQLRequest
 from ..json import JSON
+from .accept import accept_for
 from .httpx.exchange import Endpoint
-from .requests import ACCEPT, ACCEPT_INCREMENTAL, Outgoing, as_get, as_post, as_upload, parameters
+from .requests import Outgoing, as_get, as_post, as_upload, parameters
 
 __all__ = ["HTTPPeer", "Operations", "has_files"]
 
@@ -51,7 +52,7 @@ class Operations:
 
         Raises ``TypeError``, naming what in it has no JSON form.
         """
-        accept = accept or (ACCEPT_INCREMENTAL if request.source.grows else ACCEPT)
+        accept = accept or accept_for(incremental=request.source.grows)
         variables, files = extract_files(request.variable_values)
         wanted = parameters(
             self._json,

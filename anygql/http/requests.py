@@ -11,26 +11,14 @@ import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..json import JSON
-from ..net.options import Headers, pairs
+from ..net.headers import Headers, pairs
 from ..protocols.messages import Maybe, value_or_unset
+from .accept import ACCEPT
 from .compression import ACCEPT_ENCODING
-from .responses import GRAPHQL_JSON
 from .upload import UploadBody
 
 __all__ = ["Outgoing", "Parameters", "as_get", "as_post", "as_upload", "checked_args", "parameters"]
 
-#: GraphQL over HTTP, "Legacy Watershed".
-ACCEPT = f"{GRAPHQL_JSON}, application/json;q=0.9"
-#: Apollo Server picks the format of ``@defer`` by these, and answers 406 without them.
-ACCEPT_INCREMENTAL = (
-    f"multipart/mixed;incrementalSpec=v0.2, multipart/mixed;deferSpec=20220824, {ACCEPT}"
-)
-EVENT_STREAM = "text/event-stream"
-#: Strawberry takes all of it for one media type with parameters, so that has to come first.
-ACCEPT_STREAM = (
-    "multipart/mixed;subscriptionSpec=1.0;q=0.9, text/event-stream, "
-    f"{GRAPHQL_JSON};q=0.8, application/json;q=0.7"
-)
 
 #: Apollo Server and others take a GET or an upload only from who sends a header that no plain
 #: HTML form could: against request forgery, of which only browsers can be the instrument.

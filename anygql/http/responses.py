@@ -18,17 +18,10 @@ from ..exceptions import BODY_LIMIT, TransportError, TransportProtocolError, Tra
 from ..json import JSON
 from ..net.retry_after import retry_after
 from ..results.result import ExecutionResult
+from .accept import GRAPHQL_JSON, PLAIN_TEXT
 
-__all__ = [
-    "GRAPHQL_JSON",
-    "Answer",
-    "as_result",
-    "batch_results",
-    "is_mapping",
-    "media_type",
-]
+__all__ = ["Answer", "as_result", "batch_results", "is_mapping", "media_type"]
 
-GRAPHQL_JSON = "application/graphql-response+json"
 
 #: Statuses after which the same request may succeed.
 RETRYABLE = frozenset({429, 502, 503, 504})
@@ -179,7 +172,7 @@ class Answer:
 
     def _words(self, errors: list[Any]) -> str:
         said: Any = errors[0].get("message") if errors and is_mapping(errors[0]) else None
-        if said is None and self.media[0] == "text/plain":
+        if said is None and self.media[0] == PLAIN_TEXT:
             said = self.text.strip().partition("\n")[0]
         if said and isinstance(said, str):
             return f": {_cut(said)}"

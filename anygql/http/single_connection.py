@@ -26,16 +26,18 @@ from ..delivery.multiplexed import RoutedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
 from ..exceptions import (
+    ProtocolViolation,
     TransportConnectionFailed,
     TransportConnectTimeout,
     TransportError,
     TransportServerError,
 )
-from ..protocols.events import Error, Next, ProtocolViolation
+from ..protocols.events import Error, Next
+from .accept import ACCEPT_JSON, EVENT_STREAM, PLAIN_TEXT
 from .formats.sse import Part, SingleStream
 from .httpx.exchange import Exchange, Incoming
 from .operations import HTTPPeer, Operations
-from .requests import EVENT_STREAM, Outgoing, checked_args
+from .requests import Outgoing, checked_args
 from .responses import Answer as HTTPAnswer
 from .streams import MILLI, violated
 
@@ -53,7 +55,7 @@ _TOKEN_TEXT = re.compile(rb"[!-~]+")
 BURST = 64
 
 #: What a token comes as; some servers don't say.
-PLAIN = frozenset({"", "text/plain"})
+PLAIN = frozenset({"", PLAIN_TEXT})
 
 #: The longest token that is taken for one, in bytes.
 MAX_TOKEN = 4096
@@ -125,7 +127,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         )
 
     async def _reserve(self) -> str:
-        outgoing = Outgoing("PUT", None, [("Accept", "text/plain")])
+        outgoing = Outgoing("PUT", None, [("Accept", PLAIN_TEXT)])
         async with self._exchange.send(outgoing) as incoming:
             answer = await incoming.answer()
         if not answer.ok:
@@ -160,7 +162,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
     def _start(self, route: Route, request: GraphQLRequest, transport_args: TransportArgs) -> None:
         named = request.replace(extensions={**(request.extensions or {}), "operationId": route.id})
         outgoing = self._operations.single(
-            named, checked_args(transport_args), get=False, accept="application/json"
+            named, checked_args(transport_args), get=False, accept=ACCEPT_JSON
         ).with_header(TOKEN, self._reserved)
         self._register(route)
         self._asking[route.id] = asking = _Asking(route)

@@ -11,13 +11,20 @@ from collections.abc import Iterable
 from typing import Any, Protocol, TypeAlias
 
 from ..delivery.independent import RunningFeed, RunningStream
-from ..exceptions import TransportConnectionFailed, TransportError, TransportProtocolError
+from ..exceptions import (
+    CutOff,
+    ProtocolViolation,
+    TransportConnectionFailed,
+    TransportError,
+    TransportProtocolError,
+)
 from ..json import JSON
-from ..net.options import pairs
+from ..net.headers import pairs
 from ..protocols.close_codes import CloseCode
-from ..protocols.events import Complete, Error, Next, ProtocolViolation
+from ..protocols.events import Complete, Error, Next
 from ..results.incremental import IncrementalMerge
 from ..results.result import ExecutionResult
+from .accept import EVENT_STREAM
 from .formats.multipart import MultipartPayloads, MultipartSubscription
 from .formats.sse import DistinctStream, GrowingStream
 from .httpx.exchange import Incoming
@@ -94,7 +101,7 @@ class IncrementalReader:
 
 def violated(where: str, violation: ProtocolViolation) -> TransportError:
     """The error of an answer that breaks its protocol, or breaks off."""
-    if violation.code == CloseCode.ABNORMAL:
+    if isinstance(violation, CutOff):
         return TransportConnectionFailed(
             f"{where}: the connection was lost: {violation.reason}", reason=violation.reason
         )
@@ -186,7 +193,7 @@ def _reader(incoming: Incoming, json: JSON, *, merging: bool) -> Reader | None:
     if not incoming.ok:
         return None
     content_type = incoming.headers.get("content-type", "")
-    if incoming.media_type == "text/event-stream":
+    if incoming.media_type == EVENT_STREAM:
         return GrowingStream("", json) if merging else DistinctStream("", json)
     if incoming.media_type.startswith("multipart/"):
         if merging:

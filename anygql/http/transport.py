@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from ..documents.request import GraphQLRequest
 from ..json import JSON, MsgspecJSON
-from ..net.options import Asked, Headers, check_url, seconds
-from ..websocket.sockets.base import redact
+from ..net.headers import Headers
+from ..net.options import Asked, seconds
+from ..net.urls import check_url, redact
 from .connection import HTTPConnection
 from .httpx.library import HTTPClient, library_of
 from .single_connection import SingleConnection

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..delivery.buffering import Delivery
 from ..delivery.independent import Exchanges, Peer, RunningFeed, RunningStream
-from ..delivery.interfaces import Delivery, TransportArgs, refuse_args
+from ..delivery.interfaces import TransportArgs, refuse_args
 from ..documents.request import GraphQLRequest
 from ..results.result import ExecutionResult
 

@@ -18,8 +18,9 @@ from anyio.lowlevel import checkpoint
 from graphql import GraphQLError, GraphQLSchema, MiddlewareManager
 
 from ..delivery.independent import RunningStream
+from ..documents.document import Document
 from ..documents.files import FileVar, extract_files
-from ..documents.request import Document, GraphQLRequest
+from ..documents.request import GraphQLRequest
 from ..json import JSON, encode_named
 from ..results.incremental import IncrementalMerge
 from ..results.result import ExecutionResult

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeAlias, TypeVar, cast
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
 
-from ..exceptions import TransportInvalidURL
-from ..websocket.sockets.base import redact
-
-__all__ = ["Asked", "Headers", "ask", "check_url", "pairs", "seconds"]
+__all__ = ["Asked", "ask", "seconds"]
 
 _T = TypeVar("_T")
 
 #: A value, or what gives it: a function or async function, asked at each attempt.
 Asked: TypeAlias = _T | Callable[[], _T] | Callable[[], Awaitable[_T]]
-Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 async def ask(value: Any) -> Any:
@@ -27,39 +22,6 @@ async def ask(value: Any) -> Any:
     if inspect.isawaitable(value):
         value = await value
     return value
-
-
-def pairs(headers: Headers | None) -> list[tuple[str, str]]:
-    """Headers in any of their forms, as pairs."""
-    if headers is None:
-        return []
-    if isinstance(headers, Mapping):
-        return list(cast("Mapping[str, str]", headers).items())
-    return list(headers)
-
-
-def check_url(url: object, schemes: tuple[str, ...]) -> str:
-    """The URL if it is one of these schemes and names a host.
-
-    Raises ``TransportInvalidURL`` (a ``ValueError``), which shows no more than scheme and host.
-    """
-    if not isinstance(url, str):
-        raise TransportInvalidURL(f"a URL is a str, not {type(url).__name__}")
-    wanted = " or ".join(f"{scheme}://" for scheme in schemes)
-    shown = redact(url)
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:  # whose text may quote the password
-        raise TransportInvalidURL(
-            f"{shown!r} is not a URL: its host or port can't be read. Are special characters in "
-            "user and password percent-encoded?"
-        ) from None
-    if parts.scheme not in schemes:
-        raise TransportInvalidURL(f"{shown!r}: the URL must begin with {wanted}")
-    if not parts.hostname:
-        raise TransportInvalidURL(f"{shown!r}: the URL names no host")
-    return url
 
 
 def seconds(name: str, value: float | None, *, zero: bool = False) -> float | None:

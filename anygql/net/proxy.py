@@ -9,10 +9,10 @@ import msgspec
 from anyio.abc import ByteStream
 
 from ..exceptions import TransportConnectionFailed, TransportInvalidURL
-from ..websocket.sockets.base import redact
-from ..websocket.sockets.handshake import basic_auth, user_agent
 from .errors import NotHTTP
+from .headers import basic_auth, user_agent
 from .http1 import read_answer
+from .urls import redact
 
 __all__ = ["Proxy", "environment_proxy", "open_tunnel", "parse_proxy"]
 

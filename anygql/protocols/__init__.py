@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..exceptions import TransportProtocolError
+from ..exceptions import ProtocolViolation, TransportProtocolError
 from .base import Codec, SubscriptionProtocol
 from .close_codes import CloseCode
-from .events import ProtocolViolation
 from .graphql_transport_ws import GRAPHQL_TRANSPORT_WS, GraphQLTransportWS
 from .graphql_ws import GRAPHQL_WS, GraphQLWS
 

@@ -13,18 +13,7 @@ import msgspec
 
 from ..results.result import ExecutionResult
 
-__all__ = [
-    "Ack",
-    "Complete",
-    "Error",
-    "Event",
-    "KeepAlive",
-    "Next",
-    "Ping",
-    "Pong",
-    "ProtocolViolation",
-    "Refused",
-]
+__all__ = ["Ack", "Complete", "Error", "Event", "KeepAlive", "Next", "Ping", "Pong", "Refused"]
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
@@ -80,15 +69,3 @@ class Refused(_Message, frozen=True, gc=False, tag="connection_error"):
 
 
 Event: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | KeepAlive | Refused
-
-
-class ProtocolViolation(Exception):
-    """The peer sent what the protocol does not allow: close with this code and reason."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.reason} ({self.code:d})"

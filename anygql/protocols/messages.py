@@ -12,20 +12,10 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from ..documents.request import GraphQLRequest
+from ..exceptions import ProtocolViolation
 from ..json import JSON, MsgspecJSON, encode_named, mended
 from .close_codes import CloseCode
-from .events import (
-    Ack,
-    Complete,
-    Error,
-    Event,
-    KeepAlive,
-    Next,
-    Ping,
-    Pong,
-    ProtocolViolation,
-    Refused,
-)
+from .events import Ack, Complete, Error, Event, KeepAlive, Next, Ping, Pong, Refused
 
 __all__ = [
     "TRANSITIONS",

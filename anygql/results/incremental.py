@@ -12,14 +12,16 @@ from typing import Any, TypeAlias, TypeGuard, cast
 
 import msgspec
 
-from ..protocols.close_codes import CloseCode
-from ..protocols.events import ProtocolViolation
+from ..exceptions import ProtocolViolation
 from .result import ExecutionResult
 
 __all__ = ["DEFAULT_MAX_PENDING", "IncrementalMerge"]
 
 #: How many patches a server may announce without completing them.
 DEFAULT_MAX_PENDING = 2**16
+
+#: The close code of graphql-transport-ws for a message that makes no sense.
+_MALFORMED = 4400
 
 _Path: TypeAlias = list[str | int]
 _Container: TypeAlias = "dict[Any, Any] | list[Any]"
@@ -241,7 +243,7 @@ def _shown(path: _Path) -> str:
 
 
 def _violation(reason: str) -> ProtocolViolation:
-    return ProtocolViolation(CloseCode.BAD_REQUEST, f"malformed incremental payload: {reason}")
+    return ProtocolViolation(_MALFORMED, f"malformed incremental payload: {reason}")
 
 
 def _unknown_id(id: str) -> ProtocolViolation:

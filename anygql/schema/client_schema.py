@@ -10,7 +10,8 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ..documents.request import Document, GraphQLRequest
+from ..documents.document import Document
+from ..documents.request import GraphQLRequest
 from .validation import find_errors, invalid
 
 if TYPE_CHECKING:

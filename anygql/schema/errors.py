@@ -30,6 +30,8 @@ class GraphQLValidationError(ValueError):
     ``message`` and ``locations``; the message lists them as ``line:column: what``.
     """
 
+    __module__ = "anygql"
+
     def __init__(self, message: str = "", *, errors: Sequence[GraphQLError] = ()) -> None:
         super().__init__(message)
         self.errors = list(errors)
@@ -42,6 +44,8 @@ class IntrospectionError(ValueError):
     reach its name. A larger ``type_depth`` does.
     """
 
+    __module__ = "anygql"
+
     def __init__(self, message: str = "", *, cut_off: bool = False) -> None:
         super().__init__(message)
         self.cut_off = cut_off
@@ -53,6 +57,8 @@ class VariableError(ValueError):
     ``problems`` holds a line for each of them, up to ``PROBLEM_LIMIT``, beginning with its path.
     The cause is what the scalar raised, if a scalar refused the first one.
     """
+
+    __module__ = "anygql"
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems: tuple[str, ...] = tuple(problems)

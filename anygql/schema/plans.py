@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from graphql import OperationDefinitionNode
 
-from ..documents.request import Document
+from ..documents.document import Document
 
 __all__ = ["Path", "dotted", "operation_of"]
 

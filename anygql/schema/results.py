@@ -30,7 +30,7 @@ from graphql import (
     SelectionSetNode,
 )
 
-from ..documents.request import Document
+from ..documents.document import Document
 from ..exceptions import TransportProtocolError
 from .parsers import Leaf, ListOf, Node, ObjectOf
 from .plans import Path, dotted, operation_of

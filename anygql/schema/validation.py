@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ..documents.request import Document
+from ..documents.document import Document
 from .errors import GraphQLValidationError, listed
 
 if TYPE_CHECKING:

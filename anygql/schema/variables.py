@@ -25,8 +25,8 @@ from graphql import (
 )
 from graphql.pyutils import Undefined, did_you_mean, suggestion_list
 
+from ..documents.document import Document
 from ..documents.files import FileVar
-from ..documents.request import Document
 from .errors import PROBLEM_LIMIT, VariableError
 from .members import is_list, members_of
 from .plans import Path, dotted, operation_of

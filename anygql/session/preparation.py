@@ -10,54 +10,19 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from anyio import Lock
-from anyio.lowlevel import EventLoopToken, current_token
 
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportProtocolError
 from ..results.result import ExecutionResult, data_or_raise
 
 if TYPE_CHECKING:
-    from graphql import GraphQLSchema
     from typing_extensions import TypeForm
 
     from ..schema.client_schema import ClientSchema
 
-__all__ = ["Conversions", "Converted", "SharedSchema"]
+__all__ = ["Conversions", "Converted"]
 
 _T = TypeVar("_T")
-
-
-class SharedSchema:
-    """What the sessions of one client know of their server's schema."""
-
-    def __init__(self, schema: GraphQLSchema | None = None) -> None:
-        self.current: ClientSchema | None = None
-        self._fetching: tuple[EventLoopToken, Lock] | None = None
-        self.graphql = schema
-
-    @property
-    def graphql(self) -> GraphQLSchema | None:
-        """The schema, once it is known."""
-        return None if self.current is None else self.current.graphql
-
-    @graphql.setter
-    def graphql(self, schema: GraphQLSchema | None) -> None:
-        if schema is None:
-            self.current = None
-        else:
-            from ..schema.client_schema import ClientSchema
-
-            self.current = ClientSchema(schema)
-        self._fetching = None  # whoever waits for it has it in hand
-
-    @property
-    def fetching(self) -> Lock:
-        """Held by the session that asks for the schema; others on the same loop wait for it."""
-        loop = current_token()
-        if self._fetching is None or self._fetching[0] != loop:
-            self._fetching = (loop, Lock())
-        return self._fetching[1]
 
 
 class Conversions(msgspec.Struct, frozen=True):

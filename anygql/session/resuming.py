@@ -16,7 +16,8 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ..concurrency.tasks import call_soon
-from ..delivery.interfaces import Connection, Delivery, Feed, TransportArgs
+from ..delivery.buffering import Delivery
+from ..delivery.interfaces import Connection, Feed, TransportArgs
 from ..documents.request import GraphQLRequest
 from ..exceptions import SubscriptionOverflow, TransportError, fresh
 from ..results.result import ExecutionResult

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
-from ..delivery.interfaces import (
-    Batching,
-    Connection,
-    Delivery,
-    Incremental,
-    OnOverflow,
-    Results,
-    TransportArgs,
-)
+from ..delivery.buffering import Delivery, OnOverflow
+from ..delivery.interfaces import Batching, Connection, Incremental, Results, TransportArgs
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
 from ..exceptions import TransportServerError
 from ..results.result import ExecutionResult, data_or_raise

@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 from anyio import ClosedResourceError, EndOfStream
 from anyio.lowlevel import checkpoint
 
-from ..delivery.faults import cancelled_first
+from ..concurrency.cancellation import cancelled_first
 from ..delivery.interfaces import Results
 from ..exceptions import TransportClosed
 from ..results.result import ExecutionResult

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-import msgspec
 from anyio import (
     CancelScope,
     Event,
@@ -23,81 +22,21 @@ from anyio import (
 from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import EventLoopToken, current_token
 
+from ..concurrency.cancellation import cancelled_first
 from ..concurrency.tasks import unwrapped
-from ..delivery.faults import cancelled_first
 from ..delivery.interfaces import Connection, Transport
 from ..exceptions import TransportClosed, TransportError, fresh_unsent
 from .events import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
-from .preparation import Conversions, SharedSchema
+from .options import SessionOptions
 from .retry import Policy, Retry, connect_policy, execute_policy, subscribe_policy, wait_after
 
-if TYPE_CHECKING:
-    from ..schema.introspection import IntrospectionOptions
-
-__all__ = ["Resumable", "SessionOptions", "Supervisor", "is_retryable"]
+__all__ = ["Resumable", "Supervisor"]
 
 logger = logging.getLogger(__name__)
 
 #: A connection that lived this long, in seconds, is a good one: its loss is not held against
 #: the server, and the next attempt comes soon.
 SETTLED = 10.0
-
-
-def is_retryable(error: Exception) -> bool:
-    """Whether a new attempt may succeed where this one failed: the default classification.
-
-    A ``TransportError`` says so itself (for close codes, ``protocols/close_codes.py`` decides).
-    Of what a user's ``url``, ``headers`` or ``init_payload`` function raises, faults of the
-    network and the system are taken to pass.
-    """
-    if isinstance(error, TransportError):
-        return error.retryable
-    return isinstance(error, OSError)
-
-
-class SessionOptions(msgspec.Struct, frozen=True):
-    """How a session behaves, whatever its transport."""
-
-    execute_timeout: float | None = 10
-    reconnecting: bool = False
-    retry_connect: Policy = True
-    retry_execute: Policy = True
-    retry_subscribe: Policy = True
-    retry_mutations: bool = False
-    lazy: bool = False
-    idle_timeout: float | None = None
-    is_retryable: Callable[[Exception], bool] = is_retryable
-    on_event: Callable[[SessionEvent], object] | None = None
-    batch_interval: float = 0
-    batch_max: int = 10
-    conversions: Conversions = msgspec.field(default_factory=Conversions)
-    schema: SharedSchema = msgspec.field(default_factory=SharedSchema)
-    #: Whether a session asks for the schema when it opens, if it isn't known yet; and for what.
-    fetch_schema: IntrospectionOptions | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("execute_timeout", "idle_timeout"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be more than 0 s (None: no limit), not {value}")
-        if self.batch_interval < 0:
-            raise ValueError(
-                f"batch_interval must be 0 s (none) or more, not {self.batch_interval}"
-            )
-        if self.batch_max < 1:
-            raise ValueError(f"batch_max must be at least 1 request, not {self.batch_max}")
-        if self.idle_timeout is not None and not self.lazy:
-            raise ValueError("idle_timeout needs lazy=True: who would connect again?")
-        if self.reconnecting:
-            return
-        for name in ("retry_connect", "retry_execute", "retry_subscribe"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(  # noqa: TRY004 - the type is fine, but not without the other
-                    f"{name} needs reconnecting=True: a plain session fails fast"
-                )
-        if self.lazy or self.retry_mutations:
-            name = "lazy" if self.lazy else "retry_mutations"
-            raise ValueError(f"{name} needs reconnecting=True")
 
 
 class Resumable(Protocol):

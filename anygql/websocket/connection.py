@@ -24,19 +24,21 @@ from anyio import (
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from ..concurrency.cancellation import cancelled_first
 from ..concurrency.tasks import unwrapped
 from ..concurrency.waiters import Parked
-from ..delivery import faults
+from ..delivery.faults import closed
 from ..delivery.interfaces import TransportArgs, refuse_args
 from ..delivery.multiplexed import RoutedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
-from ..exceptions import TransportConnectTimeout, TransportError, fresh
+from ..exceptions import ProtocolViolation, TransportConnectTimeout, TransportError, fresh
 from ..protocols.base import Codec, SubscriptionProtocol
 from ..protocols.close_codes import CloseCode
-from ..protocols.events import Ack, Complete, Error, Next, Ping, Pong, ProtocolViolation, Refused
+from ..protocols.events import Ack, Complete, Error, Next, Ping, Pong, Refused
 from ..protocols.events import Event as ServerEvent
 from ..protocols.events import KeepAlive as KeepAliveEvent
+from . import faults
 from .keep_alive import KeepAlive, KeepAliveTimes
 from .sockets.base import WebSocket, WebSocketEnded
 
@@ -156,7 +158,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
             self.close(code, "Connection acknowledgement timeout")
             raise TransportConnectTimeout(f"{transport.description}: {message}", code=code)
         if self.fault is not None:
-            await faults.cancelled_first(self.fault)
+            await cancelled_first(self.fault)
             raise fresh(self.fault) from self.fault.__cause__
         self._polite = True
         self.idle_since = self._now()
@@ -174,7 +176,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
         """Begin to close; leaving the context waits for the end of it."""
         if not self._ended.is_set():
             self._closing = (int(code), reason)
-            self._end(faults.closed(self._transport.description, reason))
+            self._end(closed(self._transport.description, reason))
             self._reading.cancel()
 
     def _end(self, fault: TransportError) -> bool:
@@ -267,7 +269,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
                 self._end(await self._receive())
         finally:
             # Without a fault so far, this is a cancellation, or a defect on its way out.
-            self._end(faults.closed(self._transport.description))
+            self._end(closed(self._transport.description))
             with CancelScope(shield=True):
                 await self._shut_down()
 

@@ -9,11 +9,14 @@ from typing import Any
 from anyio.abc import TaskGroup
 
 from ..json import JSON, MsgspecJSON, encode_named
-from ..net.options import Asked, Headers, ask, check_url, pairs, seconds
+from ..net.headers import Headers, pairs
+from ..net.options import Asked, ask, seconds
+from ..net.urls import check_url, redact
 from ..protocols import Codec, SubscriptionProtocol, chosen, protocols_for
 from .connection import WebSocketConnection
 from .keep_alive import KeepAliveTimes
-from .sockets.base import Connector, Opening, WebSocket, redact
+from .sockets.base import Connector, WebSocket
+from .sockets.opening import Opening
 from .sockets.stream import StreamConnector
 
 __all__ = ["WebSocketTransport"]

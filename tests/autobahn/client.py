@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 import anyio
 
-from anygql.websocket.sockets.base import Opening, WebSocketEnded
+from anygql.websocket.sockets.base import WebSocketEnded
+from anygql.websocket.sockets.opening import Opening
 from anygql.websocket.sockets.stream import StreamConnector, StreamWebSocket
 
 __all__ = ["run_all"]

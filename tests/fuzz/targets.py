@@ -21,8 +21,8 @@ from typing import Any
 from anyio import EndOfStream
 from websockets.frames import Frame, Opcode
 
-from anygql.documents.request import Document
-from anygql.exceptions import TransportError, TransportProtocolError
+from anygql.documents.document import Document
+from anygql.exceptions import ProtocolViolation, TransportError, TransportProtocolError
 from anygql.http.compression import PIECE, decompressor
 from anygql.http.formats.multipart import (
     MultipartPayloads,
@@ -43,7 +43,7 @@ from anygql.json import MsgspecJSON, mended
 from anygql.net.errors import NotHTTP
 from anygql.net.http1 import HEAD_LIMIT, read_answer
 from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
-from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, ProtocolViolation
+from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
 from anygql.protocols.base import SubscriptionProtocol
 from anygql.protocols.events import Ack, Complete, Error, KeepAlive, Next, Ping, Pong, Refused
 from anygql.results.incremental import IncrementalMerge

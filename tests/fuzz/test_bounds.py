@@ -42,11 +42,11 @@ from anygql import (
     TransportServerError,
     WebSocketTransport,
 )
+from anygql.exceptions import ProtocolViolation
 from anygql.http.compression import PIECE, decompressor
 from anygql.http.formats.multipart import MultipartReader, boundary_of
 from anygql.http.formats.sse import ServerSentEvents
 from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
-from anygql.protocols import ProtocolViolation
 from anygql.results.incremental import IncrementalMerge
 from anygql.session.session import Session
 from anygql.testing import PeerConnection, ScriptedPeer

@@ -26,7 +26,8 @@ from websockets.frames import Close, Opcode
 from anygql import Client, TransportProtocolError, WebSocketTransport
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.testing.memory import memory_stream_pair
-from anygql.websocket.sockets.base import Opening, WebSocketEnded
+from anygql.websocket.sockets.base import WebSocketEnded
+from anygql.websocket.sockets.opening import Opening
 from anygql.websocket.sockets.stream import StreamConnector
 from tests.fuzz.conftest import CASE
 from tests.sockets.peer import FAULTS, Peer

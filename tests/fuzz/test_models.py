@@ -32,8 +32,9 @@ from anygql import (
     WebSocketTransport,
 )
 from anygql.documents.request import GraphQLRequest
+from anygql.exceptions import ProtocolViolation
 from anygql.json import MsgspecJSON
-from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, ProtocolViolation
+from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
 from anygql.protocols.base import Codec
 from anygql.protocols.events import Ack, Complete, Error, KeepAlive, Next, Ping, Pong, Refused
 from anygql.session.session import Session

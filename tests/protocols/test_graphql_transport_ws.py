@@ -17,8 +17,9 @@ import msgspec
 import pytest
 
 from anygql.documents.request import GraphQLRequest
+from anygql.exceptions import ProtocolViolation
 from anygql.json import MsgspecJSON
-from anygql.protocols import GRAPHQL_TRANSPORT_WS, Codec, GraphQLTransportWS, ProtocolViolation
+from anygql.protocols import GRAPHQL_TRANSPORT_WS, Codec, GraphQLTransportWS
 from anygql.protocols.events import Ack, Complete, Error, Event, Next, Ping, Pong, Refused
 from anygql.results.result import ExecutionResult
 

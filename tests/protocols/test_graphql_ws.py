@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from anygql.documents.request import GraphQLRequest
+from anygql.exceptions import ProtocolViolation
 from anygql.json import MsgspecJSON
-from anygql.protocols import GRAPHQL_WS, Codec, GraphQLWS, ProtocolViolation
+from anygql.protocols import GRAPHQL_WS, Codec, GraphQLWS
 from anygql.protocols.events import Ack, Complete, Error, Event, KeepAlive, Next, Refused
 from anygql.results.result import ExecutionResult
 

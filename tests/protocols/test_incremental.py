@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anygql.protocols.events import ProtocolViolation
+from anygql.exceptions import ProtocolViolation
 from anygql.results.incremental import IncrementalMerge
 from anygql.results.result import ExecutionResult
 

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anygql.documents.request import GraphQLRequest
+from anygql.exceptions import ProtocolViolation
 from anygql.json import MsgspecJSON
-from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, ProtocolViolation
+from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
 from anygql.protocols.base import SubscriptionProtocol
 from anygql.protocols.events import (
     Ack,

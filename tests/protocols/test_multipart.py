@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anygql.exceptions import ProtocolViolation
 from anygql.http.formats.multipart import (
     MultipartPayloads,
     MultipartReader,
@@ -24,7 +25,7 @@ from anygql.http.formats.multipart import (
 )
 from anygql.json import MsgspecJSON
 from anygql.protocols.close_codes import CloseCode
-from anygql.protocols.events import Complete, Error, Next, ProtocolViolation
+from anygql.protocols.events import Complete, Error, Next
 from anygql.results.result import ExecutionResult
 
 JSON = {"content-type": "application/json; charset=utf-8"}

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anygql.exceptions import ProtocolViolation
 from anygql.http.formats.sse import DistinctStream, ServerSentEvent, ServerSentEvents, SingleStream
 from anygql.json import MsgspecJSON
 from anygql.protocols.close_codes import CloseCode
-from anygql.protocols.events import Complete, Error, Next, ProtocolViolation
+from anygql.protocols.events import Complete, Error, Next
 from anygql.results.result import ExecutionResult
 
 E = ServerSentEvent

@@ -25,7 +25,7 @@ from graphql import (
 from graphql.pyutils import Undefined
 
 from anygql import TransportProtocolError
-from anygql.documents.request import Document
+from anygql.documents.document import Document
 from anygql.schema.results import ResultsPlan, results_plan
 from anygql.schema.updates import update_schema_enum, update_schema_scalar
 

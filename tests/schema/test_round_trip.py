@@ -9,7 +9,7 @@ from graphql import execute_sync, parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anygql.documents.request import Document
+from anygql.documents.document import Document
 from anygql.json import MsgspecJSON
 from anygql.schema.results import results_plan
 from anygql.schema.variables import variables_plan

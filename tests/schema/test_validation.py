@@ -14,7 +14,7 @@ from graphql import GraphQLSyntaxError, parse
 import anygql.schema.client_schema as module
 import anygql.schema.validation as validation
 from anygql import gql
-from anygql.documents.request import Document
+from anygql.documents.document import Document
 from anygql.schema import ClientSchema, GraphQLValidationError, load_schema
 from anygql.schema.client_schema import forget
 from tests.schema.large import large_schema

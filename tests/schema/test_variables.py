@@ -38,7 +38,7 @@ from graphql import (
 from graphql.pyutils import Undefined
 
 from anygql import FileVar
-from anygql.documents.request import Document
+from anygql.documents.document import Document
 from anygql.schema.updates import update_schema_enum, update_schema_scalar
 from anygql.schema.variables import PROBLEM_LIMIT, VariableError, VariablesPlan, variables_plan
 

@@ -16,8 +16,9 @@ from anygql import (
     WebSocketTransport,
 )
 from anygql.json import JSON
+from anygql.net.urls import redact
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, Codec
-from anygql.websocket.sockets.base import Connector, redact
+from anygql.websocket.sockets.base import Connector
 from tests.http.peer import cut, endless, http, kept, peer
 from tests.sockets.peer import Peer, serving
 

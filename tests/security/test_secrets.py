@@ -20,7 +20,8 @@ from websockets.frames import Opcode
 from anygql import Client, FileVar, HTTPTransport, WebSocketTransport, gql
 from anygql.session.events import Disconnected
 from anygql.testing import GraphQLServer, demo_schema
-from anygql.websocket.sockets.base import Connector, Opening
+from anygql.websocket.sockets.base import Connector
+from anygql.websocket.sockets.opening import Opening
 from tests.http.peer import cut, http, kept, peer
 from tests.sockets.peer import Peer, frame, refusing, serving, text
 

@@ -12,7 +12,8 @@ import anyio
 import pytest
 import trustme
 
-from anygql.websocket.sockets.base import Connector, Opening, WebSocket
+from anygql.websocket.sockets.base import Connector, WebSocket
+from anygql.websocket.sockets.opening import Opening
 from tests.sockets.peer import Script, serving
 
 Connected = Callable[..., AbstractAsyncContextManager[WebSocket]]

@@ -14,7 +14,8 @@ from anyio.lowlevel import checkpoint
 from websockets.frames import Opcode
 
 from anygql.exceptions import TransportError
-from anygql.websocket.sockets.base import Connector, Opening, WebSocket, WebSocketEnded
+from anygql.websocket.sockets.base import Connector, WebSocket, WebSocketEnded
+from anygql.websocket.sockets.opening import Opening
 from tests.sockets.conftest import Connected
 from tests.sockets.peer import Peer, Script, frame, refusing, serving, take, text
 

@@ -14,7 +14,8 @@ import trustme
 
 from anygql.exceptions import TransportConnectionFailed, TransportInvalidURL
 from anygql.net.proxy import environment_proxy
-from anygql.websocket.sockets.base import Connector, Opening
+from anygql.websocket.sockets.base import Connector
+from anygql.websocket.sockets.opening import Opening
 from anygql.websocket.sockets.stream import StreamConnector
 from anygql.websocket.sockets.trio_websocket import trio_websocket_connector
 from tests.sockets.conftest import Connected

@@ -16,7 +16,8 @@ from anygql.exceptions import (
     TransportProtocolError,
     TransportServerError,
 )
-from anygql.websocket.sockets.base import Connector, Opening
+from anygql.websocket.sockets.base import Connector
+from anygql.websocket.sockets.opening import Opening
 from tests.sockets.conftest import Connected
 from tests.sockets.peer import Peer, Script, refusing, serving
 

@@ -14,9 +14,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from ...exceptions import CutOff, ProtocolViolation
 from ...json import JSON
 from ...protocols.close_codes import CloseCode
-from ...protocols.events import Complete, Error, Next, ProtocolViolation
+from ...protocols.events import Complete, Error, Next
 from ...results.result import ExecutionResult
 from .parser import Feed
 from .payloads import payload_reader
@@ -179,9 +180,7 @@ class MultipartReader(Feed[Part]):
         """The stream has ended; raises ``ProtocolViolation`` (1006) if it was cut off."""
         self._raise_fault()
         if not self.finished:
-            raise ProtocolViolation(
-                CloseCode.ABNORMAL, f"the multipart answer was cut off {self._state.value}"
-            )
+            raise CutOff(f"the multipart answer was cut off {self._state.value}")
 
     def _read(self, data: bytes, found: list[Part]) -> None:
         if not self.finished:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
-from ...protocols.events import ProtocolViolation
+from ...exceptions import ProtocolViolation
 
 __all__ = ["Feed"]
 

@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from ...exceptions import CutOff, ProtocolViolation
 from ...json import JSON
 from ...protocols.close_codes import CloseCode
-from ...protocols.events import Complete, Error, Next, ProtocolViolation
+from ...protocols.events import Complete, Error, Next
 from ...results.incremental import IncrementalMerge
 from ...results.result import ExecutionResult
 from .parser import Feed
@@ -236,11 +237,10 @@ class DistinctStream(_GraphQLStream):
         self._raise_fault()
         if not self.finished:
             inside = self.events.close()
-            raise ProtocolViolation(
-                CloseCode.ABNORMAL,
+            raise CutOff(
                 "the event stream was cut off inside an event"
                 if inside
-                else "the event stream ended without 'complete'",
+                else "the event stream ended without 'complete'"
             )
 
     def _read(self, data: bytes, found: list[_GraphQLEvent]) -> None:
@@ -307,9 +307,7 @@ class SingleStream(_GraphQLStream):
         """The stream has ended; raises ``ProtocolViolation`` (1006) if it did inside an event."""
         self._raise_fault()
         if self.events.close():
-            raise ProtocolViolation(
-                CloseCode.ABNORMAL, "the event stream was cut off inside an event"
-            )
+            raise CutOff("the event stream was cut off inside an event")
 
     def _next(self, data: str) -> Next | Part:
         result = self._result(data)

@@ -15,11 +15,13 @@ from typing import Any, Protocol
 from anyio import CancelScope, move_on_after
 
 from ...exceptions import TransportClosed, TransportProtocolError
-from ...net.options import Asked, Headers, ask, check_url
-from ...websocket.sockets.base import redact
+from ...net.headers import Headers
+from ...net.options import Asked, ask
+from ...net.urls import check_url, redact
+from ..accept import ACCEPT, GRAPHQL_JSON
 from ..compression import ACCEPT_ENCODING, Decompressor, decompressor
-from ..requests import ACCEPT, Outgoing
-from ..responses import GRAPHQL_JSON, Answer, media_type
+from ..requests import Outgoing
+from ..responses import Answer, media_type
 from ..upload import UploadBody, Whole
 from . import redirects
 from .library import HTTPClient, http_errors, library_of, own_client, parsed_url, stream_of

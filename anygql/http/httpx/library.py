@@ -24,7 +24,7 @@ from ...exceptions import (
     TransportProtocolError,
     TransportTimeout,
 )
-from ...websocket.sockets.base import redact
+from ...net.urls import redact
 
 __all__ = [
     "HTTPClient",

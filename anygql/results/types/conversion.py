@@ -31,6 +31,8 @@ class ResultTypeError(ValueError):
     message quotes none of it; its ``__cause__``, which is msgspec's or pydantic's error, may.
     """
 
+    __module__ = "anygql"
+
     def __init__(self, message: str = "", *, path: tuple[str | int, ...] = (), data: Any = None):
         super().__init__(message)
         self.path = path

@@ -6,33 +6,14 @@ connection with 1003, as it fails it for anything else that RFC 6455 forbids.
 
 from __future__ import annotations
 
-import re
-import ssl
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-import msgspec
 from anyio.abc import TaskGroup
 
-__all__ = ["Connector", "Opening", "WebSocket", "WebSocketEnded", "redact"]
+from .opening import Opening
 
-
-class Opening(msgspec.Struct, frozen=True):
-    """What to open. ``repr`` shows no header and no query string: they may be secrets."""
-
-    #: ``ws://`` or ``wss://``, checked.
-    url: str
-    headers: Sequence[tuple[str, str]] = ()
-    subprotocols: Sequence[str] = ()
-    #: ``None``: the default verification.
-    ssl: ssl.SSLContext | None = None
-    #: Bytes; a larger message fails the connection with 1009.
-    max_message_size: int = 2**24
-    #: What one connector knows and others don't.
-    connect_args: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
-
-    def __repr__(self) -> str:
-        return f"Opening({redact(self.url)}, subprotocols={self.subprotocols!r})"
+__all__ = ["Connector", "WebSocket", "WebSocketEnded"]
 
 
 class WebSocketEnded(Exception):
@@ -117,28 +98,3 @@ class Connector(Protocol):
         ``TransportConnectionFailed``, ``TransportServerError`` or ``TransportProtocolError``.
         """
         ...
-
-
-def redact(url: str) -> str:
-    """A URL fit for messages and logs: in one line, without user, password, query and fragment."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        scheme, rest = "", url.removeprefix("//")
-    authority, path = _authority_and_path(rest)
-    if "@" not in authority and "@" in rest and not re.fullmatch(_HOST_AND_PORT, authority):
-        # A password with a character that ought to be escaped.
-        authority, path = _authority_and_path(rest.rpartition("@")[2])
-    shown = f"{scheme}{separator}{authority.rpartition('@')[2]}{path}"
-    return shown.translate(_UNSEEN)
-
-
-_HOST_AND_PORT = r"(\[[^\]]*\]|[^:\[\]]*)(:[0-9]*)?"
-_UNSEEN = dict.fromkeys(
-    [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], "\N{REPLACEMENT CHARACTER}"
-)
-
-
-def _authority_and_path(rest: str) -> tuple[str, str]:
-    rest = rest.partition("?")[0].partition("#")[0]
-    authority, slash, path = rest.partition("/")
-    return authority, slash + path

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from base64 import b64encode
 from collections.abc import Sequence
 
 from anyio.abc import ByteStream
 
 from ...exceptions import TransportProtocolError, TransportServerError
 from ...net.errors import NotHTTP
+from ...net.headers import check_header, is_token, user_agent
 from ...net.http1 import Answer, read_answer, read_body
 from ...net.retry_after import retry_after
+from ...net.urls import redact
 from ...protocols.close_codes import CloseCode
-from ...version import VERSION
-from .base import Opening, redact
+from .opening import Opening
 
-__all__ = ["basic_auth", "checked_headers", "checked_subprotocols", "read_upgrade", "user_agent"]
+__all__ = ["checked_headers", "checked_subprotocols", "read_upgrade"]
 
 #: Statuses that a new attempt won't change.
 FATAL_STATUSES = frozenset({401, 403, 404})
@@ -36,20 +35,6 @@ RESERVED = frozenset(
     }
 )
 
-# RFC 9110 §5.6.2 and §5.5.
-_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-
-
-def user_agent() -> str:
-    """What we call ourselves, unless the caller says otherwise."""
-    return f"anygql/{VERSION}"
-
-
-def basic_auth(username: str, password: str) -> str:
-    """The value of an ``Authorization`` header (RFC 7617)."""
-    return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
-
 
 def checked_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """The caller's headers, with a ``User-Agent``.
@@ -58,13 +43,7 @@ def checked_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]
     """
     checked = [(name, value.strip(" \t")) for name, value in headers]
     for name, value in checked:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} can't be the name of a header")
-        if not _VALUE.fullmatch(value):
-            raise ValueError(
-                f"the value of the header {name!r} has characters that can't be sent: line "
-                "breaks, NUL and other control characters, or such as aren't Latin-1"
-            )
+        check_header(name, value)
         if name.lower() in RESERVED:
             raise ValueError(f"the header {name!r} belongs to the WebSocket handshake")
     if not any(name.lower() == "user-agent" for name, _ in checked):
@@ -75,7 +54,7 @@ def checked_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]
 def checked_subprotocols(names: Sequence[str]) -> Sequence[str]:
     """The names to offer; raises ``ValueError`` for what can't be one (RFC 6455 §4.1)."""
     for name in names:
-        if not _NAME.fullmatch(name):
+        if not is_token(name):
             raise ValueError(f"{name!r} can't be the name of a subprotocol")
     return names
 

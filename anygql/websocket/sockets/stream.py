@@ -18,13 +18,15 @@ from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
 from ...exceptions import TransportProtocolError
-from ...net.dial import ConnectArgs, OpenStream, dial, parse_url
+from ...net.dial import OpenStream, dial
 from ...net.errors import FAULTS, opening_errors
+from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
-from .base import Opening, WebSocketEnded, redact
+from .base import WebSocketEnded
 from .frames import text_frames
 from .handshake import checked_headers, checked_subprotocols, read_upgrade
 from .inbound import Inbound
+from .opening import ConnectArgs, Opening, destination, parse_url
 
 __all__ = ["StreamConnector", "StreamWebSocket"]
 
@@ -68,7 +70,7 @@ class StreamConnector:
         uri = parse_url(opening.url)
         args = ConnectArgs.parse(opening.connect_args)
         protocol = _client_protocol(uri, opening, args)
-        stream = await dial(opening, uri, args, self._open_stream)
+        stream = await dial(destination(opening, uri), args, self._open_stream)
         try:
             with opening_errors(redact(opening.url)):
                 await stream.send(b"".join(protocol.data_to_send()))

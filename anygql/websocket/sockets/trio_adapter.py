@@ -21,11 +21,14 @@ from websockets.uri import WebSocketURI
 from wsproto.utilities import ProtocolError
 
 from ...exceptions import TransportError, TransportProtocolError
-from ...net.dial import ConnectArgs, OpenStream, dial, parse_url
+from ...net.dial import OpenStream, dial
 from ...net.errors import FAULTS, opening_errors
+from ...net.headers import basic_auth
+from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
-from .base import Opening, WebSocketEnded, redact
-from .handshake import basic_auth, checked_headers, checked_subprotocols, read_upgrade
+from .base import WebSocketEnded
+from .handshake import checked_headers, checked_subprotocols, read_upgrade
+from .opening import ConnectArgs, Opening, destination, parse_url
 
 __all__ = ["TrioConnector", "TrioWebSocket"]
 
@@ -64,7 +67,8 @@ class TrioConnector:
         if args.compression is not None:
             raise TypeError("trio-websocket has no compression: leave it out of connect_args")
         request = _Request(opening, uri)
-        stream = _TrioStream(await dial(opening, uri, args, self._open_stream), opening)
+        dialled = await dial(destination(opening, uri), args, self._open_stream)
+        stream = _TrioStream(dialled, opening)
         try:
             opened = await task_group.start(_host, stream, request, name="anygql: trio-websocket")
         except BaseException:

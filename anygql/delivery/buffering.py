@@ -1,0 +1,43 @@
+"""How a subscription's results wait for their consumer, and what happens when too many do."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
+
+__all__ = ["Delivery", "OnOverflow"]
+
+
+OnOverflow: TypeAlias = Literal["pause", "error", "drop_oldest"]
+
+
+#: Past ``buffer_size`` times this, a ``"pause"`` subscription takes no more, whoever waits.
+HARD_LIMIT_FACTOR = 64
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """How a subscription's results wait for their consumer."""
+
+    #: How many results may wait freely.
+    buffer_size: int = 1024
+    #: What happens past that.
+    on_overflow: OnOverflow = "pause"
+    #: Seconds that a consumer at the hard limit may take nothing; ``None``: for ever.
+    stall_timeout: float | None = 10
+
+    def __post_init__(self) -> None:
+        if self.buffer_size < 1:
+            raise ValueError(f"buffer_size must be at least 1, not {self.buffer_size}")
+        if self.on_overflow not in get_args(OnOverflow):
+            raise ValueError(
+                f"on_overflow must be one of {', '.join(map(repr, get_args(OnOverflow)))}, "
+                f"not {self.on_overflow!r}"
+            )
+        if self.stall_timeout is not None and self.stall_timeout <= 0:
+            raise ValueError(f"stall_timeout must be more than 0 s, not {self.stall_timeout}")
+
+    @property
+    def hard_limit(self) -> int:
+        """How many results may wait at all."""
+        return self.buffer_size * HARD_LIMIT_FACTOR

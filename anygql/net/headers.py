@@ -1,0 +1,57 @@
+"""HTTP headers: the forms they are given in, and what can be sent."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias, cast
+
+from ..version import VERSION
+
+__all__ = ["Headers", "basic_auth", "check_header", "is_token", "pairs", "user_agent"]
+
+
+Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+def pairs(headers: Headers | None) -> list[tuple[str, str]]:
+    """Headers in any of their forms, as pairs."""
+    if headers is None:
+        return []
+    if isinstance(headers, Mapping):
+        return list(cast("Mapping[str, str]", headers).items())
+    return list(headers)
+
+
+# RFC 9110 §5.6.2 and §5.5.
+_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+
+
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def check_header(name: str, value: str) -> None:
+    """Raise ``ValueError`` for what can't be sent, naming the header, never its value."""
+    if not is_token(name):
+        raise ValueError(f"{name!r} can't be the name of a header")
+    if not _VALUE.fullmatch(value):
+        raise ValueError(
+            f"the value of the header {name!r} has characters that can't be sent: line breaks, NUL "
+            "and other control characters, or such as aren't Latin-1"
+        )
+
+
+def is_token(name: str) -> bool:
+    """Return whether ``name`` is a token, as names of headers and subprotocols must be."""
+    return _TOKEN.fullmatch(name) is not None
+
+
+def user_agent() -> str:
+    """What we call ourselves, unless the caller says otherwise."""
+    return f"anygql/{VERSION}"
+
+
+def basic_auth(username: str, password: str) -> str:
+    """The value of an ``Authorization`` header (RFC 7617)."""
+    return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"

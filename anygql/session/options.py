@@ -1,0 +1,79 @@
+"""How a session behaves: the options of ``Client`` and ``Client.connect``, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..concurrency.locks import LoopLock
+from ..exceptions import TransportError
+from ..schema.shared import SharedSchema
+from .events import SessionEvent
+from .preparation import Conversions
+from .retry import Policy
+
+if TYPE_CHECKING:
+    from ..schema.introspection import IntrospectionOptions
+
+__all__ = ["SessionOptions", "is_retryable"]
+
+
+def is_retryable(error: Exception) -> bool:
+    """Whether a new attempt may succeed where this one failed: the default classification.
+
+    A ``TransportError`` says so itself (for close codes, ``protocols/close_codes.py`` decides).
+    Of what a user's ``url``, ``headers`` or ``init_payload`` function raises, faults of the
+    network and the system are taken to pass.
+    """
+    if isinstance(error, TransportError):
+        return error.retryable
+    return isinstance(error, OSError)
+
+
+class SessionOptions(msgspec.Struct, frozen=True):
+    """How a session behaves, whatever its transport."""
+
+    execute_timeout: float | None = 10
+    reconnecting: bool = False
+    retry_connect: Policy = True
+    retry_execute: Policy = True
+    retry_subscribe: Policy = True
+    retry_mutations: bool = False
+    lazy: bool = False
+    idle_timeout: float | None = None
+    is_retryable: Callable[[Exception], bool] = is_retryable
+    on_event: Callable[[SessionEvent], object] | None = None
+    batch_interval: float = 0
+    batch_max: int = 10
+    conversions: Conversions = msgspec.field(default_factory=Conversions)
+    schema: SharedSchema = msgspec.field(default_factory=SharedSchema)
+    #: Held by the session that asks for the schema; the others wait for it.
+    fetching: LoopLock = msgspec.field(default_factory=LoopLock)
+    #: Whether a session asks for the schema when it opens, if it isn't known yet; and for what.
+    fetch_schema: IntrospectionOptions | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("execute_timeout", "idle_timeout"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be more than 0 s (None: no limit), not {value}")
+        if self.batch_interval < 0:
+            raise ValueError(
+                f"batch_interval must be 0 s (none) or more, not {self.batch_interval}"
+            )
+        if self.batch_max < 1:
+            raise ValueError(f"batch_max must be at least 1 request, not {self.batch_max}")
+        if self.idle_timeout is not None and not self.lazy:
+            raise ValueError("idle_timeout needs lazy=True: who would connect again?")
+        if self.reconnecting:
+            return
+        for name in ("retry_connect", "retry_execute", "retry_subscribe"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(  # noqa: TRY004 - the type is fine, but not without the other
+                    f"{name} needs reconnecting=True: a plain session fails fast"
+                )
+        if self.lazy or self.retry_mutations:
+            name = "lazy" if self.lazy else "retry_mutations"
+            raise ValueError(f"{name} needs reconnecting=True")
