@@ -37,8 +37,8 @@ __all__ = [
     "TransportQueryError",
     "TransportServerError",
     "TransportTimeout",
-    "fresh",
-    "fresh_unsent",
+    "copy_to_raise",
+    "copy_to_raise_unsent",
 ]
 
 _E = TypeVar("_E", bound=BaseException)
@@ -206,8 +206,8 @@ for _error in (
 del _error
 
 
-def fresh(error: _E) -> _E:
-    """A copy of a recorded fault, to be raised to one of several waiters.
+def copy_to_raise(error: _E) -> _E:
+    """Copy a recorded fault, to be raised to one of several waiters.
 
     Raising one instance in many tasks would mix their tracebacks into each other. An error that
     can't be copied (its constructor wants more than its ``args``) is given back as it is.
@@ -221,9 +221,9 @@ def fresh(error: _E) -> _E:
     return again
 
 
-def fresh_unsent(error: _E) -> _E:
-    """``fresh``, for a call that found the fault already there: its request has not left."""
-    again = fresh(error)
+def copy_to_raise_unsent(error: _E) -> _E:
+    """Copy a fault for a call that found it already there: its request has not left."""
+    again = copy_to_raise(error)
     if isinstance(again, TransportError):
         again.unsent = True
     return again

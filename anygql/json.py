@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeGuard, TypeVar
 
 import msgspec
 
-__all__ = ["JSON", "MsgspecJSON", "decode_typed", "encode_named", "mended"]
+__all__ = ["JSON", "MsgspecJSON", "decode_typed", "encode_named", "replace_lone_surrogates"]
 
 _T = TypeVar("_T")
 
@@ -96,7 +96,7 @@ def _whole_character(escape: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if escape[1] else escape[0]
 
 
-def mended(text: bytes | str) -> bytes:
+def replace_lone_surrogates(text: bytes | str) -> bytes:
     """The text with each half of a character as U+FFFD.
 
     A server that cuts a string in the middle of a surrogate pair sends half of it as an escape,
@@ -107,13 +107,13 @@ def mended(text: bytes | str) -> bytes:
 
 
 def decode_typed(decoder: msgspec.json.Decoder[_T], text: bytes | str, /) -> _T:
-    """What ``decoder`` reads in ``text``, mended if it must be; raises ``ValueError``."""
+    """Decode ``text``, without lone surrogates if it has any; raises ``ValueError``."""
     try:
         return decoder.decode(text)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        whole = mended(text)
+        whole = replace_lone_surrogates(text)
         if whole == text:
             raise
         return decoder.decode(whole)

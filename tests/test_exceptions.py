@@ -21,7 +21,7 @@ from anygql.exceptions import (
     TransportQueryError,
     TransportServerError,
     TransportTimeout,
-    fresh,
+    copy_to_raise,
 )
 
 CLASSES = [value for value in vars(exceptions).values() if inspect.isclass(value)]
@@ -101,7 +101,7 @@ def recorded(cls: type[TransportError]) -> TransportError:
 @pytest.mark.parametrize("cls", ERRORS)
 def test_a_fresh_copy(cls: type[TransportError]) -> None:
     error = recorded(cls)
-    again = fresh(error)
+    again = copy_to_raise(error)
     assert again is not error
     assert type(again) is cls
     assert str(again) == "boom"
@@ -117,13 +117,13 @@ def test_copies_do_not_share_tracebacks() -> None:
     before = traceback.format_exception(error)
     for _ in range(2):
         with pytest.raises(TransportConnectionFailed):
-            raise fresh(error)
+            raise copy_to_raise(error)
     assert traceback.format_exception(error) == before
 
 
 def test_copies_keep_attributes_of_their_own() -> None:
     error = TransportQueryError("x", errors=[1], data=2, extensions=3)
-    again = fresh(error)
+    again = copy_to_raise(error)
     assert (again.errors, again.data, again.extensions) == ([1], 2, 3)
 
 
@@ -133,7 +133,7 @@ def test_what_can_not_be_copied_is_given_back() -> None:
             super().__init__("boom", needed)
 
     error = Foreign(needed=1)
-    assert fresh(error) is error
+    assert copy_to_raise(error) is error
 
 
 @pytest.mark.parametrize("cls", ERRORS)

@@ -59,7 +59,10 @@ def loaded(*program: str, arguments: tuple[str, ...] = ()) -> set[str]:
 
 def test_import_loads_nothing_else() -> None:
     modules = loaded("import anygql")
-    assert {name for name in modules if name.partition(".")[0] == "anygql"} == {"anygql", "anygql.lazy"}
+    assert {name for name in modules if name.partition(".")[0] == "anygql"} == {
+        "anygql",
+        "anygql.lazy",
+    }
     heavy = {"anyio", "asyncio", "dataclasses", "email", "logging", "msgspec", "ssl", "trio"}
     assert not modules & (heavy | OPTIONAL | {"websockets"})
 

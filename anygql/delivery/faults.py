@@ -8,7 +8,7 @@ from ..protocols.close_codes import CloseCode
 __all__ = ["closed"]
 
 
-def closed(where: str, reason: str = "") -> TransportClosed:
+def closed(server: str, reason: str = "") -> TransportClosed:
     """We closed it."""
     what = f"the connection was closed: {reason}" if reason else "the session was closed"
-    return TransportClosed(f"{where}: {what}", code=CloseCode.NORMAL, reason=reason)
+    return TransportClosed(f"{server}: {what}", code=CloseCode.NORMAL, reason=reason)

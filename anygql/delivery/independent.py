@@ -29,15 +29,15 @@ from ..exceptions import (
     TransportClosed,
     TransportConnectionFailed,
     TransportError,
-    fresh,
-    fresh_unsent,
+    copy_to_raise,
+    copy_to_raise_unsent,
 )
 from .buffering import Delivery
 from .feed import Feed
 from .flow import Flow
 from .routes import Route
 
-__all__ = ["Exchanges", "Peer", "RunningFeed", "RunningStream"]
+__all__ = ["Endpoint", "Exchanges", "RunningFeed", "RunningStream"]
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class RunningStream:
             self.feed.on_lost(fault)
 
 
-class Peer(Protocol):
+class Endpoint(Protocol):
     """The transport, as its connections see it."""
 
     @property
@@ -115,7 +115,7 @@ class Peer(Protocol):
         ...
 
 
-class _Call(Generic[_T]):
+class _RunningCall(Generic[_T]):
     """A query or mutation that runs, and who waits for it."""
 
     def __init__(self, work: Callable[[], Awaitable[_T]]) -> None:
@@ -134,13 +134,13 @@ class Exchanges(AsyncContextManagerMixin):
     Leaving its context ends every operation, and waits until what they ran has ended.
     """
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Endpoint) -> None:
         self._peer = peer
         self.payloads: Mapping[str, Any] = {}
         self.fault: TransportError | None = None
         self.idle_since: float | None = None
         self._ended = Event()
-        self._calls: set[_Call[Any]] = set()
+        self._calls: set[_RunningCall[Any]] = set()
         self._streams: set[RunningStream] = set()
         #: Who leaves its context, and waits for the end of the calls.
         self._leaving: Parked | None = None
@@ -199,9 +199,9 @@ class Exchanges(AsyncContextManagerMixin):
         """
         if self.fault is not None:
             await cancelled_first(self.fault)
-            raise fresh_unsent(self.fault)
+            raise copy_to_raise_unsent(self.fault)
         self.idle_since = None
-        call = _Call(work)
+        call = _RunningCall(work)
         self._calls.add(call)
         if self._parking.shields_hold:
             await self._run_task(call)
@@ -221,10 +221,10 @@ class Exchanges(AsyncContextManagerMixin):
             await checkpoint_if_cancelled()
             self.close()  # cancelled from above, which may come here before it comes to the owner
             assert self.fault is not None  # noqa: S101 - close() has seen to it
-            raise fresh(self.fault)
+            raise copy_to_raise(self.fault)
         return call.result  # type: ignore[return-value]
 
-    async def _run_task(self, call: _Call[Any]) -> None:
+    async def _run_task(self, call: _RunningCall[Any]) -> None:
         try:
             with call.scope:
                 call.result = await call.work()
@@ -242,7 +242,7 @@ class Exchanges(AsyncContextManagerMixin):
             if call.waiting is not None:
                 self._parking.wake(call.waiting)
 
-    async def _until_over(self, call: _Call[Any]) -> None:
+    async def _until_over(self, call: _RunningCall[Any]) -> None:
         if not call.over:
             call.waiting = self._parking.park()
             await call.waiting
@@ -262,7 +262,7 @@ class Exchanges(AsyncContextManagerMixin):
     ) -> RunningFeed:
         """``work``, in a task of its own, until its feed is left or the connection ends."""
         if self.fault is not None:
-            raise fresh_unsent(self.fault)
+            raise copy_to_raise_unsent(self.fault)
         stream = RunningStream(self._token, delivery)
         self._streams.add(stream)
         self.idle_since = None
@@ -284,12 +284,12 @@ class Exchanges(AsyncContextManagerMixin):
             stream.feed.written = not exc.unsent
             fault = exc
         except Exception as exc:
-            where = self._peer.description
+            server = self._peer.description
             # Its consumer is who should know; the session, and all others on it, go on.
             if stream.feed.over:
-                logger.error("%s: a subscription failed to stop", where, exc_info=exc)
+                logger.error("%s: a subscription failed to stop", server, exc_info=exc)
             fault = TransportConnectionFailed(
-                f"{where}: {type(exc).__name__} kept the subscription from going on",
+                f"{server}: {type(exc).__name__} kept the subscription from going on",
                 retryable=isinstance(exc, OSError),
             )
             fault.__cause__ = exc

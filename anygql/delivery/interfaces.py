@@ -14,7 +14,7 @@ from .buffering import Delivery
 __all__ = [
     "Batching",
     "Connection",
-    "Feed",
+    "ConnectionResults",
     "Incremental",
     "Results",
     "Transport",
@@ -61,7 +61,7 @@ class Results(Protocol):
         ...
 
 
-class Feed(Results, Protocol):
+class ConnectionResults(Results, Protocol):
     """The results of a subscription over one connection, as whoever outlives it sees them."""
 
     #: What to pass on when it is asked for again, to go on where this one ended.
@@ -110,7 +110,7 @@ class Connection(Protocol):
 
     def subscribe(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
-    ) -> Feed:
+    ) -> ConnectionResults:
         """Start a subscription; raises what keeps it from being sent."""
         ...
 
@@ -153,7 +153,7 @@ class Incremental(Connection, Protocol):
 
     def execute_incremental(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
-    ) -> Feed:
+    ) -> ConnectionResults:
         """Start a query or mutation; each result is the whole so far."""
         ...
 

@@ -18,7 +18,7 @@ from ..concurrency.cancellation import cancelled_first
 from ..concurrency.tasks import call_soon, clock
 from ..concurrency.waiters import Parked, Parking
 from ..documents.request import GraphQLRequest
-from ..exceptions import TransportError, fresh_unsent
+from ..exceptions import TransportError, copy_to_raise_unsent
 from ..results.result import ExecutionResult
 from .buffering import Delivery
 from .flow import Flow
@@ -131,7 +131,7 @@ class RoutedConnection(ABC):
 
     def _check_open(self) -> None:
         if self.fault is not None:
-            raise fresh_unsent(self.fault) from self.fault.__cause__
+            raise copy_to_raise_unsent(self.fault) from self.fault.__cause__
 
     @abstractmethod
     def _start(self, route: Route, request: GraphQLRequest, transport_args: TransportArgs) -> None:

@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from ..concurrency.cancellation import cancelled_first
 from ..concurrency.waiters import Parked, Parking
-from ..exceptions import TransportError, TransportQueryError, fresh
+from ..exceptions import TransportError, TransportQueryError, copy_to_raise
 from ..results.result import ExecutionResult
 from .flow import Flow
 
@@ -86,7 +86,7 @@ class Route:
     def raised(self) -> TransportError:
         """A copy of the fault for one waiter to raise, that knows whether the request left."""
         assert self.fault is not None  # noqa: S101 - only called on a route that failed
-        fault = fresh(self.fault)
+        fault = copy_to_raise(self.fault)
         fault.unsent = not self.written
         return fault
 

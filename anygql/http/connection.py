@@ -18,9 +18,9 @@ from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult
 from .accept import ACCEPT_INCREMENTAL, ACCEPT_STREAM, EVENT_STREAM, wants_event_stream_alone
 from .httpx.exchange import Exchange
-from .operations import HTTPPeer, Operations, has_files
+from .operations import HTTPEndpoint, RequestBuilder, has_files
 from .persisted import PersistedAnswer, persisted_answer, persisted_extensions
-from .requests import Outgoing, checked_args, parameters
+from .requests import HTTPRequest, checked_args, parameters
 from .responses import batch_results
 from .streams import deliver, read_merged
 
@@ -33,11 +33,11 @@ class HTTPConnection(Exchanges):
     Made by ``HTTPTransport.connect``.
     """
 
-    def __init__(self, transport: HTTPPeer) -> None:
+    def __init__(self, transport: HTTPEndpoint) -> None:
         super().__init__(transport)
         self._json = transport.json
         self._exchange = Exchange(transport)
-        self._operations = Operations(transport)
+        self._operations = RequestBuilder(transport)
         # Whether hashes are worth a try: not once the server has said that it knows none.
         self._hashing = transport.persisted_queries is True
 
@@ -85,7 +85,7 @@ class HTTPConnection(Exchanges):
         parameters(self._json, request)
         return True
 
-    async def _result(self, outgoing: Outgoing) -> ExecutionResult:
+    async def _result(self, outgoing: HTTPRequest) -> ExecutionResult:
         async with self._exchange.send(outgoing) as incoming:
             return await read_merged(incoming, self._json)
 

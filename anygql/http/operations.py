@@ -9,13 +9,13 @@ from ..documents.files import extract_batch_files, extract_files
 from ..documents.request import GraphQLRequest
 from ..json import JSON
 from .accept import accept_for
-from .httpx.exchange import Endpoint
-from .requests import Outgoing, as_get, as_post, as_upload, parameters
+from .httpx.exchange import ExchangeEndpoint
+from .requests import HTTPRequest, as_get, as_post, as_upload, parameters
 
-__all__ = ["HTTPPeer", "Operations", "has_files"]
+__all__ = ["HTTPEndpoint", "RequestBuilder", "has_files"]
 
 
-class HTTPPeer(Endpoint, Protocol):
+class HTTPEndpoint(ExchangeEndpoint, Protocol):
     """The transport, as its connections see it."""
 
     json: JSON
@@ -28,10 +28,10 @@ def has_files(request: GraphQLRequest) -> bool:
     return bool(extract_files(request.variable_values)[1])
 
 
-class Operations:
+class RequestBuilder:
     """What a transport's options make of an operation."""
 
-    def __init__(self, transport: HTTPPeer) -> None:
+    def __init__(self, transport: HTTPEndpoint) -> None:
         self._transport = transport
         self._json = transport.json
 
@@ -47,7 +47,7 @@ class Operations:
         text: bool = True,
         get: bool = True,
         accept: str = "",
-    ) -> Outgoing:
+    ) -> HTTPRequest:
         """One operation. ``text``: with its document; ``get``: by GET if it may.
 
         Raises ``TypeError``, naming what in it has no JSON form.
@@ -67,7 +67,7 @@ class Operations:
             return as_get(wanted, request.text, args, accept=accept)
         return as_post(wanted, args, accept=accept)
 
-    def batch(self, requests: Sequence[GraphQLRequest], args: Mapping[str, Any]) -> Outgoing:
+    def batch(self, requests: Sequence[GraphQLRequest], args: Mapping[str, Any]) -> HTTPRequest:
         """Several operations as one array; raises likewise."""
         given = [request.variable_values for request in requests]
         batch, files = extract_batch_files(given)

@@ -1,4 +1,4 @@
-"""HTTP requests: what of an operation goes where."""
+"""HTTP requests: what of an operation goes server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from .accept import ACCEPT
 from .compression import ACCEPT_ENCODING
 from .upload import UploadBody
 
-__all__ = ["Outgoing", "Parameters", "as_get", "as_post", "as_upload", "checked_args", "parameters"]
+__all__ = [
+    "HTTPRequest",
+    "Parameters",
+    "as_get",
+    "as_post",
+    "as_upload",
+    "checked_args",
+    "parameters",
+]
 
 
 #: Apollo Server and others take a GET or an upload only from who sends a header that no plain
@@ -66,7 +74,7 @@ def parameters(
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class HTTPRequest:
     """One HTTP request, but for the URL and the headers that all have.
 
     ``headers`` may be overridden, ``fixed`` may not.
@@ -94,7 +102,7 @@ class Outgoing:
             args["content"] = self.body
         return {"method": self.method, "url": url, **args}
 
-    def with_header(self, name: str, value: str) -> Outgoing:
+    def with_header(self, name: str, value: str) -> HTTPRequest:
         """The same with one more header, which may not be overridden."""
         return replace(self, fixed=[*self.fixed, (name, value)])
 
@@ -134,10 +142,10 @@ def checked_args(args: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 def as_post(
     wanted: Parameters | Sequence[Parameters], args: Mapping[str, Any], *, accept: str = ACCEPT
-) -> Outgoing:
+) -> HTTPRequest:
     """An operation, or a batch of them, as JSON by POST."""
     headers = [("Accept", accept), ("Content-Type", "application/json")]
-    return Outgoing("POST", _encode(wanted), headers, args=args)
+    return HTTPRequest("POST", _encode(wanted), headers, args=args)
 
 
 def as_upload(
@@ -146,16 +154,16 @@ def as_upload(
     args: Mapping[str, Any],
     *,
     accept: str = ACCEPT,
-) -> Outgoing:
+) -> HTTPRequest:
     """An operation with files, or a batch of them, as a multipart form by POST."""
     body = UploadBody(_encode(wanted), files, args.get("progress"))
     fixed = [("Content-Type", body.content_type)]
-    return Outgoing("POST", body, [("Accept", accept), PREFLIGHT], fixed, args=args)
+    return HTTPRequest("POST", body, [("Accept", accept), PREFLIGHT], fixed, args=args)
 
 
 def as_get(
     wanted: Parameters, text: str, args: Mapping[str, Any], *, accept: str = ACCEPT
-) -> Outgoing:
+) -> HTTPRequest:
     """A query by GET: the same parameters in the URL, the nested ones as JSON.
 
     ``text``: the document's, of which ``wanted`` only has the JSON.
@@ -171,4 +179,4 @@ def as_get(
         params.append(("variables", bytes(wanted.variables).decode()))
     if wanted.extensions:
         params.append(("extensions", bytes(wanted.extensions).decode()))
-    return Outgoing("GET", None, [("Accept", accept), PREFLIGHT], params=params, args=args)
+    return HTTPRequest("GET", None, [("Accept", accept), PREFLIGHT], params=params, args=args)

@@ -20,7 +20,7 @@ from ..net.retry_after import retry_after
 from ..results.result import ExecutionResult
 from .accept import GRAPHQL_JSON, PLAIN_TEXT
 
-__all__ = ["Answer", "as_result", "batch_results", "is_mapping", "media_type"]
+__all__ = ["Response", "as_result", "batch_results", "is_mapping", "media_type"]
 
 
 #: Statuses after which the same request may succeed.
@@ -79,10 +79,10 @@ def as_result(payload: object) -> ExecutionResult | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer with (the start of) its body. ``where``: who gave it, fit for messages."""
+class Response:
+    """An answer with (the start of) its body. ``server``: who gave it, fit for messages."""
 
-    where: str
+    server: str
     status: int
     reason: str
     headers: Mapping[str, str]
@@ -129,7 +129,7 @@ class Answer:
         result = as_result(payload)
         errors = (result.errors if result is not None else None) or []
         error = TransportServerError(
-            f"{self.where} answered {self.status} {self.reason}".rstrip() + self._words(errors),
+            f"{self.server} answered {self.status} {self.reason}".rstrip() + self._words(errors),
             code=self.status,
             reason=self.reason,
             retryable=self.status in RETRYABLE,
@@ -143,7 +143,7 @@ class Answer:
     def not_graphql(self, what: str) -> TransportProtocolError:
         """The error of an answer that is something else."""
         return TransportProtocolError(
-            f"{self.where} answered with {what}, which is no GraphQL response. Is this the URL "
+            f"{self.server} answered with {what}, which is no GraphQL response. Is this the URL "
             "of its GraphQL endpoint?",
             code=self.status,
             reason=self.reason,
@@ -207,7 +207,9 @@ def _named(kind: str) -> str:
     return _cut(kind) or "something without a content type"
 
 
-def batch_results(answer: Answer, json: JSON, count: int) -> list[ExecutionResult | TransportError]:
+def batch_results(
+    answer: Response, json: JSON, count: int
+) -> list[ExecutionResult | TransportError]:
     """The results of a batch, in order; an entry that is none is its error.
 
     Raises what is wrong with the whole.
@@ -218,13 +220,13 @@ def batch_results(answer: Answer, json: JSON, count: int) -> list[ExecutionResul
     entries = cast("list[Any]", payload)
     if len(entries) != count:
         raise TransportProtocolError(
-            f"{answer.where} answered a batch of {count} with {len(entries)} results",
+            f"{answer.server} answered a batch of {count} with {len(entries)} results",
             code=answer.status,
         )
     return [_entry(answer, index, entry) for index, entry in enumerate(entries)]
 
 
-def _not_a_batch(answer: Answer, payload: object) -> TransportError:
+def _not_a_batch(answer: Response, payload: object) -> TransportError:
     if not answer.ok:
         return answer.refused(payload)
     result = as_result(payload)
@@ -232,17 +234,17 @@ def _not_a_batch(answer: Answer, payload: object) -> TransportError:
     message: Any = error.get("message") if is_mapping(error) else None
     said = f": {_cut(message)}" if isinstance(message, str) else ""
     return TransportProtocolError(
-        f"{answer.where} answered a batch with one result{said}. Does it take batches?",
+        f"{answer.server} answered a batch with one result{said}. Does it take batches?",
         code=answer.status,
     )
 
 
-def _entry(answer: Answer, index: int, entry: object) -> ExecutionResult | TransportError:
+def _entry(answer: Response, index: int, entry: object) -> ExecutionResult | TransportError:
     result = as_result(entry)
     if result is not None:
         return result
     return TransportProtocolError(
-        f"{answer.where}: entry {index} of its answer to a batch is {_what(entry)}, which is no "
+        f"{answer.server}: entry {index} of its answer to a batch is {_what(entry)}, which is no "
         "GraphQL response",
         code=answer.status,
     )

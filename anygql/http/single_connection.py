@@ -34,11 +34,11 @@ from ..exceptions import (
 )
 from ..protocols.events import Error, Next
 from .accept import ACCEPT_JSON, EVENT_STREAM, PLAIN_TEXT
-from .formats.sse import Part, SingleStream
+from .formats.sse import IncrementalPart, SingleStream
 from .httpx.exchange import Exchange, Incoming
-from .operations import HTTPPeer, Operations
-from .requests import Outgoing, checked_args
-from .responses import Answer as HTTPAnswer
+from .operations import HTTPEndpoint, RequestBuilder
+from .requests import HTTPRequest, checked_args
+from .responses import Response
 from .streams import MILLI, violated
 
 __all__ = ["SingleConnection"]
@@ -84,12 +84,12 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
     it, which ends all operations on the server.
     """
 
-    def __init__(self, transport: HTTPPeer) -> None:
+    def __init__(self, transport: HTTPEndpoint) -> None:
         super().__init__()
         self._transport = transport
         self._json = transport.json
         self._exchange = Exchange(transport)
-        self._operations = Operations(transport)
+        self._operations = RequestBuilder(transport)
         self.payloads: Mapping[str, Any] = {}
         self._asking: dict[str, _Asking] = {}
         self._reserved = ""
@@ -127,7 +127,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         )
 
     async def _reserve(self) -> str:
-        outgoing = Outgoing("PUT", None, [("Accept", PLAIN_TEXT)])
+        outgoing = HTTPRequest("PUT", None, [("Accept", PLAIN_TEXT)])
         async with self._exchange.send(outgoing) as incoming:
             answer = await incoming.answer()
         if not answer.ok:
@@ -168,7 +168,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         self._asking[route.id] = asking = _Asking(route)
         self._tasks.start_soon(self._ask, asking, outgoing, name="anygql: operation")
 
-    async def _ask(self, asking: _Asking, outgoing: Outgoing) -> None:
+    async def _ask(self, asking: _Asking, outgoing: HTTPRequest) -> None:
         # Not in the caller's task: a request that is cancelled half-way leaves open whether the
         # operation runs, and the one that stops it could overtake it.
         route = asking.route
@@ -197,7 +197,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         if asking.left and route.written:
             await self._stop(route.id)
 
-    def _accepted(self, route: Route, answer: HTTPAnswer) -> None:
+    def _accepted(self, route: Route, answer: Response) -> None:
         """It has been answered: with 202 by the specification, or with the result itself."""
         if answer.status == ACCEPTED or (answer.ok and not answer.body.strip()):
             return
@@ -229,7 +229,9 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
     async def _stop(self, id: str) -> None:
         if self.fault is not None:  # the end of the stream is the end of all its operations
             return
-        outgoing = Outgoing("DELETE", None, [(TOKEN, self._reserved)], params=[("operationId", id)])
+        outgoing = HTTPRequest(
+            "DELETE", None, [(TOKEN, self._reserved)], params=[("operationId", id)]
+        )
         try:
             with move_on_after(BRIEFLY):
                 async with self._exchange.send(outgoing) as incoming:
@@ -240,7 +242,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
     # Receiving.
 
     async def _receive_task(self, *, task_status: TaskStatus[None]) -> None:
-        outgoing = Outgoing("GET", None, [("Accept", EVENT_STREAM), (TOKEN, self._reserved)])
+        outgoing = HTTPRequest("GET", None, [("Accept", EVENT_STREAM), (TOKEN, self._reserved)])
         try:
             with self._reading:
                 async with self._exchange.send(outgoing, streaming=True) as incoming:
@@ -261,9 +263,9 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
                     await self._hand_out(events)
                     reader.feed(b"")  # raises what came after them
             reader.close()
-            return TransportConnectionFailed(f"{incoming.where}: the event stream has ended")
+            return TransportConnectionFailed(f"{incoming.server}: the event stream has ended")
         except ProtocolViolation as violation:
-            fault = violated(incoming.where, violation)
+            fault = violated(incoming.server, violation)
         except TransportError as exc:
             fault = exc
         if reader.events.retry is not None:
@@ -287,7 +289,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
                 case Next():
                     if route.next(event.payload):
                         self._forget(event.id)
-                case Part():
+                case IncrementalPart():
                     self._grow(route, event.payload)
                 case Error():
                     self._forget(event.id)
@@ -305,7 +307,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
             self.leave(route)
 
 
-def _no_stream(answer: HTTPAnswer) -> TransportError:
+def _no_stream(answer: Response) -> TransportError:
     if not answer.ok:
         return answer.refused(None)
     return answer.not_graphql("something else than an event stream")

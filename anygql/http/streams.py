@@ -99,14 +99,14 @@ class IncrementalReader:
             self._payloads.close()
 
 
-def violated(where: str, violation: ProtocolViolation) -> TransportError:
+def violated(server: str, violation: ProtocolViolation) -> TransportError:
     """The error of an answer that breaks its protocol, or breaks off."""
     if isinstance(violation, CutOff):
         return TransportConnectionFailed(
-            f"{where}: the connection was lost: {violation.reason}", reason=violation.reason
+            f"{server}: the connection was lost: {violation.reason}", reason=violation.reason
         )
     return TransportProtocolError(
-        f"{where} broke the protocol: {violation.reason}", reason=violation.reason
+        f"{server} broke the protocol: {violation.reason}", reason=violation.reason
     )
 
 
@@ -128,9 +128,9 @@ async def read_merged(incoming: Incoming, json: JSON) -> ExecutionResult:
                 elif isinstance(event, Error):
                     result = ExecutionResult(None, event.payload)
     except ProtocolViolation as violation:
-        raise violated(incoming.where, violation) from None
+        raise violated(incoming.server, violation) from None
     if result is None:
-        raise TransportProtocolError(f"{incoming.where} answered with an empty stream")
+        raise TransportProtocolError(f"{incoming.server} answered with an empty stream")
     return result
 
 
@@ -143,7 +143,7 @@ async def deliver(incoming: Incoming, stream: RunningStream, json: JSON, *, merg
     try:
         await _deliver(incoming, stream, reader)
     except ProtocolViolation as violation:
-        fault = violated(incoming.where, violation)
+        fault = violated(incoming.server, violation)
         if isinstance(reader, DistinctStream) and reader.events.retry is not None:
             fault.retry_after = reader.events.retry / MILLI
         raise fault from None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..documents.request import GraphQLRequest
 from ..json import JSON, MsgspecJSON
 from ..net.headers import Headers
-from ..net.options import Asked, seconds
+from ..net.options import Provider, seconds
 from ..net.urls import check_url, redact
 from .connection import HTTPConnection
 from .httpx.library import HTTPClient, library_of
@@ -44,9 +44,9 @@ class HTTPTransport:
 
     def __init__(
         self,
-        url: Asked[str],
+        url: Provider[str],
         *,
-        headers: Asked[Headers] | None = None,
+        headers: Provider[Headers] | None = None,
         client: HTTPClient | None = None,
         use_get_for_queries: bool = False,
         persisted_queries: bool | Callable[[GraphQLRequest], str] = False,

@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from ..documents.files import FileVar, UploadField, upload_fields
 
-__all__ = ["Progress", "UploadBody", "Whole"]
+__all__ = ["BytesBody", "Progress", "UploadBody"]
 
 #: Bytes read at a time: reading a file goes to a thread, which costs as much as 100 KB do.
 CHUNK = 2**18
@@ -164,7 +164,7 @@ _ESCAPED = re.compile(r'["\x00-\x1f\x7f]')
 _CONTENT_TYPE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 
 
-class Whole:
+class BytesBody:
     """Bytes as a body. No generator either, as httpx's own is: trio warns of one that is left."""
 
     def __init__(self, data: bytes) -> None:

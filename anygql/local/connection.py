@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..delivery.buffering import Delivery
-from ..delivery.independent import Exchanges, Peer, RunningFeed, RunningStream
+from ..delivery.independent import Endpoint, Exchanges, RunningFeed, RunningStream
 from ..delivery.interfaces import TransportArgs, refuse_args
 from ..documents.request import GraphQLRequest
 from ..results.result import ExecutionResult
@@ -22,7 +22,7 @@ __all__ = ["LocalConnection"]
 class LocalConnection(Exchanges):
     """What a session has instead of a connection. Made by ``LocalSchemaTransport.connect``."""
 
-    def __init__(self, peer: Peer, execution: LocalExecution) -> None:
+    def __init__(self, peer: Endpoint, execution: LocalExecution) -> None:
         super().__init__(peer)
         self._execution = execution
 

@@ -16,7 +16,7 @@ from anyio.abc import ByteStream
 from ..exceptions import BODY_LIMIT
 from .errors import FAULTS, NotHTTP
 
-__all__ = ["Answer", "read_answer", "read_body"]
+__all__ = ["ResponseHead", "read_body", "read_head"]
 
 #: Bytes that the head of an answer may take.
 HEAD_LIMIT = 2**16
@@ -28,7 +28,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?")
 _PREFIX = b"HTTP/1."
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ResponseHead(msgspec.Struct, frozen=True):
     """The head of an answer, and what had come after it by then."""
 
     status: int
@@ -39,7 +39,7 @@ class Answer(msgspec.Struct, frozen=True):
     rest: bytes
 
 
-async def read_answer(stream: ByteStream) -> Answer:
+async def read_head(stream: ByteStream) -> ResponseHead:
     """Read up to the end of the first head that isn't an interim one (1xx, but for 101).
 
     Raises ``NotHTTP``, ``EndOfStream`` and what a broken stream raises.
@@ -64,7 +64,7 @@ def _check_start(data: bytes) -> None:
         raise NotHTTP("the answer isn't HTTP/1.1")
 
 
-def _parse(head: bytes, rest: bytes) -> Answer:
+def _parse(head: bytes, rest: bytes) -> ResponseHead:
     status_line, *lines = head[:-4].split(b"\r\n")
     match = _STATUS_LINE.fullmatch(status_line)
     if match is None:
@@ -76,10 +76,10 @@ def _parse(head: bytes, rest: bytes) -> Answer:
             raise NotHTTP("the answer has a line that is no header")
         name, value = raw_name.decode("latin-1").lower(), raw_value.strip().decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Answer(int(match[1]), headers, head, rest)
+    return ResponseHead(int(match[1]), headers, head, rest)
 
 
-async def read_body(stream: ByteStream, answer: Answer) -> str:
+async def read_body(stream: ByteStream, answer: ResponseHead) -> str:
     """The first ``BODY_LIMIT`` characters of the body, or what of them comes within
     ``BODY_PATIENCE`` seconds. Raises nothing for a broken stream."""
     data = answer.rest
@@ -96,11 +96,11 @@ async def read_body(stream: ByteStream, answer: Answer) -> str:
     return data.decode(errors="replace")[:BODY_LIMIT]
 
 
-def _is_chunked(answer: Answer) -> bool:
+def _is_chunked(answer: ResponseHead) -> bool:
     return answer.headers.get("transfer-encoding", "").lower() == "chunked"
 
 
-def _is_whole(answer: Answer, data: bytes) -> bool:
+def _is_whole(answer: ResponseHead, data: bytes) -> bool:
     if answer.status in {204, 304} or len(data) >= 8 * BODY_LIMIT:
         return True
     if _is_chunked(answer):

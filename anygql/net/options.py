@@ -7,15 +7,15 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
 
-__all__ = ["Asked", "ask", "seconds"]
+__all__ = ["Provider", "resolve", "seconds"]
 
 _T = TypeVar("_T")
 
 #: A value, or what gives it: a function or async function, asked at each attempt.
-Asked: TypeAlias = _T | Callable[[], _T] | Callable[[], Awaitable[_T]]
+Provider: TypeAlias = _T | Callable[[], _T] | Callable[[], Awaitable[_T]]
 
 
-async def ask(value: Any) -> Any:
+async def resolve(value: Any) -> Any:
     """The value, or what a function or async function gives for it now."""
     if callable(value):
         value = value()

@@ -11,7 +11,7 @@ from anyio.abc import ByteStream
 from ..exceptions import TransportConnectionFailed, TransportInvalidURL
 from .errors import NotHTTP
 from .headers import basic_auth, user_agent
-from .http1 import read_answer
+from .http1 import read_head
 from .urls import redact
 
 __all__ = ["Proxy", "environment_proxy", "open_tunnel", "parse_proxy"]
@@ -95,7 +95,7 @@ async def open_tunnel(stream: ByteStream, proxy: Proxy, host: str, port: int) ->
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     await stream.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
     try:
-        answer = await read_answer(stream)
+        answer = await read_head(stream)
     except NotHTTP as error:
         raise TransportConnectionFailed(
             f"the proxy {proxy.shown} can't be used: {error}", retryable=False

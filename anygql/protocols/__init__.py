@@ -47,11 +47,11 @@ def protocols_for(choice: str | SubscriptionProtocol) -> tuple[SubscriptionProto
 
 
 def chosen(
-    offered: Iterable[SubscriptionProtocol], name: str | None, where: str = "the server"
+    offered: Iterable[SubscriptionProtocol], name: str | None, server: str = "the server"
 ) -> SubscriptionProtocol:
     """The offered protocol that the server named, or is taken to speak if it named none.
 
-    Raises ``TransportProtocolError`` (4406), naming ``where``, if that was not offered.
+    Raises ``TransportProtocolError`` (4406), naming ``server``, if that was not offered.
     """
     offered = tuple(offered)
     for protocol in offered:
@@ -60,7 +60,7 @@ def chosen(
     said = "named no subprotocol" if name is None else f"chose the subprotocol {name!r}"
     names = ", ".join(repr(protocol.subprotocol) for protocol in offered)
     raise TransportProtocolError(
-        f"{where} {said}, but was offered {names}",
+        f"{server} {said}, but was offered {names}",
         code=CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE,
         reason="subprotocol not acceptable",
     )

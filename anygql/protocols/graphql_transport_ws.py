@@ -25,7 +25,7 @@ from .messages import (
     message_reader,
     operation,
     read_many,
-    read_mended,
+    read_replacing_surrogates,
     step,
     value_or_unset,
 )
@@ -101,7 +101,7 @@ class _TransportWSCodec:
         try:
             event = self._read(message)
         except (ValueError, RecursionError) as exc:
-            event = read_mended(self._read, message, exc)
+            event = read_replacing_surrogates(self._read, message, exc)
         self._state = step(self._state, event)
         return event
 

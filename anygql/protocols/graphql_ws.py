@@ -25,7 +25,7 @@ from .messages import (
     message_reader,
     operation,
     read_many,
-    read_mended,
+    read_replacing_surrogates,
     step,
     value_or_unset,
 )
@@ -124,7 +124,7 @@ class _LegacyCodec:
         try:
             received = self._read(message)
         except (ValueError, RecursionError) as exc:
-            received = read_mended(self._read, message, exc)
+            received = read_replacing_surrogates(self._read, message, exc)
         event = _event(received)
         self._state = step(self._state, event)
         return event

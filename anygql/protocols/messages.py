@@ -13,7 +13,7 @@ import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..exceptions import ProtocolViolation
-from ..json import JSON, MsgspecJSON, encode_named, mended
+from ..json import JSON, MsgspecJSON, encode_named, replace_lone_surrogates
 from .close_codes import CloseCode
 from .events import Ack, Complete, Error, Event, KeepAlive, Next, Ping, Pong, Refused
 
@@ -29,7 +29,7 @@ __all__ = [
     "message_reader",
     "operation",
     "read_many",
-    "read_mended",
+    "read_replacing_surrogates",
     "step",
     "value_or_unset",
 ]
@@ -105,7 +105,8 @@ def message_reader(
 ) -> Callable[[bytes | str], _Message]:
     """What reads a message into one of ``default``'s structs, the values in it with ``json``.
 
-    The reader raises ``ValueError`` or ``RecursionError``: what then is for ``read_mended``.
+    The reader raises ``ValueError`` or ``RecursionError``: what then is for
+    ``read_replacing_surrogates``.
     """
     if type(json) is MsgspecJSON:
         return default.decode  # envelope and values in one pass
@@ -147,22 +148,22 @@ def increment_reader(json: JSON) -> Callable[[bytes | str], Mapping[str, Any]]:
         try:
             return read(message).payload
         except (ValueError, RecursionError) as exc:
-            return read_mended(read, message, exc).payload
+            return read_replacing_surrogates(read, message, exc).payload
 
     return increment
 
 
-def read_mended(
+def read_replacing_surrogates(
     read: Callable[[bytes | str], _Message],
     message: bytes | str,
     error: ValueError | RecursionError,
 ) -> _Message:
-    """What ``read`` makes of a message that it refused with ``error``, once it is mended.
+    """What ``read`` makes of a message that it refused with ``error``, without surrogates.
 
     Raises ``ProtocolViolation`` if there was nothing to mend, or it is still refused.
     """
     try:
-        return read(mended(message))
+        return read(replace_lone_surrogates(message))
     except (ValueError, RecursionError) as exc:
         raise _violation(message, exc) from error
 

@@ -10,14 +10,14 @@ from anyio import CancelScope, Event, move_on_after
 
 from ..delivery.interfaces import Batching
 from ..documents.request import GraphQLRequest
-from ..exceptions import TransportClosed, fresh
+from ..exceptions import TransportClosed, copy_to_raise
 from ..results.result import ExecutionResult
 from .supervisor import Supervisor
 
 __all__ = ["Batcher"]
 
 
-class _Call:
+class _BatchedCall:
     """One caller's request, and what became of it."""
 
     def __init__(self, request: GraphQLRequest) -> None:
@@ -36,12 +36,12 @@ class _Batch:
 
     def __init__(self, connection: Batching) -> None:
         self.connection = connection
-        self.calls: list[_Call] = []
+        self.calls: list[_BatchedCall] = []
         self.full = Event()
         self.scope = CancelScope()
         self.sent = False
 
-    def forget(self, call: _Call) -> None:
+    def forget(self, call: _BatchedCall) -> None:
         """Its caller has left: it isn't sent, or if nobody waits any more, all is given up."""
         if not self.sent:
             self.calls.remove(call)
@@ -67,7 +67,7 @@ class Batcher:
         if not connection.may_batch(request):
             return await connection.execute(request)
         batch = self._batch(connection)
-        call = _Call(request)
+        call = _BatchedCall(request)
         batch.calls.append(call)
         if len(batch.calls) >= self._most:
             self._open = None
@@ -78,7 +78,7 @@ class Batcher:
             if not call.settled.is_set():
                 batch.forget(call)
         if isinstance(call.outcome, Exception):
-            raise fresh(call.outcome) from call.outcome.__cause__
+            raise copy_to_raise(call.outcome) from call.outcome.__cause__
         assert call.outcome is not None  # noqa: S101 - it was settled
         return call.outcome
 

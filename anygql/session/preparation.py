@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..schema.client_schema import ClientSchema
 
-__all__ = ["Conversions", "Converted"]
+__all__ = ["Conversions", "PreparedRequest"]
 
 _T = TypeVar("_T")
 
@@ -32,7 +32,7 @@ class Conversions(msgspec.Struct, frozen=True):
     parse_results: bool = False
     camel_case: bool = False
 
-    def but(
+    def override(
         self,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
@@ -52,7 +52,7 @@ class Conversions(msgspec.Struct, frozen=True):
         request: GraphQLRequest,
         schema: ClientSchema | None,
         result_type: TypeForm[_T] | None = None,
-    ) -> Converted:
+    ) -> PreparedRequest:
         """The request as it is to be sent, and what is to be done to its results.
 
         Raises what is wrong with it: ``GraphQLValidationError``, ``VariableError`` or another
@@ -74,23 +74,23 @@ class Conversions(msgspec.Struct, frozen=True):
                 f"{option} needs a schema: give the client schema= or fetch_schema=True, or call "
                 "session.fetch_schema() first"
             )
-        into: Callable[[Any], Any] | None = None
+        to_type: Callable[[Any], Any] | None = None
         if result_type is not None:
             from ..results.types import converter
 
-            into = converter(result_type, camel_case=self.camel_case)
-        return Converted(request, serialize, parse, into)
+            to_type = converter(result_type, camel_case=self.camel_case)
+        return PreparedRequest(request, serialize, parse, to_type)
 
 
-class Converted(msgspec.Struct, frozen=True, eq=False):
+class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
     """One request that may be sent."""
 
     request: GraphQLRequest
     _serialize: Callable[[GraphQLRequest], GraphQLRequest] | None
     _parse: Callable[[Any], Any] | None
-    _into: Callable[[Any], Any] | None
+    _to_type: Callable[[Any], Any] | None
 
-    def again(self, variables: Mapping[str, Any]) -> GraphQLRequest:
+    def with_variables(self, variables: Mapping[str, Any]) -> GraphQLRequest:
         """The request with other variables; raises likewise."""
         request = self.request.replace(variable_values=variables)
         return request if self._serialize is None else self._serialize(request)
@@ -110,25 +110,25 @@ class Converted(msgspec.Struct, frozen=True, eq=False):
             return result
         return ExecutionResult(data, result.errors, result.extensions)
 
-    def into(self, result: ExecutionResult) -> Any:
+    def to_type(self, result: ExecutionResult) -> Any:
         """The data of what ``result`` gave, as the type that was asked for.
 
         Raises ``TransportQueryError`` for a result with errors, and ``ResultTypeError``.
         """
         data = data_or_raise(result)
-        return data if self._into is None else self._into(data)
+        return data if self._to_type is None else self._to_type(data)
 
     @property
     def data(self) -> Callable[[ExecutionResult], Any]:
-        """``into`` of a result as it came: chosen once, since it is called for each."""
+        """``to_type`` of a result as it came: chosen once, since it is called for each."""
         if self._parse is None:
-            return data_or_raise if self._into is None else self.into
+            return data_or_raise if self._to_type is None else self.to_type
         return self._data
 
     def _data(self, result: ExecutionResult) -> Any:
-        return self.into(self.result(result))
+        return self.to_type(self.result(result))
 
-    def known(self, result: ExecutionResult) -> Any:
+    def best_effort(self, result: ExecutionResult) -> Any:
         """What of a result's data can be made, for whoever is told of the last one.
 
         A result with errors stays as it was parsed, and so does one that is no such type; one
@@ -136,13 +136,13 @@ class Converted(msgspec.Struct, frozen=True, eq=False):
         """
         from ..results.types import ResultTypeError
 
-        result = self.known_result(result)
+        result = self.best_effort_result(result)
         try:
-            return result.data if result.errors else self.into(result)
+            return result.data if result.errors else self.to_type(result)
         except ResultTypeError as error:
             return error.data
 
-    def known_result(self, result: ExecutionResult) -> ExecutionResult:
+    def best_effort_result(self, result: ExecutionResult) -> ExecutionResult:
         """``result``, or the result as it came if it can't be parsed."""
         try:
             return self.result(result)

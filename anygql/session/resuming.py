@@ -17,9 +17,9 @@ from anyio.lowlevel import checkpoint
 
 from ..concurrency.tasks import call_soon
 from ..delivery.buffering import Delivery
-from ..delivery.interfaces import Connection, Feed, TransportArgs
+from ..delivery.interfaces import Connection, ConnectionResults, TransportArgs
 from ..documents.request import GraphQLRequest
-from ..exceptions import SubscriptionOverflow, TransportError, fresh
+from ..exceptions import SubscriptionOverflow, TransportError, copy_to_raise
 from ..results.result import ExecutionResult
 from .retry import wait_after
 from .supervisor import SETTLED, Supervisor
@@ -53,7 +53,7 @@ class Resuming:
         self._anew = again
         # At most two: one that the consumer still reads, and the newest. So a consumer that
         # takes nothing costs no more memory with every reconnect.
-        self._feeds: deque[Feed] = deque()
+        self._feeds: deque[ConnectionResults] = deque()
         self._last: ExecutionResult | None = None
         self._fault: Exception | None = None
         self._left = False
@@ -106,7 +106,7 @@ class Resuming:
             except TransportError:
                 if len(self._feeds) == 1:
                     if self._fault is not None:
-                        raise fresh(self._fault) from self._fault.__cause__
+                        raise copy_to_raise(self._fault) from self._fault.__cause__
                     return None
             self._cross()
 

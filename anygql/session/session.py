@@ -17,7 +17,7 @@ from ..exceptions import TransportServerError
 from ..results.result import ExecutionResult, data_or_raise
 from .attempts import Attempts
 from .events import SessionState
-from .preparation import Converted
+from .preparation import PreparedRequest
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -206,10 +206,10 @@ class Session:
         form, a type that no data can be).
         """
         request = as_request(request, variable_values, operation_name, extensions)
-        options = self._options.conversions.but(serialize_variables, parse_results, camel_case)
-        converted = options.prepare(request, self._options.schema.current, result_type)
-        result = await self._execute(converted.request, timeout, retry_mutations, transport_args)
-        return converted.data(result)
+        options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
+        prepared = options.prepare(request, self._options.schema.current, result_type)
+        result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
+        return prepared.data(result)
 
     async def execute_result(
         self,
@@ -226,10 +226,10 @@ class Session:
     ) -> ExecutionResult:
         """The whole result of a query or mutation: ``execute`` without ``TransportQueryError``."""
         request = as_request(request, variable_values, operation_name, extensions)
-        options = self._options.conversions.but(serialize_variables, parse_results)
-        converted = options.prepare(request, self._options.schema.current)
-        result = await self._execute(converted.request, timeout, retry_mutations, transport_args)
-        return converted.result(result)
+        options = self._options.conversions.override(serialize_variables, parse_results)
+        prepared = options.prepare(request, self._options.schema.current)
+        result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
+        return prepared.result(result)
 
     async def _execute(
         self,
@@ -342,10 +342,10 @@ class Session:
         """
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
-        options = self._options.conversions.but(serialize_variables, parse_results, camel_case)
-        converted = options.prepare(request, self._options.schema.current, result_type)
+        options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
+        prepared = options.prepare(request, self._options.schema.current, result_type)
         return self._subscription(
-            converted, delivery, converted.data, converted.known, on_resubscribe, transport_args
+            prepared, delivery, prepared.data, prepared.best_effort, on_resubscribe, transport_args
         )
 
     def subscribe_results(
@@ -366,13 +366,13 @@ class Session:
         """Each whole result of a subscription: ``subscribe`` without ``TransportQueryError``."""
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
-        options = self._options.conversions.but(serialize_variables, parse_results)
-        converted = options.prepare(request, self._options.schema.current)
+        options = self._options.conversions.override(serialize_variables, parse_results)
+        prepared = options.prepare(request, self._options.schema.current)
         return self._subscription(
-            converted,
+            prepared,
             delivery,
-            converted.result,
-            converted.known_result,
+            prepared.result,
+            prepared.best_effort_result,
             on_resubscribe,
             transport_args,
         )
@@ -401,8 +401,8 @@ class Session:
         delivery = Delivery(buffer_size)
         request = as_request(request, variable_values, operation_name, extensions)
         _no_subscription(request)
-        options = self._options.conversions.but(serialize_variables, parse_results)
-        converted = options.prepare(request, self._options.schema.current)
+        options = self._options.conversions.override(serialize_variables, parse_results)
+        prepared = options.prepare(request, self._options.schema.current)
 
         async def begin() -> Results:
             await checkpoint()
@@ -412,11 +412,11 @@ class Session:
                     f"{self._supervisor.description}: this transport gives no partial results: "
                     "use execute()"
                 )
-            return connection.execute_incremental(converted.request, delivery, transport_args)
+            return connection.execute_incremental(prepared.request, delivery, transport_args)
 
         from .subscription import Subscription
 
-        return Subscription(begin, converted.data)
+        return Subscription(begin, prepared.data)
 
     async def execute_batch(
         self,
@@ -454,13 +454,13 @@ class Session:
         transport_args: TransportArgs = None,
     ) -> list[ExecutionResult]:
         """The whole results of a batch: ``execute_batch`` without ``TransportQueryError``."""
-        options = self._options.conversions.but(serialize_variables, parse_results)
+        options = self._options.conversions.override(serialize_variables, parse_results)
         schema = self._options.schema.current
-        converted = [options.prepare(as_request(request), schema) for request in requests]
-        if not converted:
+        prepared = [options.prepare(as_request(request), schema) for request in requests]
+        if not prepared:
             await checkpoint()
             return []
-        batch = [each.request for each in converted]
+        batch = [each.request for each in prepared]
         kinds = {_no_subscription(request)[1] for request in batch}
         outcomes = await self._attempts.run(
             "mutation" if "mutation" in kinds else "query",
@@ -473,7 +473,7 @@ class Session:
             if isinstance(outcome, Exception):
                 raise outcome
         results = [outcome for outcome in outcomes if isinstance(outcome, ExecutionResult)]
-        return [each.result(result) for each, result in zip(converted, results, strict=True)]
+        return [each.result(result) for each, result in zip(prepared, results, strict=True)]
 
     async def _once(
         self, connection: Connection, request: GraphQLRequest, args: TransportArgs
@@ -484,7 +484,7 @@ class Session:
 
     def _subscription(
         self,
-        converted: Converted,
+        prepared: PreparedRequest,
         delivery: Delivery,
         convert: Callable[[ExecutionResult], _T],
         item: Callable[[ExecutionResult], Any],
@@ -494,7 +494,7 @@ class Session:
         from .resuming import Resuming
         from .subscription import Subscription
 
-        request = converted.request
+        request = prepared.request
         if self._supervisor.retry_subscribe.never:
 
             async def begin() -> Results:
@@ -511,7 +511,7 @@ class Session:
             return on_resubscribe(subscription, None if last is None else item(last))
 
         resuming = Resuming(
-            self._supervisor, request, delivery, ask, converted.again, transport_args
+            self._supervisor, request, delivery, ask, prepared.with_variables, transport_args
         )
         subscription = Subscription(resuming.begin, convert)
         # Not a strong reference: dropping the last one must still end the subscription.

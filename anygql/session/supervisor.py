@@ -25,7 +25,7 @@ from anyio.lowlevel import EventLoopToken, current_token
 from ..concurrency.cancellation import cancelled_first
 from ..concurrency.tasks import unwrapped
 from ..delivery.interfaces import Connection, Transport
-from ..exceptions import TransportClosed, TransportError, fresh_unsent
+from ..exceptions import TransportClosed, TransportError, copy_to_raise_unsent
 from .events import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
 from .options import SessionOptions
 from .retry import Policy, Retry, connect_policy, execute_policy, subscribe_policy, wait_after
@@ -107,7 +107,7 @@ class Supervisor:
                 return self._connection
             if self.fault is not None:
                 await cancelled_first(self.fault)
-                raise fresh_unsent(self.fault) from self.fault.__cause__
+                raise copy_to_raise_unsent(self.fault) from self.fault.__cause__
             self._wanted.set()
             await self._changed.wait()
 

@@ -32,14 +32,14 @@ from ..delivery.interfaces import TransportArgs, refuse_args
 from ..delivery.multiplexed import RoutedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
-from ..exceptions import ProtocolViolation, TransportConnectTimeout, TransportError, fresh
+from ..exceptions import ProtocolViolation, TransportConnectTimeout, TransportError, copy_to_raise
 from ..protocols.base import Codec, SubscriptionProtocol
 from ..protocols.close_codes import CloseCode
 from ..protocols.events import Ack, Complete, Error, Next, Ping, Pong, Refused
 from ..protocols.events import Event as ServerEvent
 from ..protocols.events import KeepAlive as KeepAliveEvent
 from . import faults
-from .keep_alive import KeepAlive, KeepAliveTimes
+from .keep_alive import KeepAliveTimes, PeerMonitor
 from .sockets.base import WebSocket, WebSocketEnded
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
         self._reading: CancelScope
         self._writing: CancelScope
         self._watching: CancelScope
-        self._keep_alive = KeepAlive(transport.keep_alive, self.flow, self._ping, self.drop)
+        self._keep_alive = PeerMonitor(transport.keep_alive, self.flow, self._ping, self.drop)
 
     # Opening and closing.
 
@@ -159,7 +159,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
             raise TransportConnectTimeout(f"{transport.description}: {message}", code=code)
         if self.fault is not None:
             await cancelled_first(self.fault)
-            raise fresh(self.fault) from self.fault.__cause__
+            raise copy_to_raise(self.fault) from self.fault.__cause__
         self._polite = True
         self.idle_since = self._now()
         if transport.keep_alive.wanted:

@@ -14,7 +14,7 @@ from anyio import create_task_group, current_time, move_on_after, sleep, sleep_u
 
 from ..delivery.flow import Flow
 
-__all__ = ["KeepAlive", "KeepAliveTimes"]
+__all__ = ["KeepAliveTimes", "PeerMonitor"]
 
 
 class KeepAliveTimes:
@@ -38,7 +38,7 @@ class KeepAliveTimes:
         return self.keep_alive_timeout is not None or self.ping_interval is not None
 
 
-class KeepAlive:
+class PeerMonitor:
     """Watches one connection, and says ``dead`` once.
 
     ``ping`` sends a ping and returns when a pong has followed it.

@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 
 from ..json import JSON, MsgspecJSON, encode_named
 from ..net.headers import Headers, pairs
-from ..net.options import Asked, ask, seconds
+from ..net.options import Provider, resolve, seconds
 from ..net.urls import check_url, redact
 from ..protocols import Codec, SubscriptionProtocol, chosen, protocols_for
 from .connection import WebSocketConnection
@@ -47,11 +47,11 @@ class WebSocketTransport:
 
     def __init__(
         self,
-        url: Asked[str],
+        url: Provider[str],
         *,
-        headers: Asked[Headers] | None = None,
+        headers: Provider[Headers] | None = None,
         ssl: ssl_module.SSLContext | None = None,
-        init_payload: Asked[Mapping[str, Any] | None] = None,
+        init_payload: Provider[Mapping[str, Any] | None] = None,
         protocol: str | SubscriptionProtocol = "auto",
         connect_timeout: float | None = 10,
         ack_timeout: float | None = 10,
@@ -116,7 +116,7 @@ class WebSocketTransport:
         return socket, protocol, protocol.codec(self._json), init_payload
 
     async def _ask_init_payload(self) -> Any:
-        payload = await ask(self._init_payload)
+        payload = await resolve(self._init_payload)
         if payload is not None:
             if not isinstance(payload, Mapping):
                 raise TypeError(f"init_payload must be a mapping, not {type(payload).__name__}")
@@ -124,11 +124,11 @@ class WebSocketTransport:
         return payload  # pyright: ignore[reportUnknownVariableType]
 
     async def _opening(self) -> Opening:
-        url = check_url(await ask(self._url), ("ws", "wss"))
+        url = check_url(await resolve(self._url), ("ws", "wss"))
         self._shown = redact(url)
         return Opening(
             url=url,
-            headers=pairs(await ask(self._headers)),
+            headers=pairs(await resolve(self._headers)),
             subprotocols=[protocol.subprotocol for protocol in self._offered],
             ssl=self._ssl,
             max_message_size=self._max_message_size,

@@ -39,7 +39,7 @@ from anygql.http.formats.sse import (
     SingleStream,
 )
 from anygql.http.responses import Answer, batch_results, media_type
-from anygql.json import MsgspecJSON, mended
+from anygql.json import MsgspecJSON, replace_lone_surrogates
 from anygql.net.errors import NotHTTP
 from anygql.net.http1 import HEAD_LIMIT, read_answer
 from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
@@ -692,8 +692,8 @@ def json_text(data: bytes) -> None:
         value = JSON.decode(data)
     except (ValueError, RecursionError):
         return
-    whole = mended(data)
-    assert mended(whole) == whole
+    whole = replace_lone_surrogates(data)
+    assert replace_lone_surrogates(whole) == whole
     assert JSON.decode(JSON.encode(value)) == value
     if whole == data:
         text = data.decode()

@@ -71,7 +71,7 @@ async def gone(server: Peer, count: int) -> bool:
 
 
 async def test_no_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "MAX_LANES", 3)
+    monkeypatch.setattr(lanes, "MAX_CLIENTS", 3)
     crowd = Crowd(3)
     async with peer(crowd) as server, Client(HTTPTransport(server.url)) as session:
         await ask_together(session, 20)
@@ -80,7 +80,7 @@ async def test_no_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_cancelled_while_all_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "MAX_LANES", 2)
+    monkeypatch.setattr(lanes, "MAX_CLIENTS", 2)
     crowd = Crowd(3)  # one more than there can be
     async with peer(crowd) as server, Client(HTTPTransport(server.url)) as session:
         async with anyio.create_task_group() as tg:

@@ -265,7 +265,7 @@ def _held(connection: Any) -> list[Any]:
     for name in ("_routes", "_scopes", "_calls", "_streams", "_asking", "_outgoing"):
         held += getattr(connection, name, ())
     exchange = getattr(connection, "_exchange", None)
-    lanes = getattr(exchange, "_lanes", None)
+    lanes = getattr(exchange, "_pool", None)
     if lanes is not None:
         held += {*lanes._clients} - {client for _, client in lanes._free}
         for client in (*lanes._clients, exchange._streaming):

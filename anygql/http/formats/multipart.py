@@ -19,7 +19,7 @@ from ...json import JSON
 from ...protocols.close_codes import CloseCode
 from ...protocols.events import Complete, Error, Next
 from ...results.result import ExecutionResult
-from .parser import Feed
+from .parser import IncrementalParser
 from .payloads import payload_reader
 
 __all__ = [
@@ -133,7 +133,7 @@ class _State(StrEnum):
     FINISHED = "finished"
 
 
-class MultipartReader(Feed[Part]):
+class MultipartReader(IncrementalParser[Part]):
     """The reader of one answer.
 
     A part is complete with the delimiter that follows it, whatever follows that: servers send the
@@ -271,7 +271,7 @@ def _require_json(part: Part) -> None:
         raise _violation(f"a part of the multipart answer is {kind[:80]!r}, not JSON")
 
 
-class MultipartPayloads(Feed[dict[str, Any]]):
+class MultipartPayloads(IncrementalParser[dict[str, Any]]):
     """The payloads of an incremental answer, each the JSON object of a part: see ``incremental``.
 
     Parts without a body are passed over. Limits as for ``MultipartReader``.
@@ -317,7 +317,7 @@ class _Message(msgspec.Struct, rename="camel"):
 _SubscriptionEvent: TypeAlias = Next | Error | Complete
 
 
-class MultipartSubscription(Feed[_SubscriptionEvent]):
+class MultipartSubscription(IncrementalParser[_SubscriptionEvent]):
     """A subscription called ``id``, as a multipart answer: Apollo's protocol.
 
     ``{}`` is a heartbeat and gives nothing; ``payload`` is a result; ``errors`` beside it (or

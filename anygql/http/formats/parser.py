@@ -7,12 +7,12 @@ from typing import Generic, TypeVar
 
 from ...exceptions import ProtocolViolation
 
-__all__ = ["Feed"]
+__all__ = ["IncrementalParser"]
 
 _T = TypeVar("_T")
 
 
-class Feed(ABC, Generic[_T]):
+class IncrementalParser(ABC, Generic[_T]):
     """An incremental reader: however the bytes are split, the same values come out.
 
     What was complete before a fault is not lost to it: it is returned, and the next call raises

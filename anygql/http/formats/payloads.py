@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ...json import JSON, MsgspecJSON
-from ...protocols.messages import read_mended
+from ...protocols.messages import read_replacing_surrogates
 
 __all__ = ["payload_reader"]
 
@@ -30,6 +30,6 @@ def payload_reader(type_: type[_T], json: JSON) -> Callable[[bytes | str], _T]:
         try:
             return read(text)
         except (ValueError, RecursionError) as exc:
-            return read_mended(read, text, exc)
+            return read_replacing_surrogates(read, text, exc)
 
     return checked

@@ -19,14 +19,14 @@ from ...protocols.close_codes import CloseCode
 from ...protocols.events import Complete, Error, Next
 from ...results.incremental import IncrementalMerge
 from ...results.result import ExecutionResult
-from .parser import Feed
+from .parser import IncrementalParser
 from .payloads import payload_reader
 
 __all__ = [
     "DEFAULT_MAX_EVENT_SIZE",
     "DistinctStream",
     "GrowingStream",
-    "Part",
+    "IncrementalPart",
     "ServerSentEvent",
     "ServerSentEvents",
     "SingleStream",
@@ -51,7 +51,7 @@ class ServerSentEvent:
     retry: int | None = None
 
 
-class ServerSentEvents(Feed[ServerSentEvent]):
+class ServerSentEvents(IncrementalParser[ServerSentEvent]):
     """The parser of one stream.
 
     ``feed`` raises ``ProtocolViolation`` (1009) for an event, or a line, of more than
@@ -173,17 +173,17 @@ class _End(msgspec.Struct, frozen=True):
     id: str
 
 
-class Part(msgspec.Struct, frozen=True):
+class IncrementalPart(msgspec.Struct, frozen=True):
     """A part of a result that grows, with all that is said of it."""
 
     id: str
     payload: dict[str, Any]
 
 
-_GraphQLEvent: TypeAlias = Next | Part | Error | Complete
+_GraphQLEvent: TypeAlias = Next | IncrementalPart | Error | Complete
 
 
-class _GraphQLStream(Feed[_GraphQLEvent]):
+class _GraphQLStream(IncrementalParser[_GraphQLEvent]):
     """What both modes share: the names of the events."""
 
     def __init__(self, json: JSON, *, max_event_size: int = DEFAULT_MAX_EVENT_SIZE) -> None:
@@ -207,7 +207,7 @@ class _GraphQLStream(Feed[_GraphQLEvent]):
         )
 
     @abstractmethod
-    def _next(self, data: str) -> Next | Part: ...
+    def _next(self, data: str) -> Next | IncrementalPart: ...
 
     @abstractmethod
     def _error(self, data: str) -> Error: ...
@@ -286,7 +286,8 @@ def _never(id: str) -> bool:
 class SingleStream(_GraphQLStream):
     """Single connection mode: the events of all operations of one token.
 
-    ``grows``: of which operations the results come in parts, which are then ``Part`` events.
+    ``grows``: of which operations the results come in parts, which then are
+    ``IncrementalPart`` events.
     """
 
     def __init__(
@@ -298,7 +299,7 @@ class SingleStream(_GraphQLStream):
     ) -> None:
         super().__init__(json, max_event_size=max_event_size)
         self._grows = grows
-        self._part = payload_reader(Part, json)
+        self._part = payload_reader(IncrementalPart, json)
         self._result = payload_reader(_Result, json)
         self._errors = payload_reader(_Errors, json)
         self._end = payload_reader(_End, json)
@@ -309,7 +310,7 @@ class SingleStream(_GraphQLStream):
         if self.events.close():
             raise CutOff("the event stream was cut off inside an event")
 
-    def _next(self, data: str) -> Next | Part:
+    def _next(self, data: str) -> Next | IncrementalPart:
         result = self._result(data)
         if self._grows(result.id):
             return self._part(data)

@@ -16,18 +16,18 @@ from anyio import CancelScope, move_on_after
 
 from ...exceptions import TransportClosed, TransportProtocolError
 from ...net.headers import Headers
-from ...net.options import Asked, ask
+from ...net.options import Provider, resolve
 from ...net.urls import check_url, redact
 from ..accept import ACCEPT, GRAPHQL_JSON
 from ..compression import ACCEPT_ENCODING, Decompressor, decompressor
-from ..requests import Outgoing
-from ..responses import Answer, media_type
-from ..upload import UploadBody, Whole
+from ..requests import HTTPRequest
+from ..responses import Response, media_type
+from ..upload import BytesBody, UploadBody
 from . import redirects
 from .library import HTTPClient, http_errors, library_of, own_client, parsed_url, stream_of
-from .pool import BRIEFLY, Lanes, close_quietly
+from .pool import BRIEFLY, ClientPool, close_quietly
 
-__all__ = ["Endpoint", "Exchange", "Incoming"]
+__all__ = ["Exchange", "ExchangeEndpoint", "Incoming"]
 
 #: Bytes of a refusal that are read: enough to say what it is.
 REFUSAL_LIMIT = 2**16
@@ -39,11 +39,11 @@ SCHEMES = ("http", "https")
 OWN_HEADERS = (("Accept", ACCEPT), ACCEPT_ENCODING)
 
 
-class Endpoint(Protocol):
+class ExchangeEndpoint(Protocol):
     """The transport, as its connections' requests see it."""
 
-    url: Asked[str]
-    headers: Asked[Headers] | None
+    url: Provider[str]
+    headers: Provider[Headers] | None
     client: HTTPClient | None
     ssl: ssl_module.SSLContext | None
     connect_timeout: float | None
@@ -55,10 +55,12 @@ class Endpoint(Protocol):
 class Incoming:
     """An answer whose body has not been read yet."""
 
-    def __init__(self, client: HTTPClient, where: str, response: Any, max_size: int | None) -> None:
+    def __init__(
+        self, client: HTTPClient, server: str, response: Any, max_size: int | None
+    ) -> None:
         self._client = client
         self._limit = max_size
-        self.where = where
+        self.server = server
         self._response = response
         #: The body's media type, in lower case, and its parameters. Asking httpx for a header
         #: means that it looks through all of them.
@@ -119,14 +121,14 @@ class Incoming:
             self._decompressor.close()
         except ValueError as error:
             raise TransportProtocolError(
-                f"{self.where}: the answer's compression is broken: {error}"
+                f"{self.server}: the answer's compression is broken: {error}"
             ) from None
         return None
 
     async def _raw(self) -> bytes | None:
         assert self._chunks is not None  # noqa: S101 - read() has seen to it
         try:
-            with http_errors(self._client, self.where):
+            with http_errors(self._client, self.server):
                 return await anext(self._chunks)
         except StopAsyncIteration:
             self._chunks_ended = True
@@ -135,7 +137,7 @@ class Incoming:
             self._chunks_ended = True
             raise
 
-    async def answer(self) -> Answer:
+    async def answer(self) -> Response:
         """The answer, with its whole body, or the start of that if it is a refusal.
 
         Raises ``TransportProtocolError`` for a body of more than ``max_response_size``.
@@ -148,12 +150,12 @@ class Incoming:
                 break
             if self._limit is not None and len(body) > self._limit:
                 raise TransportProtocolError(
-                    f"{self.where}: the answer has more than {self._limit} bytes "
+                    f"{self.server}: the answer has more than {self._limit} bytes "
                     "(max_response_size)"
                 )
         response = self._response
         reason = str(response.reason_phrase)
-        return Answer(self.where, self.status, reason, self.headers, self.media, bytes(body))
+        return Response(self.server, self.status, reason, self.headers, self.media, bytes(body))
 
     async def aclose(self) -> None:
         """Let go of it. Raises nothing."""
@@ -180,21 +182,21 @@ class Incoming:
 class Exchange:
     """The requests of one connection. Enter it first: it makes the client, and closes it."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: ExchangeEndpoint) -> None:
         self._endpoint = endpoint
         # Our own, unless the user gave one.
-        self._lanes: Lanes | None = None
+        self._pool: ClientPool | None = None
         self._streaming: HTTPClient | None = None
 
     def open(self) -> None:
         """Make the first client, unless the user gave one."""
         if self._endpoint.client is None:
-            self._lanes = Lanes(self._own)
+            self._pool = ClientPool(self._own)
 
     async def aclose(self) -> None:
         """Close what was made."""
-        if self._lanes is not None:
-            await self._lanes.aclose()
+        if self._pool is not None:
+            await self._pool.aclose()
         if self._streaming is not None:
             await close_quietly(self._streaming)
 
@@ -211,19 +213,19 @@ class Exchange:
         given = self._endpoint.client
         if given is not None:
             return given
-        assert self._lanes is not None  # noqa: S101 - open() has seen to it
+        assert self._pool is not None  # noqa: S101 - open() has seen to it
         if streaming:
             # Each subscription keeps its connection, and looks at the pool only once.
             if self._streaming is None:
-                self._streaming = self._own(self._lanes.cookies)
+                self._streaming = self._own(self._pool.cookies)
             return self._streaming
-        client = await self._lanes.take()
-        stack.push_async_callback(self._lanes.give_back, client)
+        client = await self._pool.acquire()
+        stack.push_async_callback(self._pool.release, client)
         return client
 
     @asynccontextmanager
     async def send(
-        self, outgoing: Outgoing, *, streaming: bool = False
+        self, outgoing: HTTPRequest, *, streaming: bool = False
     ) -> AsyncGenerator[Incoming]:
         """Send a request; entering waits for the head of the answer.
 
@@ -237,12 +239,12 @@ class Exchange:
             error.unsent = True
             raise error
         async with AsyncExitStack() as stack:
-            given = await ask(endpoint.url)
+            given = await resolve(endpoint.url)
             if not isinstance(given, str):
                 check_url(given, SCHEMES)  # raises
-            url, where = _checked(given)
-            endpoint.description = where
-            build = outgoing.build(url, await ask(endpoint.headers))
+            url, server = _checked(given)
+            endpoint.description = server
+            build = outgoing.build(url, await resolve(endpoint.headers))
             if isinstance(outgoing.body, UploadBody):
                 stack.push_async_callback(outgoing.body.aclose)
                 await outgoing.body.prepare()
@@ -255,14 +257,14 @@ class Exchange:
                 build["headers"] = [pair for pair in build["headers"] if pair not in OWN_HEADERS]
             if streaming and "timeout" not in build:
                 build["timeout"] = _for_stream(client, endpoint.keep_alive_timeout)
-            with http_errors(client, where):
+            with http_errors(client, server):
                 build["url"] = parsed_url(library_of(client), url)
                 request = client.build_request(**build)
                 body = outgoing.body
-                chunks = body if isinstance(body, UploadBody) else Whole(body or b"")
+                chunks = body if isinstance(body, UploadBody) else BytesBody(body or b"")
                 request.stream = stream_of(client, chunks)
                 response = await redirects.send(client, request, own=own, **outgoing.send())
-            incoming = Incoming(client, where, response, endpoint.max_response_size)
+            incoming = Incoming(client, server, response, endpoint.max_response_size)
             stack.push_async_callback(incoming.aclose)
             yield incoming
 

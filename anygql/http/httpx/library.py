@@ -173,52 +173,52 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _connect_failed(where: str, error: Exception) -> TransportError:
+def _connect_failed(server: str, error: Exception) -> TransportError:
     for cause in _causes(error):
         if isinstance(cause, ssl_module.SSLCertVerificationError):
             return TransportConnectionFailed(
-                f"can't trust {where}: {cause.verify_message or cause}. If its certificate is "
+                f"can't trust {server}: {cause.verify_message or cause}. If its certificate is "
                 "your own, pass ssl= a context that knows it",
                 retryable=False,
             )
         if isinstance(cause, ssl_module.SSLError):
             return TransportConnectionFailed(
-                f"no TLS connection to {where}: {cause.reason or cause}. Is this its TLS port?",
+                f"no TLS connection to {server}: {cause.reason or cause}. Is this its TLS port?",
                 retryable=False,
             )
     return TransportConnectionFailed(
-        f"can't connect to {where}: {error}. Check that the server is running, and its port"
+        f"can't connect to {server}: {error}. Check that the server is running, and its port"
     )
 
 
-def _unsent(library: Any, where: str, error: Exception) -> TransportError | None:
+def _unsent(library: Any, server: str, error: Exception) -> TransportError | None:
     """The error of a request that has certainly not left this machine."""
     if isinstance(error, library.ConnectTimeout):
-        return TransportConnectTimeout(f"{where}: no connection in time")
+        return TransportConnectTimeout(f"{server}: no connection in time")
     if isinstance(error, library.PoolTimeout):
         return TransportConnectionFailed(
-            f"{where}: no connection of the client's pool became free in time. "
+            f"{server}: no connection of the client's pool became free in time. "
             "Give it a larger max_connections, or a longer pool timeout"
         )
     if isinstance(error, library.ConnectError):
-        return _connect_failed(where, error)
+        return _connect_failed(server, error)
     if isinstance(error, library.ProxyError):
-        return TransportConnectionFailed(f"no connection to {where} through the proxy: {error}")
+        return TransportConnectionFailed(f"no connection to {server} through the proxy: {error}")
     if isinstance(error, library.UnsupportedProtocol):
-        return TransportInvalidURL(f"{where}: {error}")
+        return TransportInvalidURL(f"{server}: {error}")
     return None
 
 
-def _sent(library: Any, where: str, error: Exception) -> TransportError:
+def _sent(library: Any, server: str, error: Exception) -> TransportError:
     """The error of a request that may have reached the server."""
     if isinstance(error, library.TimeoutException):
-        return TransportTimeout(f"{where}: no answer within the HTTP client's own timeout")
+        return TransportTimeout(f"{server}: no answer within the HTTP client's own timeout")
     if isinstance(error, library.DecodingError):
-        return TransportProtocolError(f"{where}: the answer's compression is broken: {error}")
+        return TransportProtocolError(f"{server}: the answer's compression is broken: {error}")
     if isinstance(error, library.TooManyRedirects):
-        return TransportProtocolError(f"{where}: redirected too many times. Use the final URL")
+        return TransportProtocolError(f"{server}: redirected too many times. Use the final URL")
     said = next((str(cause) for cause in _causes(error) if str(cause)), type(error).__name__)
-    return TransportConnectionFailed(f"{where}: the connection was lost: {said}")
+    return TransportConnectionFailed(f"{server}: the connection was lost: {said}")
 
 
 class http_errors:  # noqa: N801 - as it is used, it is a function
@@ -228,11 +228,11 @@ class http_errors:  # noqa: N801 - as it is used, it is a function
     A class, and no generator: it is entered several times for each request.
     """
 
-    __slots__ = ("_client", "_where")
+    __slots__ = ("_client", "_server")
 
-    def __init__(self, client: HTTPClient, where: str) -> None:
+    def __init__(self, client: HTTPClient, server: str) -> None:
         self._client = client
-        self._where = where
+        self._server = server
 
     def __enter__(self) -> None:
         return None
@@ -246,17 +246,17 @@ class http_errors:  # noqa: N801 - as it is used, it is a function
         if not isinstance(error, Exception):
             return
         library: Any = library_of(self._client)
-        where = self._where
+        server = self._server
         if isinstance(error, library.InvalidURL):
-            raise TransportInvalidURL(f"{where}: {error}") from None
+            raise TransportInvalidURL(f"{server}: {error}") from None
         if isinstance(error, library.LocalProtocolError):
             # What it says quotes the header, which may be a secret.
             raise ValueError(  # noqa: TRY004 - what is wrong is a value
-                f"{where}: a header or the URL has a character that HTTP forbids"
+                f"{server}: a header or the URL has a character that HTTP forbids"
             ) from None
         if isinstance(error, library.RequestError):
-            fault = _unsent(library, where, error)
+            fault = _unsent(library, server, error)
             if fault is None:
-                raise _sent(library, where, error) from error
+                raise _sent(library, server, error) from error
             fault.unsent = True
             raise fault from error

@@ -16,10 +16,10 @@ from anyio import CancelScope, Semaphore, create_task_group, current_time, move_
 
 from .library import HTTPClient
 
-__all__ = ["BRIEFLY", "Lanes", "close_quietly"]
+__all__ = ["BRIEFLY", "ClientPool", "close_quietly"]
 
 #: Requests at a time; others wait.
-MAX_LANES = 100
+MAX_CLIENTS = 100
 
 #: Seconds after which a client that was not needed is closed, when another one is given back.
 #: httpx itself uses no connection that was idle for that long.
@@ -29,18 +29,18 @@ KEPT = 5.0
 BRIEFLY = 1.0
 
 
-class Lanes:
+class ClientPool:
     """Clients that ``make`` makes with the same cookies, as many as there are requests."""
 
     def __init__(self, make: Callable[[CookieJar], HTTPClient]) -> None:
         self._make = make
         self.cookies = CookieJar()
-        self._places = Semaphore(MAX_LANES, fast_acquire=True)
+        self._places = Semaphore(MAX_CLIENTS, fast_acquire=True)
         #: All clients, and those that nobody uses, with the time since; the last used is last.
         self._clients = {first := make(self.cookies)}
         self._free = deque([(current_time(), first)])
 
-    async def take(self) -> HTTPClient:
+    async def acquire(self) -> HTTPClient:
         """A client for one request at a time: to be given back. Cancelled, there is none."""
         await self._places.acquire()
         if self._free:
@@ -53,7 +53,7 @@ class Lanes:
         self._clients.add(client)
         return client
 
-    async def give_back(self, client: HTTPClient) -> None:
+    async def release(self, client: HTTPClient) -> None:
         """Its request is over. Raises nothing, and can't be cancelled."""
         now = current_time()
         self._free.append((now, client))

@@ -9,7 +9,7 @@ from anyio.abc import ByteStream
 from ...exceptions import TransportProtocolError, TransportServerError
 from ...net.errors import NotHTTP
 from ...net.headers import check_header, is_token, user_agent
-from ...net.http1 import Answer, read_answer, read_body
+from ...net.http1 import ResponseHead, read_body, read_head
 from ...net.retry_after import retry_after
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode
@@ -67,7 +67,7 @@ async def read_upgrade(stream: ByteStream, opening: Opening) -> bytes:
     raises.
     """
     try:
-        answer = await read_answer(stream)
+        answer = await read_head(stream)
     except NotHTTP as error:
         raise TransportProtocolError(
             f"{redact(opening.url)} doesn't speak HTTP: {error}. Is this its port, and should the "
@@ -79,7 +79,7 @@ async def read_upgrade(stream: ByteStream, opening: Opening) -> bytes:
     return answer.head + answer.rest
 
 
-def _refused(opening: Opening, answer: Answer, body: str) -> TransportServerError:
+def _refused(opening: Opening, answer: ResponseHead, body: str) -> TransportServerError:
     advice = ""
     if 300 <= answer.status < 400:
         advice = ". Redirects are not followed: use the URL that it redirects to"
@@ -98,7 +98,7 @@ def _refused(opening: Opening, answer: Answer, body: str) -> TransportServerErro
     return error
 
 
-def _check_subprotocol(opening: Opening, answer: Answer) -> None:
+def _check_subprotocol(opening: Opening, answer: ResponseHead) -> None:
     chosen = answer.headers.get("sec-websocket-protocol")
     if chosen is None or chosen in opening.subprotocols:
         return
