@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-NODE := tests/servers/node
+NODE := tests/peers/node
 NODE_STAMP := $(NODE)/node_modules/.installed
 CODEGEN := .venv-codegen
 BENCH := .venv-bench
@@ -48,14 +48,14 @@ bench-quick: $(BENCH)/.installed
 
 # Coverage-guided fuzzing, so many seconds for each target.
 fuzz: $(FUZZ)/.installed
-	$(FUZZ)/bin/python -m tests.fuzz --seconds $(SECONDS_EACH)
+	$(FUZZ)/bin/python -m tests.promises.fuzz --seconds $(SECONDS_EACH)
 
 soak: $(STAMP)
-	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+	$(BIN)/python -m tests.promises.soak --minutes $(MINUTES)
 
 # What CI has time for: two minutes, both loops.
 soak-short: $(STAMP)
-	$(BIN)/python -m tests.soak --minutes 2 --subscriptions 1000 --lifetime 5 --restart-every 6 --cut-every 1 --rate 0.5 --growth 10 --output build/reliability/soak-short.json
+	$(BIN)/python -m tests.promises.soak --minutes 2 --subscriptions 1000 --lifetime 5 --restart-every 6 --cut-every 1 --rate 0.5 --growth 10 --output build/reliability/soak-short.json
 
 # The public conformance suite for WebSockets, if there is a Python for it.
 ifeq ($(PYTHON2),)
@@ -63,17 +63,17 @@ autobahn:
 	@echo "autobahn: SKIPPED, there is no python2.7 (PYTHON2=path names one)"
 else
 autobahn: $(STAMP) $(AUTOBAHN)/bin/wstest
-	$(BIN)/python -m tests.autobahn --wstest $(AUTOBAHN)/bin/wstest
+	$(BIN)/python -m tests.peers.autobahn --wstest $(AUTOBAHN)/bin/wstest
 endif
 
 # What docs/reliability.md shows: all checkpoints and faults, the same through gql, and what the
 # last fuzzing and soak counted.
 reliability: $(STAMP) $(BENCH)/.installed autobahn
-	ANYGQL_ALL_CHECKPOINTS=1 $(BIN)/python -m pytest -q tests/reliability/test_checkpoints.py
-	ANYGQL_EVERY_LOOP=1 $(BIN)/python -m pytest -q tests/reliability/test_matrix.py tests/fuzz/test_conformance.py
-	$(BENCH)/bin/python -m tests.reliability.through_gql
-	$(BENCH)/bin/python -m tests.reliability.matrix_through_gql
-	$(BIN)/python -m tests.reliability.report
+	ANYGQL_ALL_CHECKPOINTS=1 $(BIN)/python -m pytest -q tests/promises/reliability/test_checkpoints.py
+	ANYGQL_EVERY_LOOP=1 $(BIN)/python -m pytest -q tests/promises/reliability/test_matrix.py tests/promises/fuzz/test_conformance.py
+	$(BENCH)/bin/python -m tests.promises.reliability.through_gql
+	$(BENCH)/bin/python -m tests.promises.reliability.matrix_through_gql
+	$(BIN)/python -m tests.promises.reliability.report
 
 check: lint types test
 
@@ -121,7 +121,7 @@ $(BENCH)/.installed: pyproject.toml
 	$(BENCH)/bin/python -m pip install --quiet --editable '.[trio,httpx2]' --group bench
 	touch $@
 
-$(FUZZ)/.installed: tests/fuzz/requirements.txt pyproject.toml
+$(FUZZ)/.installed: tests/promises/fuzz/requirements.txt pyproject.toml
 	test -x $(FUZZ)/bin/python || $(PYTHON) -m venv $(FUZZ)
 	$(FUZZ)/bin/python -m pip install --quiet --editable . --requirement $<
 	touch $@

@@ -21,8 +21,8 @@ import pytest
 
 from anygql import Client
 from anygql.testing import GraphQLServer, demo_schema
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 RUN_ELSEWHERE = {"testing.md"}
 EXAMPLE_URL = "ws://localhost:8000/graphql"

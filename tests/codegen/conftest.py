@@ -14,7 +14,7 @@ import pytest
 
 from anygql import Client, Session
 from tests.codegen.packages import PACKAGES, ROOT, generate_packages
-from tests.servers.run import ARGUMENTS, Server, listening
+from tests.peers.run import ARGUMENTS, Server, listening
 
 pytest.register_assert_rewrite("tests.codegen.program")
 

@@ -9,10 +9,10 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.servers.node import needed
+from tests.peers.node import needed
+from tests.support.paths import ROOT
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 GENERATOR = ROOT / ".venv-codegen" / "bin" / "ariadne-codegen"
 
 _SCALARS = """

@@ -14,7 +14,7 @@ from graphql import build_schema, lexicographic_sort_schema, print_schema
 
 from anygql import Session
 from tests.codegen.packages import HERE, ROOT
-from tests.servers.run import Server
+from tests.peers.run import Server
 
 PROGRAM = HERE / "program.py"
 PARTS = [

@@ -10,7 +10,6 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
@@ -21,8 +20,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from anygql import Client
 from anygql.testing import GraphQLServer, demo_schema
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 # What was never closed or awaited warns, and is seen.
 PYTHON = (sys.executable, "-W", "error")

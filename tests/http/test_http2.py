@@ -18,7 +18,7 @@ import trustme
 
 from anygql import Client, FileVar, HTTPTransport, Session, TransportQueryError
 from tests.http.pools import in_use
-from tests.servers.run import ARGUMENTS, ROOT, Server, listening
+from tests.peers.run import ARGUMENTS, ROOT, Server, listening
 
 SLOW = "query ($tag: String!) { slow(seconds: 5, tag: $tag) }"
 ACTIVE = "query ($tag: String!) { active(tag: $tag) }"
@@ -55,7 +55,7 @@ def url(
         listener = stack.enter_context(listening())
         output = stack.enter_context(log.open("wb"))
         command = [
-            *(sys.executable, "-m", "hypercorn", f"tests.servers.{request.param}_app:app"),
+            *(sys.executable, "-m", "hypercorn", f"tests.peers.{request.param}_app:app"),
             *ARGUMENTS["hypercorn"].format(fd=listener.fileno()).split(),
             *("--certfile", str(chain), "--keyfile", str(key)),
         ]

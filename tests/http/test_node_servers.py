@@ -23,7 +23,7 @@ from anygql import (
     TransportQueryError,
     TransportServerError,
 )
-from tests.servers.node import NodeServer, serving
+from tests.peers.node import NodeServer, serving
 
 HELLO = "query Hello($name: String) { hello(name: $name) }"
 COUNTDOWN = "subscription ($from: Int!, $tag: String) { countdown(from: $from, tag: $tag) }"

@@ -28,7 +28,7 @@ from anygql import (
     TransportServerError,
 )
 from tests.http.peer import Request, http, peer
-from tests.servers.node import NodeServer, serving
+from tests.peers.node import NodeServer, serving
 
 COUNT = "subscription { n }"
 DEFER = "{ item { name ... @defer { details { weight colour } } } }"

@@ -24,7 +24,7 @@ from anygql import (
 )
 from anygql.testing import GraphQLServer, demo_schema
 from tests.http.peer import Request, cut, endless, http, kept, peer
-from tests.servers.ariadnehttp_app import app as ariadne_app
+from tests.peers.ariadnehttp_app import app as ariadne_app
 
 COUNT = "subscription { n }"
 SSE = "text/event-stream"

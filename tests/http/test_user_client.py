@@ -14,8 +14,8 @@ import pytest
 from anygql import Client, FileVar, HTTPTransport, TransportQueryError, TransportServerError
 from tests.http.peer import http, kept, peer
 from tests.http.pools import in_use, plain_client
-from tests.servers.ariadnehttp_app import app as ariadne_app
-from tests.servers.strawberryhttp_app import app as strawberry_app
+from tests.peers.ariadnehttp_app import app as ariadne_app
+from tests.peers.strawberryhttp_app import app as strawberry_app
 
 URL = "https://api.test/graphql"
 UPLOAD = "mutation ($file: Upload!) { upload(file: $file) }"

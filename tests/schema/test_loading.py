@@ -28,6 +28,7 @@ from anygql import ExecutionResult, gql
 from anygql.schema import ClientSchema, IntrospectionError, build_client_schema, load_schema
 from tests.schema.large import large_introspection, large_schema
 from tests.schema.starwars import STAR_WARS
+from tests.support.paths import ROOT
 
 Result = dict[str, Any]
 
@@ -93,7 +94,7 @@ def test_introspection_results(star_wars: Result, wrap: Callable[[Result], Any])
 def test_2000_types_make_the_round_trip() -> None:
     # In a process of its own: Strawberry, once imported, answers `isOneOf` for all schemas.
     program = "from tests.schema.test_loading import round_trip; round_trip()"
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 
 
 def round_trip() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Callable
 
 import anyio
@@ -17,6 +18,13 @@ Make = Callable[..., Client]
 
 
 @pytest.fixture(autouse=True)
+def each_bounded(request: pytest.FixtureRequest) -> None:
+    """What runs a loop of its own, as with a virtual clock, can't have one around it."""
+    if inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("bounded")
+
+
+@pytest.fixture
 async def bounded(no_tasks_left: None) -> AsyncIterator[None]:
     """No test hangs, and none leaves a task."""
     with anyio.fail_after(60):

@@ -17,7 +17,7 @@ from anygql import (
 )
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.websocket.sockets.base import WebSocketEnded
-from tests.servers.node import NodeServer, serving
+from tests.peers.node import NodeServer, serving
 
 DOCUMENT = "{ item { name ... @defer { colour } } }"
 NEW = "graphql-transport-ws"

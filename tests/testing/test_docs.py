@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from trio.testing import MockClock
 
-PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
+from tests.support.paths import ROOT
+
+PAGE = ROOT / "docs" / "testing.md"
 BLOCK = re.compile(r"^```python( trio-clock)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
