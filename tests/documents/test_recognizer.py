@@ -1,7 +1,8 @@
 """What is recognised as a document is one for graphql-core too, with the same operations.
 
 Documents are drawn from the grammar, and then damaged.
-``python -m tests.documents.test_recognizer 100000`` does the second for as many damaged documents as it says, and shows how many were recognised.
+``python -m tests.documents.test_recognizer 100000`` does the second for as many damaged documents
+as it says, and shows how many were recognized.
 """
 
 from __future__ import annotations
