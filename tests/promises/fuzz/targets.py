@@ -38,7 +38,7 @@ from anygql.http.formats.sse import (
     ServerSentEvents,
     SingleStream,
 )
-from anygql.http.responses import Answer, batch_results, media_type
+from anygql.http.responses import Response, batch_results, media_type
 from anygql.json import MsgspecJSON, replace_lone_surrogates
 from anygql.net.errors import NotHTTP
 from anygql.net.http1 import HEAD_LIMIT, read_answer
@@ -535,7 +535,7 @@ def http_answer(data: bytes) -> None:
         for name, _, value in (line.partition(":") for line in lines if _PAIR.fullmatch(line))
     }
     code = int(status) if re.fullmatch("[1-5][0-9]{2}", status) else 200
-    answer = Answer("http://here", code, "Reason", headers, media_type(headers), body)
+    answer = Response("http://here", code, "Reason", headers, media_type(headers), body)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for ask in (_as_one, _as_batch, _as_refusal):
@@ -552,17 +552,17 @@ def http_answer(data: bytes) -> None:
             return
 
 
-def _as_one(answer: Answer) -> None:
+def _as_one(answer: Response) -> None:
     assert isinstance(answer.result(JSON), ExecutionResult)
 
 
-def _as_batch(answer: Answer) -> None:
+def _as_batch(answer: Response) -> None:
     found = batch_results(answer, JSON, 2)
     assert len(found) == 2
     assert all(isinstance(one, ExecutionResult | TransportError) for one in found)
 
 
-def _as_refusal(answer: Answer) -> None:
+def _as_refusal(answer: Response) -> None:
     raise answer.refused(None)
 
 
