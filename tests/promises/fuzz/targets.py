@@ -41,7 +41,7 @@ from anygql.http.formats.sse import (
 from anygql.http.responses import Response, batch_results, media_type
 from anygql.json import MsgspecJSON, replace_lone_surrogates
 from anygql.net.errors import NotHTTP
-from anygql.net.http1 import HEAD_LIMIT, read_answer
+from anygql.net.http1 import HEAD_LIMIT, read_head
 from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
 from anygql.protocols.base import SubscriptionProtocol
@@ -663,7 +663,7 @@ def handshake(data: bytes) -> None:
 
 
 def _answered(torn: Sequence[bytes]) -> Any:
-    reading = read_answer(_Torn(torn))  # type: ignore[arg-type]
+    reading = read_head(_Torn(torn))  # type: ignore[arg-type]
     try:
         reading.send(None)
     except StopIteration as stop:
