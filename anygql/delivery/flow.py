@@ -60,13 +60,13 @@ class Flow:
     async def admit(self) -> None:
         """Return when one more message may be read; only needed while somebody is ``full``."""
         while self.full:
-            brim = [route for route in self.full if route.queued >= route.delivery.hard_limit]
-            if brim and self.executing:
-                for route in brim:
+            at_limit = [route for route in self.full if route.queued >= route.delivery.hard_limit]
+            if at_limit and self.executing:
+                for route in at_limit:
                     route.overflow("while an execute was waiting for its answer behind it")
-            elif brim:
-                await self._pause(self._stall_deadline(brim))
-                self._fail_stalled(brim)
+            elif at_limit:
+                await self._pause(self._stall_deadline(at_limit))
+                self._fail_stalled(at_limit)
             elif self.executing or self.receiving:
                 return
             else:
@@ -83,10 +83,10 @@ class Flow:
             self.paused = False
 
     @staticmethod
-    def _stall_deadline(brim: list[Backlog]) -> float:
+    def _stall_deadline(at_limit: list[Backlog]) -> float:
         now = current_time()
         deadline = math.inf
-        for route in brim:
+        for route in at_limit:
             if route.taken != route.stalled_at:
                 route.stalled_at, route.stalled_since = route.taken, now
             if route.delivery.stall_timeout is not None:
@@ -94,9 +94,9 @@ class Flow:
         return deadline
 
     @staticmethod
-    def _fail_stalled(brim: list[Backlog]) -> None:
+    def _fail_stalled(at_limit: list[Backlog]) -> None:
         now = current_time()
-        for route in brim:
+        for route in at_limit:
             timeout = route.delivery.stall_timeout
             if timeout is None or route.taken != route.stalled_at:
                 continue

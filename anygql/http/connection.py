@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from ..delivery.buffering import Delivery
-from ..delivery.independent import Exchanges, RunningFeed, RunningStream
+from ..delivery.independent import IndependentConnection, RunningFeed, RunningStream
 from ..delivery.interfaces import TransportArgs
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
@@ -27,7 +27,7 @@ from .streams import deliver, read_merged
 __all__ = ["HTTPConnection"]
 
 
-class HTTPConnection(Exchanges):
+class HTTPConnection(IndependentConnection):
     """What a session has instead of a connection: entering makes the client, leaving closes it.
 
     Made by ``HTTPTransport.connect``.

@@ -22,7 +22,7 @@ from ..concurrency.tasks import unwrapped
 from ..delivery.faults import closed
 from ..delivery.feed import Feed
 from ..delivery.interfaces import TransportArgs
-from ..delivery.multiplexed import RoutedConnection
+from ..delivery.multiplexed import MultiplexedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
 from ..exceptions import (
@@ -32,6 +32,7 @@ from ..exceptions import (
     TransportError,
     TransportServerError,
 )
+from ..protocols.close_codes import CloseCode
 from ..protocols.events import Error, Next
 from .accept import ACCEPT_JSON, EVENT_STREAM, PLAIN_TEXT
 from .formats.sse import IncrementalPart, SingleStream
@@ -77,7 +78,7 @@ class _Asking:
         self.scope = CancelScope()
 
 
-class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
+class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
     """One event stream, and the operations whose results come by it.
 
     Made by ``HTTPTransport(single_connection=True)``: entering opens the stream, leaving closes
@@ -90,7 +91,6 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         self._json = transport.json
         self._exchange = Exchange(transport)
         self._operations = RequestBuilder(transport)
-        self.payloads: Mapping[str, Any] = {}
         self._asking: dict[str, _Asking] = {}
         self._reserved = ""
         # Set when the context is entered: there may be no event loop yet.
@@ -108,7 +108,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
             with unwrapped():
                 async with create_task_group() as self._tasks:
                     await self._open()
-                    self.idle_since = self._now()
+                    self.routes.idle_since = self.loop.now()
                     try:
                         yield self
                     finally:
@@ -147,15 +147,15 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close; leaving the context waits for the end of it."""
-        self._end(closed(self._transport.description))
+        self._end(closed(self._transport.description, code=CloseCode.NORMAL))
 
     def _end(self, fault: TransportError) -> bool:
-        news = super()._end(fault)
-        if news:
+        ended = super()._end(fault)
+        if ended:
             for asking in self._asking.values():
                 asking.scope.cancel()
             self._reading.cancel()
-        return news
+        return ended
 
     # Operations.
 
@@ -164,7 +164,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         outgoing = self._operations.single(
             named, checked_args(transport_args), get=False, accept=ACCEPT_JSON
         ).with_header(TOKEN, self._reserved)
-        self._register(route)
+        self.routes.register(route)
         self._asking[route.id] = asking = _Asking(route)
         self._tasks.start_soon(self._ask, asking, outgoing, name="anygql: operation")
 
@@ -202,12 +202,12 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         if answer.status == ACCEPTED or (answer.ok and not answer.body.strip()):
             return
         result = answer.result(self._json)
-        if self._forget(route.id):
+        if self.routes.forget(route.id):
             route.next(result)
             route.complete()
 
     def _fail(self, route: Route, fault: TransportError) -> None:
-        if not self._forget(route.id):
+        if not self.routes.forget(route.id):
             return
         route.fail(fault)
         if isinstance(route, Feed) and route.on_lost is not None:
@@ -215,14 +215,14 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
 
     def leave(self, route: Route) -> None:
         """Forget the route, and stop the operation if it still runs."""
-        if not self._forget(route.id):
+        if not self.routes.forget(route.id):
             return
         asking = self._asking.get(route.id)
         if asking is None:
             self._tasks.start_soon(self._stop, route.id, name="anygql: stop")
         elif route.written:
             asking.left = True
-            asking.scope.deadline = self._now() + BRIEFLY
+            asking.scope.deadline = self.loop.now() + BRIEFLY
         else:
             asking.scope.cancel()
 
@@ -252,7 +252,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
                     self._end(await self._receive(incoming))
         finally:
             # Without a fault so far, this is a cancellation, or a defect on its way out.
-            self._end(closed(self._transport.description))
+            self._end(closed(self._transport.description, code=CloseCode.NORMAL))
 
     async def _receive(self, incoming: Incoming) -> TransportError:
         reader = SingleStream(self._json, grows=self._grows)
@@ -273,7 +273,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         return fault
 
     def _grows(self, id: str) -> bool:
-        route = self._routes.get(id)
+        route = self.routes.by_id.get(id)
         return route is not None and route.merge is not None
 
     async def _hand_out(self, events: list[Any]) -> None:
@@ -282,26 +282,26 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
                 await self.flow.admit()
             if not number % BURST:
                 await checkpoint()
-            route = self._routes.get(event.id)
+            route = self.routes.by_id.get(event.id)
             if route is None:
                 continue
             match event:
                 case Next():
                     if route.next(event.payload):
-                        self._forget(event.id)
+                        self.routes.forget(event.id)
                 case IncrementalPart():
-                    self._grow(route, event.payload)
+                    self._add_part(route, event.payload)
                 case Error():
-                    self._forget(event.id)
+                    self.routes.forget(event.id)
                     route.reject(event.payload)
                 case _:  # Complete
-                    self._forget(event.id)
+                    self.routes.forget(event.id)
                     route.complete()
 
-    def _grow(self, route: Route, part: Mapping[str, Any]) -> None:
+    def _add_part(self, route: Route, part: Mapping[str, Any]) -> None:
         try:
-            if route.merge is not None and route.grow(route.merge, part):
-                self._forget(route.id)
+            if route.merge is not None and route.add_part(route.merge, part):
+                self.routes.forget(route.id)
         except ProtocolViolation as violation:
             route.fail(violated(self._transport.description, violation))
             self.leave(route)
