@@ -21,8 +21,8 @@ __all__ = ["Feed"]
 class Feed(Route):
     """The results of a subscription, in a memory object stream, by its ``on_overflow`` rule.
 
-    What goes through the stream are runs of results: one that the consumer has not emptied yet is
-    added to, so the price of the stream is paid once for all that waits.
+    The stream carries runs of results. A run that the consumer has not emptied yet is added to, so
+    the price of the stream is paid once for all results that wait.
     """
 
     def __init__(self, owner: RouteOwner, id: str, delivery: Delivery) -> None:
@@ -43,14 +43,14 @@ class Feed(Route):
         self._flow = owner.flow
         self._new_waiter = owner.loop.new_waiter
         self._buffer_size = delivery.buffer_size
-        # Up to here there is nothing to think of but the result.
+        # Up to here a result is put in without looking at anything else.
         self._soft_limit = delivery.buffer_size - 1
         self._pausing = delivery.on_overflow == "pause"
         self._waiters: list[Waiter] = []
         # The run that the consumer reads, and the one that results are added to: often the same.
         self._reading: deque[ExecutionResult] | None = None
         self._adding: deque[ExecutionResult] | None = None
-        # The bound is the flow's, which must see a result coming before it is there.
+        # The flow bounds it, since the flow must decide before a result is read.
         self._send, self._receive = create_memory_object_stream[deque[ExecutionResult]](math.inf)
 
     # The connection's side.
@@ -59,7 +59,7 @@ class Feed(Route):
         if self.queued >= self._soft_limit:
             return self._next_when_tight(result)
         self.last = result
-        # `_put`, written out: it is the path of almost every result, and the call would be felt.
+        # `_put`, written out: almost every result takes this path.
         self.queued += 1
         if self._adding is not None:
             self._adding.append(result)
@@ -138,7 +138,7 @@ class Feed(Route):
 
     @property
     def lost(self) -> bool:
-        """Whether the connection has ended under it, and all that came before has been taken."""
+        """Whether the connection has ended, and the consumer has taken all that came before."""
         return (
             self.fault is not None
             and not self.queued
@@ -155,10 +155,10 @@ class Feed(Route):
         result = self._take()
         self.taken += 1
         if self._flow.full:
-            self._fell_to(self.queued)
+            self._consumed_down_to(self.queued)
         return result
 
-    def _fell_to(self, queued: int) -> None:
+    def _consumed_down_to(self, queued: int) -> None:
         flow = self._flow
         if queued <= self._buffer_size // 2 and self in flow.full:
             # Not at once: the connection would go on for one message, and stop again.
@@ -168,7 +168,7 @@ class Feed(Route):
             flow.changed()
 
     async def wait(self) -> None:
-        # Not the stream's own receive(): that hands an item to a task that may be cancelled
+        # Not the stream's own receive(): that hands an item to a task that may be canceled
         # (natively, under asyncio) before it gets to run, and the item would be lost with it.
         if self.queued or self._over:
             return
@@ -181,7 +181,7 @@ class Feed(Route):
         try:
             await waiter
         finally:
-            if self._waiters and waiter in self._waiters:  # cancelled
+            if self._waiters and waiter in self._waiters:  # canceled
                 self._waiters.remove(waiter)
                 flow.receiving -= 1
 
@@ -202,7 +202,7 @@ class Feed(Route):
         flow.changed()
 
     def _wake(self, wake: Callable[[Waiter], None]) -> None:
-        # Counted here, not when the waiting tasks get to run: until then more would be read for
+        # Counted here, not when the waiting tasks get to run: in between, more would be read for
         # them.
         self._flow.receiving -= len(self._waiters)
         for waiter in self._waiters:

@@ -1,10 +1,10 @@
 """When a connection reads, and which subscription pays when it can't go on.
 
-A consumer that is slow costs memory, or it costs the other operations on its connection time.
-The rule (``on_overflow="pause"``): up to ``buffer_size`` results wait freely. Past that the
-connection reads on only while somebody on it is waiting for something, up to the hard limit.
-There it stops until the consumer takes some; but if an ``execute`` is waiting for its answer, or
-the consumer takes nothing for ``stall_timeout``, that subscription alone fails.
+A slow consumer costs memory, or it costs the other operations on its connection time. The rule
+(``on_overflow="pause"``): up to ``buffer_size`` results wait freely. Past that the connection reads
+on only while an operation on it is waiting for something, up to the hard limit. There it stops
+until the consumer takes some results. But if an ``execute`` is waiting for its answer, or the
+consumer takes nothing for ``stall_timeout``, that subscription alone fails.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Backlog(Protocol):
     stalled_at: int
 
     def overflow(self, why: str) -> None:
-        """End it with ``SubscriptionOverflow``; it leaves the flow by this."""
+        """End the subscription with ``SubscriptionOverflow``, by which it leaves the flow."""
         ...
 
 
 class Flow:
-    """One connection's reading: who waits, and who is behind."""
+    """When one connection reads: which operations wait, and which are behind."""
 
     def __init__(self) -> None:
         #: Calls of ``execute`` that wait for their answer.
@@ -46,19 +46,19 @@ class Flow:
         self.receiving = 0
         #: Subscriptions that are behind.
         self.full: set[Backlog] = set()
-        #: Whether reading has stopped, so that silence isn't the peer's.
+        #: Whether reading has stopped, so that silence isn't held against the peer.
         self.paused = False
-        #: How often it has.
+        #: How often reading has stopped.
         self.pauses = 0
         self._changed = Event()
 
     def changed(self) -> None:
-        """Somebody began to wait, took something or left: look again."""
+        """Look again: an operation began to wait, took a result, or was left."""
         if self.paused:
             self._changed.set()
 
     async def admit(self) -> None:
-        """Return when one more message may be read; only needed while somebody is ``full``."""
+        """Wait until one more message may be read. Only needed while ``full`` has any."""
         while self.full:
             at_limit = [route for route in self.full if route.queued >= route.delivery.hard_limit]
             if at_limit and self.executing:

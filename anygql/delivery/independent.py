@@ -1,7 +1,7 @@
 """A connection whose operations are exchanges of their own: each succeeds or fails alone.
 
-There is nothing to lose that would take everything with it. Each operation has a cancel scope,
-which the end of the session cancels. Subscriptions have tasks of their own, in a task group that
+There is no loss that would take all operations with it. Each operation has a cancel scope, which
+the end of the session cancels. Subscriptions have tasks of their own, in a task group that
 the caller enters with the connection; under asyncio, queries have too.
 """
 
@@ -21,8 +21,8 @@ from anyio import (
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
+from ..concurrency.exception_groups import unwrapped
 from ..concurrency.loop import RunningLoop
-from ..concurrency.tasks import unwrapped
 from ..concurrency.waiters import Waiter
 from ..exceptions import TransportConnectionFailed, TransportError, copy_to_raise
 from .base import BaseConnection, Endpoint
@@ -52,7 +52,7 @@ class RunningFeed(Feed):
 
 
 class RunningStream:
-    """What runs one subscription; as the owner of its one route, it ends with that."""
+    """What runs one subscription, and owns its one route."""
 
     def __init__(self, loop: RunningLoop, delivery: Delivery) -> None:
         self.flow = Flow()
@@ -64,7 +64,7 @@ class RunningStream:
         self._count = 0
 
     def leave(self, route: Route) -> None:
-        """Stop, which cancels what makes the results."""
+        """Cancel what makes the results."""
         self.scope.cancel()
 
     def leave_soon(self, leave: Callable[[], None]) -> None:
@@ -101,7 +101,7 @@ class RunningStream:
 
 
 class _RunningCall(Generic[_T]):
-    """A query or mutation that runs, and who waits for it."""
+    """A query or mutation that runs, and the task that waits for it."""
 
     def __init__(self, work: Callable[[], Awaitable[_T]]) -> None:
         self.work = work
@@ -161,11 +161,11 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
         return ended
 
     async def _run(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """``work``, until the connection ends, or its caller leaves.
+        """Run ``work`` until the connection ends, or the caller is canceled.
 
-        Under asyncio in a task of the connection's: what its own cancellation interrupts in the
-        middle of its cleanup (it knows no shields) can't be the HTTP client, whose pool would lose
-        a connection, nor the thread that opens a file.
+        Under asyncio it runs in a task of the connection's. asyncio's own cancellation knows no
+        shields: it would interrupt the HTTP client in the middle of its cleanup, and its pool
+        would lose a connection, or a file that a thread opens would stay open.
         """
         if self.fault is not None:
             await self._refuse_unless_canceled()
@@ -188,7 +188,7 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
             raise call.error
         if not call.came:
             await checkpoint_if_cancelled()
-            self.close()  # cancelled from above, which may come here before it comes to the owner
+            self.close()  # canceled from above; the cancellation may reach the owner later
             assert self.fault is not None  # noqa: S101 - close() has seen to it
             raise copy_to_raise(self.fault)
         return call.result  # type: ignore[return-value]
@@ -198,7 +198,7 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
             with call.scope:
                 call.result = await call.work()
                 call.came = True
-        except BaseException as exc:  # its caller's, interrupts too
+        except BaseException as exc:  # for the caller, interrupts too
             if _is_cancellation(exc):
                 raise
             call.error = exc
@@ -229,7 +229,7 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
     def _start(
         self, delivery: Delivery, work: Callable[[RunningStream], Awaitable[None]]
     ) -> RunningFeed:
-        """``work``, in a task of its own, until its feed is left or the connection ends."""
+        """Run ``work`` in a task of its own, until its feed is left or the connection ends."""
         if self.fault is not None:
             self._refuse()
         stream = RunningStream(self.loop, delivery)
@@ -241,8 +241,8 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
     async def _stream_task(
         self, stream: RunningStream, work: Callable[[RunningStream], Awaitable[None]]
     ) -> None:
-        # Unless something else does, what ends it is a cancellation from above, which may come
-        # here before the session's owner has begun to close it.
+        # If nothing else ends it, a cancellation from above does, which may arrive here before
+        # the session's owner has begun to close the session.
         fault: TransportError | None = closed(self._endpoint.description)
         stream.feed.written = True
         try:
@@ -254,7 +254,7 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
             fault = exc
         except Exception as exc:
             server = self._endpoint.description
-            # Its consumer is who should know; the session, and all others on it, go on.
+            # Its consumer is told; the session, and all other operations on it, go on.
             if stream.feed.over:
                 logger.error("%s: a subscription failed to stop", server, exc_info=exc)
             fault = TransportConnectionFailed(
@@ -269,7 +269,7 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
 
 
 def _is_cancellation(error: BaseException) -> bool:
-    """Whether it is one, or a group of a task group's with one in it."""
+    """Return whether this is a cancellation, or a task group's exception group with one in it."""
     if isinstance(error, BaseExceptionGroup):
         return error.subgroup(get_cancelled_exc_class()) is not None  # pyright: ignore[reportUnknownMemberType]
     return isinstance(error, get_cancelled_exc_class())

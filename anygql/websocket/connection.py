@@ -22,7 +22,7 @@ from anyio import (
 from anyio.abc import TaskGroup
 
 from ..concurrency.cancellation import cancelled_first
-from ..concurrency.tasks import unwrapped
+from ..concurrency.exception_groups import unwrapped
 from ..delivery.base import Endpoint
 from ..delivery.faults import closed
 from ..delivery.interfaces import TransportArgs, refuse_args

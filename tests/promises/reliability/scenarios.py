@@ -263,7 +263,7 @@ async def unburdened(session: Session) -> None:
 def _held(connection: Any) -> list[Any]:
     held: list[Any] = []
     tables = [
-        *_tables(connection, "_calls", "_streams", "_asking"),
+        *_tables(connection, "_calls", "_streams", "_starting"),
         *_tables(getattr(connection, "routes", None), "by_id"),
         *_tables(getattr(connection, "_writer", None), "_waiting"),
     ]
