@@ -79,7 +79,7 @@ class HTTPConnection(IndependentConnection):
         return await self._run(exchange)
 
     def may_batch(self, request: GraphQLRequest) -> bool:
-        """Return whether the request may travel with others. Raises what keeps it from being sent."""
+        """Return whether the request may travel with others. Raises what keeps it from that."""
         if has_files(request):
             return False
         parameters(self._json, request)

@@ -169,7 +169,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         self._tasks.start_soon(self._send_start, start, outgoing, name="anygql: operation")
 
     async def _send_start(self, start: _StartRequest, outgoing: HTTPRequest) -> None:
-        # Not in the caller's task: after a request that is canceled half-way nobody knows whether the
+        # Not in the caller's task: after a request that is canceled half-way, nobody knows if the
         # operation runs, and the request that stops it could overtake it.
         route = start.route
         try:
