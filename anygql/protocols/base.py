@@ -18,6 +18,14 @@ __all__ = ["Codec", "SubscriptionProtocol"]
 class Codec(Protocol):
     """One connection's side of a protocol. It keeps the little state that the protocol has."""
 
+    @property
+    def has_keep_alive_messages(self) -> bool:
+        """Whether the server sends ``KeepAlive`` events.
+
+        If so, ``keep_alive_timeout`` counts from the first of them, not from the acknowledgement.
+        """
+        ...
+
     def connection_init(self, payload: Any) -> bytes:
         """The message that opens the connection; a ``None`` payload is left out."""
         ...
@@ -70,11 +78,6 @@ class SubscriptionProtocol(Protocol):
     @property
     def is_default(self) -> bool:
         """Whether a server that names no subprotocol is taken to speak this one."""
-        ...
-
-    @property
-    def liveness_from_keep_alive(self) -> bool:
-        """Whether ``keep_alive_timeout`` counts from the first ``KeepAlive``, not from the ack."""
         ...
 
     def codec(self, json: JSON) -> Codec:

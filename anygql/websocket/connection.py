@@ -33,7 +33,7 @@ from ..delivery.multiplexed import RoutedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
 from ..exceptions import ProtocolViolation, TransportConnectTimeout, TransportError, copy_to_raise
-from ..protocols.base import Codec, SubscriptionProtocol
+from ..protocols.base import Codec
 from ..protocols.close_codes import CloseCode
 from ..protocols.events import Ack, Complete, Error, Next, Ping, Pong, Refused
 from ..protocols.events import Event as ServerEvent
@@ -81,10 +81,8 @@ class Opener(Protocol):
         """The server, fit for messages."""
         ...
 
-    async def open(
-        self, task_group: TaskGroup
-    ) -> tuple[WebSocket, SubscriptionProtocol, Codec, Any]:
-        """A new socket, what is spoken on it, and the init payload."""
+    async def open(self, task_group: TaskGroup) -> tuple[WebSocket, Codec, Any]:
+        """A new socket, the codec for what is spoken on it, and the init payload."""
         ...
 
 
@@ -138,7 +136,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
         transport = self._transport
         init: Any = None
         with move_on_after(transport.connect_timeout) as scope:
-            self._socket, self._protocol, self._codec, init = await transport.open(tg)
+            self._socket, self._codec, init = await transport.open(tg)
         if scope.cancelled_caught:
             raise TransportConnectTimeout(
                 f"{transport.description}: no connection within "
@@ -355,7 +353,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
             case Ack():
                 self.payloads["connection_ack"] = event.payload
                 self._acknowledged.set()
-                if not self._protocol.liveness_from_keep_alive:
+                if not self._codec.has_keep_alive_messages:
                     self._keep_alive.start_listening()
             case Refused():
                 self._refused(event.payload)

@@ -102,10 +102,8 @@ class WebSocketTransport:
         """One attempt: entering connects, leaving closes. Raises ``TransportError``."""
         return WebSocketConnection(self)
 
-    async def open(
-        self, task_group: TaskGroup
-    ) -> tuple[WebSocket, SubscriptionProtocol, Codec, Any]:
-        """A new socket, what is spoken on it, and the init payload."""
+    async def open(self, task_group: TaskGroup) -> tuple[WebSocket, Codec, Any]:
+        """Open a socket; return it, a codec for what is spoken on it, and the init payload."""
         init_payload = await self._ask_init_payload()
         socket = await self._connector.connect(await self._opening(), task_group)
         try:
@@ -113,7 +111,7 @@ class WebSocketTransport:
         except BaseException:
             await socket.aclose_forcefully()
             raise
-        return socket, protocol, protocol.codec(self._json), init_payload
+        return socket, protocol.codec(self._json), init_payload
 
     async def _ask_init_payload(self) -> Any:
         payload = await resolve(self._init_payload)

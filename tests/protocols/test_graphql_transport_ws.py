@@ -264,7 +264,7 @@ def test_11_nothing_precedes_the_closing_handshake() -> None:
 def test_1_is_a_value() -> None:
     assert GRAPHQL_TRANSPORT_WS.subprotocol == "graphql-transport-ws"
     assert not GRAPHQL_TRANSPORT_WS.is_default
-    assert not GRAPHQL_TRANSPORT_WS.liveness_from_keep_alive
+    assert not new_codec().has_keep_alive_messages
     assert GraphQLTransportWS() == GRAPHQL_TRANSPORT_WS
     assert hash(GraphQLTransportWS()) == hash(GRAPHQL_TRANSPORT_WS)
 

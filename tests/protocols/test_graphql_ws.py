@@ -194,7 +194,7 @@ def test_4_has_no_pings_of_its_own() -> None:
 def test_1_is_the_default() -> None:
     assert GRAPHQL_WS.subprotocol == "graphql-ws"
     assert GRAPHQL_WS.is_default
-    assert GRAPHQL_WS.liveness_from_keep_alive
+    assert new_codec().has_keep_alive_messages
     assert GraphQLWS() == GRAPHQL_WS
 
 
