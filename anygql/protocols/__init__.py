@@ -19,8 +19,8 @@ __all__ = [
     "GraphQLWS",
     "ProtocolViolation",
     "SubscriptionProtocol",
-    "chosen",
-    "protocols_for",
+    "negotiated_protocol",
+    "protocols_to_offer",
 ]
 
 #: In the order in which they are offered: offered the legacy one first, Mercurius and
@@ -28,7 +28,7 @@ __all__ = [
 _KNOWN: tuple[SubscriptionProtocol, ...] = (GRAPHQL_TRANSPORT_WS, GRAPHQL_WS)
 
 
-def protocols_for(choice: str | SubscriptionProtocol) -> tuple[SubscriptionProtocol, ...]:
+def protocols_to_offer(choice: str | SubscriptionProtocol) -> tuple[SubscriptionProtocol, ...]:
     """What to offer for ``"auto"``, the name of a subprotocol, or a protocol value.
 
     Raises ``ValueError`` for a name that no known subprotocol has.
@@ -46,7 +46,7 @@ def protocols_for(choice: str | SubscriptionProtocol) -> tuple[SubscriptionProto
     raise ValueError(f"unknown subprotocol {choice!r}: use 'auto', {known}, or a protocol value")
 
 
-def chosen(
+def negotiated_protocol(
     offered: Iterable[SubscriptionProtocol], name: str | None, server: str = "the server"
 ) -> SubscriptionProtocol:
     """The offered protocol that the server named, or is taken to speak if it named none.

@@ -13,7 +13,7 @@ import msgspec
 
 from ..results.result import ExecutionResult
 
-__all__ = ["Ack", "Complete", "Error", "Event", "KeepAlive", "Next", "Ping", "Pong", "Refused"]
+__all__ = ["Ack", "Complete", "Error", "Event", "KeepAlive", "Next", "Ping", "Pong", "Refusal"]
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
@@ -62,10 +62,10 @@ class KeepAlive(_Message, frozen=True, gc=False, tag="ka"):
     """The server is there (legacy)."""
 
 
-class Refused(_Message, frozen=True, gc=False, tag="connection_error"):
+class Refusal(_Message, frozen=True, gc=False, tag="connection_error"):
     """The server does not accept the connection, or a message that it could not read."""
 
     payload: Any = None
 
 
-Event: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | KeepAlive | Refused
+Event: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | KeepAlive | Refusal

@@ -13,7 +13,7 @@ import msgspec
 from ..documents.request import GraphQLRequest
 from ..json import JSON
 from .base import Codec
-from .events import Ack, Complete, Error, Event, Next, Ping, Pong, Refused
+from .events import Ack, Complete, Error, Event, Next, Ping, Pong, Refusal
 from .messages import (
     ClientMessage,
     MessageCodec,
@@ -25,7 +25,7 @@ from .messages import (
 __all__ = ["GRAPHQL_TRANSPORT_WS", "GraphQLTransportWS"]
 
 # The specification has no `connection_error`, but Mercurius sends it here too.
-_ServerMessage: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | Refused
+_ServerMessage: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | Refusal
 
 _DECODER: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(_ServerMessage)
 

@@ -14,7 +14,7 @@ from ..documents.request import GraphQLRequest
 from ..json import JSON
 from ..results.result import ExecutionResult
 from .base import Codec
-from .events import Ack, Complete, Error, Event, KeepAlive, Next, Refused
+from .events import Ack, Complete, Error, Event, KeepAlive, Next, Refusal
 from .messages import ClientMessage, MessageCodec, encode, operation_payload
 
 __all__ = ["GRAPHQL_WS", "GraphQLWS"]
@@ -30,7 +30,7 @@ class _Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     id: str | None = None
 
 
-_ServerMessage: TypeAlias = Ack | Refused | KeepAlive | Complete | _Data | _Error
+_ServerMessage: TypeAlias = Ack | Refusal | KeepAlive | Complete | _Data | _Error
 
 _DECODER: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(_ServerMessage)
 
@@ -64,7 +64,7 @@ def _event(received: _ServerMessage) -> Event:
         return Next(received.id, received.payload)
     if isinstance(received, _Error):
         if received.id is None:  # about a message of ours that the server could not read
-            return Refused(received.payload)
+            return Refusal(received.payload)
         return Error(received.id, _errors(received.payload))
     return received
 

@@ -15,7 +15,7 @@ from ..documents.request import GraphQLRequest
 from ..exceptions import ProtocolViolation
 from ..json import JSON, MsgspecJSON, encode_named, replace_lone_surrogates
 from .close_codes import CloseCode
-from .events import Ack, Complete, Error, Event, KeepAlive, Next, Ping, Pong, Refused
+from .events import Ack, Complete, Error, Event, KeepAlive, Next, Ping, Pong, Refusal
 
 __all__ = [
     "TRANSITIONS",
@@ -53,7 +53,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Ping: State.UNACKNOWLEDGED,
         Pong: State.UNACKNOWLEDGED,
         KeepAlive: State.UNACKNOWLEDGED,
-        Refused: State.UNACKNOWLEDGED,
+        Refusal: State.UNACKNOWLEDGED,
     },
     State.ACKNOWLEDGED: {
         Ack: State.ACKNOWLEDGED,
@@ -63,7 +63,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Ping: State.ACKNOWLEDGED,
         Pong: State.ACKNOWLEDGED,
         KeepAlive: State.ACKNOWLEDGED,
-        Refused: State.ACKNOWLEDGED,
+        Refusal: State.ACKNOWLEDGED,
     },
 }
 

@@ -35,7 +35,7 @@ from ..documents.request import GraphQLRequest
 from ..exceptions import ProtocolViolation, TransportConnectTimeout, TransportError, copy_to_raise
 from ..protocols.base import Codec
 from ..protocols.close_codes import CloseCode
-from ..protocols.events import Ack, Complete, Error, Next, Ping, Pong, Refused
+from ..protocols.events import Ack, Complete, Error, Next, Ping, Pong, Refusal
 from ..protocols.events import Event as ServerEvent
 from ..protocols.events import KeepAlive as KeepAliveEvent
 from . import faults
@@ -143,8 +143,8 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
                 f"{transport.connect_timeout:g} s (connect_timeout)"
             )
         self._socket.on_output = self._wake_writer
-        self._socket.on_heard = self._keep_alive.heard
-        self._socket.is_enough = self._is_enough
+        self._socket.on_received = self._keep_alive.note_activity
+        self._socket.is_full_batch = self._is_enough
         tg.start_soon(self._receive_task, name="anygql: receive")
         tg.start_soon(self._write_task, name="anygql: write")
         self._enqueue(self._codec.connection_init(init))
@@ -160,7 +160,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
             raise copy_to_raise(self.fault) from self.fault.__cause__
         self._polite = True
         self.idle_since = self._now()
-        if transport.keep_alive.wanted:
+        if transport.keep_alive.is_enabled:
             tg.start_soon(self._watch_task, name="anygql: keep-alive")
 
     def drop(self, why: str) -> None:
@@ -305,7 +305,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
             if flow.full:
                 self._wake_consumers()
                 await flow.admit()
-                self._keep_alive.heard()
+                self._keep_alive.note_activity()
             if type(event) is Next:
                 route = routes.get(event.id)
                 if route is None:
@@ -355,7 +355,7 @@ class WebSocketConnection(RoutedConnection, AsyncContextManagerMixin):
                 self._acknowledged.set()
                 if not self._codec.has_keep_alive_messages:
                     self._keep_alive.start_listening()
-            case Refused():
+            case Refusal():
                 self._refused(event.payload)
             case Next():
                 pass

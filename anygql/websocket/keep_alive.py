@@ -33,13 +33,13 @@ class KeepAliveTimes:
         self.pong_timeout = math.inf if pong_timeout is None else pong_timeout
 
     @property
-    def wanted(self) -> bool:
+    def is_enabled(self) -> bool:
         """Whether there is anything to watch."""
         return self.keep_alive_timeout is not None or self.ping_interval is not None
 
 
 class PeerMonitor:
-    """Watches one connection, and says ``dead`` once.
+    """Watches one connection, and calls ``report_dead`` once.
 
     ``ping`` sends a ping and returns when a pong has followed it.
     """
@@ -49,26 +49,26 @@ class PeerMonitor:
         times: KeepAliveTimes,
         flow: Flow,
         ping: Callable[[], Awaitable[None]],
-        dead: Callable[[str], None],
+        report_dead: Callable[[str], None],
     ) -> None:
         self._times = times
         self._flow = flow
         self._ping = ping
-        self._dead = dead
-        self._heard = math.inf
+        self._report_dead = report_dead
+        self._last_activity = math.inf
 
     def start_listening(self) -> None:
         """From now on silence counts."""
-        if self._times.keep_alive_timeout is not None and self._heard == math.inf:
-            self._heard = current_time()
+        if self._times.keep_alive_timeout is not None and self._last_activity == math.inf:
+            self._last_activity = current_time()
 
-    def heard(self) -> None:
+    def note_activity(self) -> None:
         """The peer said something."""
-        if self._heard != math.inf:
-            self._heard = current_time()
+        if self._last_activity != math.inf:
+            self._last_activity = current_time()
 
     async def run(self) -> None:
-        """Watch until cancelled, or dead."""
+        """Watch until canceled, or dead."""
         async with create_task_group() as tg:
             if self._times.keep_alive_timeout is not None:
                 tg.start_soon(self._listen, self._times.keep_alive_timeout)
@@ -77,16 +77,16 @@ class PeerMonitor:
 
     async def _listen(self, timeout: float) -> None:
         while True:
-            silent_at = self._heard + timeout
+            silent_at = self._last_activity + timeout
             now = current_time()
-            if self._flow.paused or self._heard == math.inf:
+            if self._flow.paused or self._last_activity == math.inf:
                 await sleep(timeout)
                 if self._flow.paused:
-                    self.heard()
+                    self.note_activity()
             elif now < silent_at:
                 await sleep_until(silent_at)
             else:
-                self._dead(f"nothing was heard for {timeout:g} s (keep_alive_timeout)")
+                self._report_dead(f"nothing was heard for {timeout:g} s (keep_alive_timeout)")
                 return
 
     async def _ask(self, interval: float) -> None:
@@ -100,5 +100,5 @@ class PeerMonitor:
                 await self._ping()
             # A pong that came while nobody read was not seen: then the next ping decides.
             if scope.cancelled_caught and self._flow.pauses == pauses:
-                self._dead(f"no pong came within {timeout:g} s of a ping (pong_timeout)")
+                self._report_dead(f"no pong came within {timeout:g} s of a ping (pong_timeout)")
                 return

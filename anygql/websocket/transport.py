@@ -12,7 +12,7 @@ from ..json import JSON, MsgspecJSON, encode_named
 from ..net.headers import Headers, pairs
 from ..net.options import Provider, resolve, seconds
 from ..net.urls import check_url, redact
-from ..protocols import Codec, SubscriptionProtocol, chosen, protocols_for
+from ..protocols import Codec, SubscriptionProtocol, negotiated_protocol, protocols_to_offer
 from .connection import WebSocketConnection
 from .keep_alive import KeepAliveTimes
 from .sockets.base import Connector, WebSocket
@@ -78,7 +78,7 @@ class WebSocketTransport:
         self._headers = headers
         self._ssl = ssl
         self._init_payload = init_payload
-        self._offered = protocols_for(protocol)
+        self._offered = protocols_to_offer(protocol)
         self.connect_timeout = seconds("connect_timeout", connect_timeout)
         self.ack_timeout = seconds("ack_timeout", ack_timeout)
         self.close_timeout = seconds("close_timeout", close_timeout, zero=True)
@@ -91,12 +91,12 @@ class WebSocketTransport:
         self._max_message_size = max_message_size
         self._connector: Connector = StreamConnector() if connector is None else connector
         self._json: JSON = MsgspecJSON() if json is None else json
-        self._shown = "the server" if callable(url) else redact(url)
+        self._description = "the server" if callable(url) else redact(url)
 
     @property
     def description(self) -> str:
         """The server's URL without what may be secret in it."""
-        return self._shown
+        return self._description
 
     def connect(self) -> WebSocketConnection:
         """One attempt: entering connects, leaving closes. Raises ``TransportError``."""
@@ -104,16 +104,16 @@ class WebSocketTransport:
 
     async def open(self, task_group: TaskGroup) -> tuple[WebSocket, Codec, Any]:
         """Open a socket; return it, a codec for what is spoken on it, and the init payload."""
-        init_payload = await self._ask_init_payload()
+        init_payload = await self._resolve_init_payload()
         socket = await self._connector.connect(await self._opening(), task_group)
         try:
-            protocol = chosen(self._offered, socket.subprotocol, self._shown)
+            protocol = negotiated_protocol(self._offered, socket.subprotocol, self._description)
         except BaseException:
             await socket.aclose_forcefully()
             raise
         return socket, protocol.codec(self._json), init_payload
 
-    async def _ask_init_payload(self) -> Any:
+    async def _resolve_init_payload(self) -> Any:
         payload = await resolve(self._init_payload)
         if payload is not None:
             if not isinstance(payload, Mapping):
@@ -123,7 +123,7 @@ class WebSocketTransport:
 
     async def _opening(self) -> Opening:
         url = check_url(await resolve(self._url), ("ws", "wss"))
-        self._shown = redact(url)
+        self._description = redact(url)
         return Opening(
             url=url,
             headers=pairs(await resolve(self._headers)),
@@ -134,4 +134,4 @@ class WebSocketTransport:
         )
 
     def __repr__(self) -> str:
-        return f"<WebSocketTransport {self._shown}>"
+        return f"<WebSocketTransport {self._description}>"

@@ -35,14 +35,14 @@ class WebSocket(Protocol):
 
     ``on_output`` is called (synchronously, from ``receive`` or ``ping``) when the socket has
     frames of its own to send, such as a pong: the sender must then call ``send``, with no
-    messages if it has none. ``on_heard`` is called whenever anything has come from the peer, a
-    message, a ping or a part of one. ``is_enough`` is asked whether so many messages should be
+    messages if it has none. ``on_received`` is called whenever anything has come from the peer, a
+    message, a ping or a part of one. ``is_full_batch`` is asked whether so many messages should be
     returned now, or rather with those that have come behind them, if the socket knows of any.
     """
 
     on_output: Callable[[], None]
-    on_heard: Callable[[], None]
-    is_enough: Callable[[int], bool]
+    on_received: Callable[[], None]
+    is_full_batch: Callable[[int], bool]
 
     @property
     def subprotocol(self) -> str | None:

@@ -15,7 +15,7 @@ from ...net.urls import redact
 from ...protocols.close_codes import CloseCode
 from .opening import Opening
 
-__all__ = ["checked_headers", "checked_subprotocols", "read_upgrade"]
+__all__ = ["check_subprotocols", "read_upgrade", "request_headers"]
 
 #: Statuses that a new attempt won't change.
 FATAL_STATUSES = frozenset({401, 403, 404})
@@ -36,8 +36,8 @@ RESERVED = frozenset(
 )
 
 
-def checked_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The caller's headers, with a ``User-Agent``.
+def request_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the caller's headers, checked, with a ``User-Agent``.
 
     Raises ``ValueError`` for what can't be sent, naming the header, never its value.
     """
@@ -51,12 +51,11 @@ def checked_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]
     return checked
 
 
-def checked_subprotocols(names: Sequence[str]) -> Sequence[str]:
-    """The names to offer; raises ``ValueError`` for what can't be one (RFC 6455 §4.1)."""
+def check_subprotocols(names: Sequence[str]) -> None:
+    """Raise ``ValueError`` for what can't be the name of a subprotocol (RFC 6455 §4.1)."""
     for name in names:
         if not is_token(name):
             raise ValueError(f"{name!r} can't be the name of a subprotocol")
-    return names
 
 
 async def read_upgrade(stream: ByteStream, opening: Opening) -> bytes:
@@ -75,7 +74,7 @@ async def read_upgrade(stream: ByteStream, opening: Opening) -> bytes:
         ) from error
     if answer.status != 101:
         raise _refused(opening, answer, await read_body(stream, answer))
-    _check_subprotocol(opening, answer)
+    _check_negotiated(opening, answer)
     return answer.head + answer.rest
 
 
@@ -98,7 +97,7 @@ def _refused(opening: Opening, answer: ResponseHead, body: str) -> TransportServ
     return error
 
 
-def _check_subprotocol(opening: Opening, answer: ResponseHead) -> None:
+def _check_negotiated(opening: Opening, answer: ResponseHead) -> None:
     chosen = answer.headers.get("sec-websocket-protocol")
     if chosen is None or chosen in opening.subprotocols:
         return

@@ -24,9 +24,9 @@ from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
 from .frames import text_frames
-from .handshake import checked_headers, checked_subprotocols, read_upgrade
-from .inbound import Inbound
+from .handshake import check_subprotocols, read_upgrade, request_headers
 from .opening import ConnectArgs, Opening, destination, parse_url
+from .parser import MessageParser
 
 __all__ = ["StreamConnector", "StreamWebSocket"]
 
@@ -34,7 +34,7 @@ __all__ = ["StreamConnector", "StreamWebSocket"]
 CHUNK = 2**18
 
 #: Reads, of as many bytes as may be, before what they brought is handed out, if it isn't enough.
-READS = 8
+MAX_READS = 8
 
 #: Seconds to wait for the server to end the TCP connection after the closing handshake.
 LINGER = 0.25
@@ -86,11 +86,12 @@ class StreamConnector:
 
 def _client_protocol(uri: WebSocketURI, opening: Opening, args: ConnectArgs) -> ClientProtocol:
     """An engine whose first output is the handshake request."""
-    headers = checked_headers(opening.headers)
+    headers = request_headers(opening.headers)
+    check_subprotocols(opening.subprotocols)
     protocol = ClientProtocol(
         uri,
         extensions=_extensions(args),
-        subprotocols=[*map(Subprotocol, checked_subprotocols(opening.subprotocols))] or None,
+        subprotocols=[*map(Subprotocol, opening.subprotocols)] or None,
         max_size=opening.max_message_size,
         logger=_SILENT,
     )
@@ -133,20 +134,20 @@ class StreamWebSocket:
         self, stream: ByteStream, protocol: ClientProtocol, max_message_size: int, early: bytes
     ) -> None:
         self.on_output: Callable[[], None] = _nothing
-        self.on_heard: Callable[[], None] = _nothing
-        self.is_enough: Callable[[int], bool] = _always
+        self.on_received: Callable[[], None] = _nothing
+        self.is_full_batch: Callable[[int], bool] = _always
         self._stream = stream
         self._protocol = protocol
         # Only of these is it known that receiving always lets other tasks run.
         self._yields = isinstance(stream, (SocketStream, UNIXSocketStream))
-        self._more_waits = _poll(stream) if self._yields else _unknown
+        self._has_more = _poll(stream) if self._yields else _unknown
         # Pings by payload, oldest first, until their pong comes.
         self._pings: dict[bytes, anyio.Event] = {}
         self._payloads = itertools.count()
         self._torn = False
-        self._inbound = Inbound(protocol, max_message_size, self._acknowledge)
+        self._parser = MessageParser(protocol, max_message_size, self._acknowledge)
         # The server may have spoken right behind its answer to the handshake.
-        self._early = self._inbound.feed(early)
+        self._unreturned = self._parser.feed(early)
 
     @property
     def subprotocol(self) -> str | None:
@@ -158,7 +159,7 @@ class StreamWebSocket:
 
         Cancelling loses nothing. Raises ``WebSocketEnded`` after all that came before the end.
         """
-        while self._inbound.end is None and not self._early:
+        while self._parser.end is None and not self._unreturned:
             data = await self._read()
             # From here to the return nothing waits, so no cancellation comes between.
             if data and (messages := self._feed(data)):
@@ -166,20 +167,20 @@ class StreamWebSocket:
                     await self._read_on(messages)
                 return messages
         await checkpoint()
-        if not self._early:
+        if not self._unreturned:
             raise self._ended()
-        early, self._early = self._early, []
+        early, self._unreturned = self._unreturned, []
         self._announce_output()
         return early
 
     async def _read_on(self, messages: list[bytes]) -> None:
         """Append to ``messages`` what the network has ready behind them."""
         try:
-            for _ in range(READS - 1):
+            for _ in range(MAX_READS - 1):
                 if (
-                    self.is_enough(len(messages))
-                    or self._inbound.end is not None
-                    or not self._more_waits()
+                    self.is_full_batch(len(messages))
+                    or self._parser.end is not None
+                    or not self._has_more()
                 ):
                     return
                 if data := await self._read():
@@ -187,7 +188,7 @@ class StreamWebSocket:
                 if len(data) < CHUNK:
                     return
         except BaseException:
-            self._early = messages
+            self._unreturned = messages
             raise
 
     async def _read(self) -> bytes:
@@ -203,9 +204,9 @@ class StreamWebSocket:
         return b""
 
     def _feed(self, data: bytes) -> list[bytes]:
-        self.on_heard()
-        messages = self._inbound.feed(data)
-        if self._inbound.end is not None:
+        self.on_received()
+        messages = self._parser.feed(data)
+        if self._parser.end is not None:
             self._release_pings()
         self._announce_output()
         return messages
@@ -215,12 +216,12 @@ class StreamWebSocket:
             self.on_output()
 
     def _finish(self, end: WebSocketEnded) -> None:
-        self._inbound.finish(end)
+        self._parser.finish(end)
         self._release_pings()
 
     def _ended(self) -> WebSocketEnded:
         """What ended the connection: a new one each time, as several may raise it."""
-        end = self._inbound.end or _LOST
+        end = self._parser.end or _LOST
         return WebSocketEnded(end.code, end.reason, ours=end.ours)
 
     async def send(self, messages: Sequence[bytes]) -> None:
@@ -266,7 +267,7 @@ class StreamWebSocket:
 
         Cancelling only stops the waiting. Raises ``WebSocketEnded``.
         """
-        if self._protocol.state is not State.OPEN or self._inbound.end is not None:
+        if self._protocol.state is not State.OPEN or self._parser.end is not None:
             await checkpoint()
             raise self._ended()
         payload = next(self._payloads).to_bytes(8, "big")
@@ -306,9 +307,9 @@ class StreamWebSocket:
             protocol.send_close(code, clip_reason(reason))
         if not await self._flush():
             return
-        while begins and self._inbound.end is None:
+        while begins and self._parser.end is None:
             if data := await self._read():
-                self._inbound.discard(data)
+                self._parser.discard(data)
         await self._linger()
 
     async def _linger(self) -> None:

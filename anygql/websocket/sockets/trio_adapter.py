@@ -27,7 +27,7 @@ from ...net.headers import basic_auth
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
-from .handshake import checked_headers, checked_subprotocols, read_upgrade
+from .handshake import check_subprotocols, read_upgrade, request_headers
 from .opening import ConnectArgs, Opening, destination, parse_url
 
 __all__ = ["TrioConnector", "TrioWebSocket"]
@@ -40,7 +40,7 @@ LINGER = 0.25
 
 # Without a queue, a message that trio-websocket has read is in the hands of `receive`, or still
 # to be handed over: its own failing with 1009 throws a queue away.
-QUEUE = 0
+QUEUE_SIZE = 0
 
 _LOST = WebSocketEnded(CloseCode.ABNORMAL, "the connection was lost")
 _OVERSIZE = "Exceeded maximum message size"
@@ -84,8 +84,8 @@ class _Request:
     """The handshake request, as trio-websocket wants it."""
 
     def __init__(self, opening: Opening, uri: WebSocketURI) -> None:
-        checked_subprotocols(opening.subprotocols)
-        headers = checked_headers(opening.headers)
+        check_subprotocols(opening.subprotocols)
+        headers = request_headers(opening.headers)
         names = {name.lower() for name, _ in headers}
         if uri.user_info is not None and "authorization" not in names:
             headers.append(("Authorization", basic_auth(*uri.user_info)))
@@ -146,7 +146,7 @@ async def _open(
         request.resource,
         subprotocols=request.opening.subprotocols,
         extra_headers=request.headers,
-        message_queue_size=QUEUE,
+        message_queue_size=QUEUE_SIZE,
         max_message_size=request.opening.max_message_size,
         receive_buffer_size=CHUNK,
     )
@@ -191,7 +191,7 @@ class _TrioStream(trio.abc.Stream):
         #: Nothing more will come.
         self.ended = trio.Event()
         #: Called whenever something has come.
-        self.on_heard: Callable[[], None] = _nothing
+        self.on_received: Callable[[], None] = _nothing
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if not self._answered:
@@ -206,7 +206,7 @@ class _TrioStream(trio.abc.Stream):
         except (anyio.EndOfStream, *FAULTS):
             self.ended.set()
             return b""
-        self.on_heard()
+        self.on_received()
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -279,9 +279,9 @@ class TrioWebSocket:
         # Neither is ever called: trio-websocket's reader sends its own frames, and hands on each
         # message by itself.
         self.on_output: Callable[[], None] = _nothing
-        self.is_enough: Callable[[int], bool] = bool
-        self.on_heard: Callable[[], None] = _nothing
-        stream.on_heard = lambda: self.on_heard()
+        self.is_full_batch: Callable[[int], bool] = bool
+        self.on_received: Callable[[], None] = _nothing
+        stream.on_received = lambda: self.on_received()
         self._connection = connection
         self._stream = stream
         self._nursery = nursery

@@ -15,7 +15,7 @@ from ...protocols.close_codes import CloseCode
 from .base import WebSocketEnded
 from .frames import FrameCutter
 
-__all__ = ["Inbound"]
+__all__ = ["MessageParser"]
 
 #: Pongs that wait to be sent. A peer that pings and does not read gets no more of them: of several
 #: pings, only the last need be answered (RFC 6455 §5.5.3).
@@ -25,7 +25,7 @@ MAX_PONGS = 64
 _PONG = b"\x8a"
 
 
-class Inbound:
+class MessageParser:
     """Bytes in; messages out, and what else they meant.
 
     ``protocol`` must have read the answer to the handshake, and no more. ``end`` is set by what
