@@ -27,15 +27,15 @@ _MEDIUM = _SHORT + 126
 _OPCODES = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
 
 #: More bytes than will ever come.
-_ALL = 1 << 65
+_UNBOUNDED = 1 << 65
 
 #: Bytes below which a piece of a message is copied behind the piece before it: an object for
 #: each would take far more memory than the message.
-_CRUMB = 2**12
+_SMALL_PIECE = 2**12
 
-_start = Struct(">HH").unpack_from
-_medium_header = Struct(">BBH").pack
-_long_header = Struct(">BBQ").pack
+_unpack_start = Struct(">HH").unpack_from
+_pack_medium_header = Struct(">BBH").pack
+_pack_long_header = Struct(">BBQ").pack
 _SHORT_HEADERS = tuple(bytes((WHOLE_TEXT, 0x80 | length)) for length in range(126))
 
 
@@ -63,7 +63,7 @@ class FrameCutter:
         self._pieces: list[bytes | bytearray] = []
         self._missing = 0
         #: Bytes still to come of a frame whose beginning the engine has.
-        self._owed = 0
+        self._engine_missing = 0
         #: The engine has fragments of a message that isn't whole.
         self._fragmented = False
 
@@ -81,13 +81,13 @@ class FrameCutter:
         """
         if self._missing and not self._resume(messages):
             return b""
-        if not self._owed:
+        if not self._engine_missing:
             if not self._fragmented:
                 self._cut_short(messages)
                 while self._cut_any(messages):
                     self._cut_short(messages)
-            self._owed = self._measure_run()
-        return self._take()
+            self._engine_missing = self._measure_engine_frames()
+        return self._take_engine_bytes()
 
     def drain(self) -> bytes:
         """All that has come and was neither cut nor returned."""
@@ -97,19 +97,19 @@ class FrameCutter:
         self._at = self._missing = 0
         return data
 
-    def _take(self) -> bytes:
+    def _take_engine_bytes(self) -> bytes:
         """What has come of the bytes that are owed to the engine."""
         data = self._data
         start = self._at
-        stop = min(start + self._owed, len(data))
-        self._owed -= stop - start
+        stop = min(start + self._engine_missing, len(data))
+        self._engine_missing -= stop - start
         if stop < len(data):
             self._at = stop
         else:
-            self._forget()
+            self._release_data()
         return data[start:stop]
 
-    def _forget(self) -> None:
+    def _release_data(self) -> None:
         """Let go of bytes that are used: the next may come much later."""
         self._data = b""
         self._at = 0
@@ -123,7 +123,7 @@ class FrameCutter:
         max_size = self._max_size
         append = messages.append
         while at <= last:
-            head, length = _start(data, at)
+            head, length = _unpack_start(data, at)
             if head == _MEDIUM:
                 if length < 126:
                     break
@@ -171,16 +171,16 @@ class FrameCutter:
             self._header = b""
             self._pieces = []
             return True
-        self._forget()
-        if len(piece) >= _CRUMB:
+        self._release_data()
+        if len(piece) >= _SMALL_PIECE:
             pieces.append(piece)
-        elif isinstance(crumbs := pieces[-1], bytearray):
-            crumbs += piece
+        elif isinstance(joined := pieces[-1], bytearray):
+            joined += piece
         else:
             pieces.append(bytearray(piece))
         return False
 
-    def _measure_run(self) -> int:
+    def _measure_engine_frames(self) -> int:
         """The bytes of the frames that come now and are for the engine; the last of them may be
         still to come. Notes whether they begin or end a message in fragments."""
         data = self._data
@@ -193,7 +193,7 @@ class FrameCutter:
             opcode = head & 0x0F
             if opcode not in _OPCODES or data[at + 1] & 0x80:
                 # The engine fails the connection as soon as it has these two bytes.
-                return _ALL
+                return _UNBOUNDED
             header = _read_header(data, at)
             if header is None:
                 break
@@ -235,8 +235,8 @@ def text_frames(messages: Sequence[bytes]) -> bytes:
         if length < 126:
             header = _SHORT_HEADERS[length]
         elif length < 1 << 16:
-            header = _medium_header(WHOLE_TEXT, 0x80 | 126, length)
+            header = _pack_medium_header(WHOLE_TEXT, 0x80 | 126, length)
         else:
-            header = _long_header(WHOLE_TEXT, 0x80 | 127, length)
+            header = _pack_long_header(WHOLE_TEXT, 0x80 | 127, length)
         parts += (header, key, apply_mask(message, key))
     return b"".join(parts)

@@ -44,7 +44,7 @@ class MessageParser:
         self._cutter = FrameCutter(max_message_size)
         #: The fragments so far of a message that isn't whole.
         self._partial = bytearray()
-        self._refused = False
+        self._has_binary = False
         self.end: WebSocketEnded | None = None
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -52,16 +52,16 @@ class MessageParser:
         messages: list[bytes] = []
         protocol, cutter = self._protocol, self._cutter
         cutter.feed(data)
-        while protocol.state is State.OPEN and not self._refused:
-            run = cutter.cut(messages)
-            if not run:
+        while protocol.state is State.OPEN and not self._has_binary:
+            rest = cutter.cut(messages)
+            if not rest:
                 self._bound_pongs()
                 return messages
-            self._give(run, messages)
+            self._feed_engine(rest, messages)
         # The engine must see what comes behind the end too: it may have to answer it.
-        self._give(cutter.drain(), messages)
-        if self._refused:
-            self._refuse_binary()
+        self._feed_engine(cutter.drain(), messages)
+        if self._has_binary:
+            self._fail_binary()
         else:
             self._notice_end()
         self._bound_pongs()
@@ -81,12 +81,12 @@ class MessageParser:
             self._protocol.receive_data(self._cutter.drain())
             self._protocol.receive_eof()
 
-    def _give(self, data: bytes, messages: list[bytes]) -> None:
+    def _feed_engine(self, data: bytes, messages: list[bytes]) -> None:
         """Give ``data`` to the engine; append the messages in it, up to a binary one."""
         self._protocol.receive_data(data)
         for frame in self._protocol.events_received():
-            if not self._refused and isinstance(frame, Frame):
-                self._take(frame, messages)
+            if not self._has_binary and isinstance(frame, Frame):
+                self._handle_frame(frame, messages)
 
     def _bound_pongs(self) -> None:
         writes = self._protocol.writes
@@ -96,7 +96,7 @@ class MessageParser:
         old = set(pongs[:-MAX_PONGS])
         writes[:] = [data for number, data in enumerate(writes) if number not in old]
 
-    def _take(self, frame: Frame, messages: list[bytes]) -> None:
+    def _handle_frame(self, frame: Frame, messages: list[bytes]) -> None:
         opcode = frame.opcode
         if opcode is Opcode.TEXT and frame.fin:
             messages.append(bytes(frame.data))
@@ -106,11 +106,11 @@ class MessageParser:
                 messages.append(bytes(self._partial))
                 self._partial = bytearray()
         elif opcode is Opcode.BINARY:
-            self._refused = True
+            self._has_binary = True
         elif opcode is Opcode.PONG:
             self._on_pong(bytes(frame.data))
 
-    def _refuse_binary(self) -> None:
+    def _fail_binary(self) -> None:
         reason = "binary messages are not supported"
         self.end = WebSocketEnded(CloseCode.UNSUPPORTED_DATA, reason, ours=True)
         if self._protocol.state is State.OPEN:

@@ -117,13 +117,13 @@ def _check_handshake(protocol: ClientProtocol, opening: Opening) -> None:
     if error is None:
         return
     if isinstance(error, InvalidHeader):
-        what = f"its {error.name} header is missing or wrong"
+        problem = f"its {error.name} header is missing or wrong"
     elif isinstance(error, InvalidHandshake):
-        what = "it is malformed, or names an extension that was not offered"
+        problem = "it is malformed, or names an extension that was not offered"
     else:
         raise error
     raise TransportProtocolError(
-        f"{redact(opening.url)} answered the WebSocket handshake with 101, but {what}"
+        f"{redact(opening.url)} answered the WebSocket handshake with 101, but {problem}"
     ) from error
 
 
@@ -139,13 +139,13 @@ class StreamWebSocket:
         self._stream = stream
         self._protocol = protocol
         # Only of these is it known that receiving always lets other tasks run.
-        self._yields = isinstance(stream, (SocketStream, UNIXSocketStream))
-        self._has_more = _poll(stream) if self._yields else _unknown
+        self._receive_yields = isinstance(stream, (SocketStream, UNIXSocketStream))
+        self._has_more = _poll(stream) if self._receive_yields else _unknown
         # Pings by payload, oldest first, until their pong comes.
         self._pings: dict[bytes, anyio.Event] = {}
         self._payloads = itertools.count()
-        self._torn = False
-        self._parser = MessageParser(protocol, max_message_size, self._acknowledge)
+        self._is_torn = False
+        self._parser = MessageParser(protocol, max_message_size, self._handle_pong)
         # The server may have spoken right behind its answer to the handshake.
         self._unreturned = self._parser.feed(early)
 
@@ -169,9 +169,9 @@ class StreamWebSocket:
         await checkpoint()
         if not self._unreturned:
             raise self._ended()
-        early, self._unreturned = self._unreturned, []
+        unreturned, self._unreturned = self._unreturned, []
         self._announce_output()
-        return early
+        return unreturned
 
     async def _read_on(self, messages: list[bytes]) -> None:
         """Append to ``messages`` what the network has ready behind them."""
@@ -193,7 +193,7 @@ class StreamWebSocket:
 
     async def _read(self) -> bytes:
         """Some bytes; none at the end, which is recorded."""
-        if not self._yields:
+        if not self._receive_yields:
             await checkpoint()
         try:
             return await self._stream.receive(CHUNK)
@@ -250,17 +250,17 @@ class StreamWebSocket:
     async def _flush(self) -> bool:
         """Write what is to be written. Whether that went well."""
         data = b"".join(self._protocol.data_to_send())
-        if self._torn or not data:
+        if self._is_torn or not data:
             await checkpoint()
-            return not self._torn
+            return not self._is_torn
         try:
             await self._stream.send(data)
         except FAULTS:
-            self._torn = True
+            self._is_torn = True
         except BaseException:
-            self._torn = True
+            self._is_torn = True
             raise
-        return not self._torn
+        return not self._is_torn
 
     async def ping(self) -> None:
         """Send a ping and return when its pong, or that of a later one, has come.
@@ -281,7 +281,7 @@ class StreamWebSocket:
         finally:
             self._pings.pop(payload, None)
 
-    def _acknowledge(self, payload: bytes) -> None:
+    def _handle_pong(self, payload: bytes) -> None:
         if payload not in self._pings:
             return
         # RFC 6455 §5.5.3: a server may answer only the last of several pings.
@@ -302,12 +302,12 @@ class StreamWebSocket:
         to ``aclose_forcefully``.
         """
         protocol = self._protocol
-        begins = protocol.state is State.OPEN
-        if begins:
+        we_close_first = protocol.state is State.OPEN
+        if we_close_first:
             protocol.send_close(code, clip_reason(reason))
         if not await self._flush():
             return
-        while begins and self._parser.end is None:
+        while we_close_first and self._parser.end is None:
             if data := await self._read():
                 self._parser.discard(data)
         await self._linger()
@@ -319,7 +319,7 @@ class StreamWebSocket:
             return
         with anyio.move_on_after(LINGER):
             try:
-                if self._yields:  # TLS streams have no half-close
+                if self._receive_yields:  # TLS streams have no half-close
                     await self._stream.send_eof()
                 while True:
                     await self._stream.receive(CHUNK)

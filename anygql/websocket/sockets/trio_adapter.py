@@ -66,11 +66,13 @@ class TrioConnector:
         args = ConnectArgs.parse(opening.connect_args)
         if args.compression is not None:
             raise TypeError("trio-websocket has no compression: leave it out of connect_args")
-        request = _Request(opening, uri)
-        dialled = await dial(destination(opening, uri), args, self._open_stream)
-        stream = _TrioStream(dialled, opening)
+        request = _HandshakeRequest(opening, uri)
+        dialed = await dial(destination(opening, uri), args, self._open_stream)
+        stream = _StreamAdapter(dialed, opening)
         try:
-            opened = await task_group.start(_host, stream, request, name="anygql: trio-websocket")
+            opened = await task_group.start(
+                _run_reader, stream, request, name="anygql: trio-websocket"
+            )
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
@@ -80,7 +82,7 @@ class TrioConnector:
         return cast("TrioWebSocket", opened)
 
 
-class _Request:
+class _HandshakeRequest:
     """The handshake request, as trio-websocket wants it."""
 
     def __init__(self, opening: Opening, uri: WebSocketURI) -> None:
@@ -100,9 +102,9 @@ class _Request:
         ]
 
 
-async def _host(
-    stream: _TrioStream,
-    request: _Request,
+async def _run_reader(
+    stream: _StreamAdapter,
+    request: _HandshakeRequest,
     *,
     task_status: TaskStatus[TrioWebSocket | TransportError],
 ) -> None:
@@ -112,7 +114,7 @@ async def _host(
     try:
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
-                connection = await _open(nursery, stream, request)
+                connection = await _shake_hands(nursery, stream, request)
                 stream.is_open = True
                 size = request.opening.max_message_size
                 task_status.started(
@@ -126,7 +128,7 @@ async def _host(
     except* (TransportError, ProtocolError, h11.ProtocolError) as group:
         if stream.is_open:
             raise
-        fault = _fault(request.opening, group)
+        fault = _handshake_fault(request.opening, group)
     finally:
         try:
             await trio.aclose_forcefully(stream)
@@ -136,8 +138,8 @@ async def _host(
         task_status.started(fault)
 
 
-async def _open(
-    nursery: trio.Nursery, stream: _TrioStream, request: _Request
+async def _shake_hands(
+    nursery: trio.Nursery, stream: _StreamAdapter, request: _HandshakeRequest
 ) -> WebSocketConnection:
     return await wrap_client_stream(
         nursery,
@@ -152,7 +154,7 @@ async def _open(
     )
 
 
-def _fault(opening: Opening, group: BaseExceptionGroup[Exception]) -> TransportError:
+def _handshake_fault(opening: Opening, group: BaseExceptionGroup[Exception]) -> TransportError:
     """The one fault that ended the handshake."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
@@ -167,25 +169,25 @@ def _fault(opening: Opening, group: BaseExceptionGroup[Exception]) -> TransportE
     return fault
 
 
-class _TrioStream(trio.abc.Stream):
+class _StreamAdapter(trio.abc.Stream):
     """An anyio byte stream for trio-websocket.
 
     Until ``is_open``, it raises the transport's errors: trio-websocket doesn't catch them, where
     for a stream that ends it would wait for ever. After that, faults of writing are only
-    recorded (``broken``), so that what had come before can still be read.
+    recorded (``is_broken``), so that what had come before can still be read.
     """
 
     def __init__(self, stream: ByteStream, opening: Opening) -> None:
         self._stream = stream
         self._opening = opening
-        self._answered = False
-        self._yields = isinstance(stream, (SocketStream, UNIXSocketStream))
+        self._is_upgraded = False
+        self._receive_yields = isinstance(stream, (SocketStream, UNIXSocketStream))
         self._lock = trio.Lock()
         self._held: list[bytes] = []
         self._holding = False
         self.is_open = False
         #: Half a frame may have been written, or none arrives any more.
-        self.broken = False
+        self.is_broken = False
         #: A close frame was written.
         self.close_sent = False
         #: Nothing more will come.
@@ -194,12 +196,12 @@ class _TrioStream(trio.abc.Stream):
         self.on_received: Callable[[], None] = _nothing
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if not self._answered:
+        if not self._is_upgraded:
             with opening_errors(redact(self._opening.url)):
                 answer = await read_upgrade(self._stream, self._opening)
-            self._answered = True
+            self._is_upgraded = True
             return answer
-        if not self._yields:
+        if not self._receive_yields:
             await trio.lowlevel.checkpoint()
         try:
             data = await self._stream.receive(max_bytes or CHUNK)
@@ -211,7 +213,7 @@ class _TrioStream(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         data = bytes(data)
-        if not self._answered:
+        if not self._is_upgraded:
             with opening_errors(redact(self._opening.url)):
                 await self._stream.send(data)
         else:
@@ -224,16 +226,16 @@ class _TrioStream(trio.abc.Stream):
                 await self._write(data)
 
     async def _write(self, data: bytes) -> None:
-        if self.broken:
+        if self.is_broken:
             await trio.lowlevel.checkpoint()
             return
         try:
             async with self._lock:
                 await self._stream.send(data)
         except FAULTS:
-            self.broken = True
+            self.is_broken = True
         except BaseException:
-            self.broken = True
+            self.is_broken = True
             raise
 
     def hold(self) -> None:
@@ -261,7 +263,7 @@ class _TrioStream(trio.abc.Stream):
             try:
                 await anyio.aclose_forcefully(self._stream)
             except FAULTS:
-                self.broken = True
+                self.is_broken = True
 
 
 class TrioWebSocket:
@@ -270,7 +272,7 @@ class TrioWebSocket:
     def __init__(
         self,
         connection: WebSocketConnection,
-        stream: _TrioStream,
+        stream: _StreamAdapter,
         nursery: trio.Nursery,
         scope: trio.CancelScope,
         stopped: trio.Event,
@@ -363,14 +365,14 @@ class TrioWebSocket:
         except ConnectionClosed as error:
             closed = error
         except BaseException:
-            self._stream.broken = True
+            self._stream.is_broken = True
             raise
         await self._stream.release()
         await trio.lowlevel.checkpoint()
         if closed is not None:
             end = self._end or self._explain(closed.reason)
             raise WebSocketEnded(end.code, end.reason, ours=end.ours) from None
-        if self._stream.broken:
+        if self._stream.is_broken:
             raise self._ended()
 
     async def ping(self) -> None:
@@ -408,7 +410,7 @@ class TrioWebSocket:
         leaves the rest to ``aclose_forcefully``.
         """
         end = self._end
-        if self._stream.broken:
+        if self._stream.is_broken:
             return
         if end is None or not end.ours:
             await self._connection.aclose(code, clip_reason(reason))
