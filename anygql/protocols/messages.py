@@ -1,7 +1,4 @@
-"""What the codecs of the ``connection_init`` family share.
-
-Reading: JSON text into structs, in an order that is allowed. Writing: the payloads.
-"""
+"""The part that the codecs share: reading messages, writing them, and their order."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ __all__ = [
 
 _Message = TypeVar("_Message")
 
-#: How much of what is wrong with a message is told, in characters: it may quote the message.
+#: Maximum length of the description of a fault, in characters: it may quote the message.
 _DETAIL_LIMIT = 90
 
 
@@ -45,8 +42,8 @@ class State(StrEnum):  # a plain Enum hashes in Python, and this is looked up fo
     ACKNOWLEDGED = "acknowledged"
 
 
-#: What the server may say in each state, and the state after it. Mercurius acknowledges twice
-#: when asked twice; a refusal after the ack is about one message (legacy), so nothing changes.
+#: The events allowed in each state, and the state after each. Mercurius acknowledges twice when
+#: asked twice. A refusal after the acknowledgement is about one message, so the state stays.
 TRANSITIONS: dict[State, dict[type[Event], State]] = {
     State.UNACKNOWLEDGED: {
         Ack: State.ACKNOWLEDGED,
@@ -69,7 +66,10 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
 
 
 def step(state: State, event: Event) -> State:
-    """The state after ``event``; raises ``ProtocolViolation`` if it may not come in ``state``."""
+    """Return the state after ``event``.
+
+    Raises ``ProtocolViolation`` if the event is not allowed in ``state``.
+    """
     after = TRANSITIONS[state].get(type(event))
     if after is None:
         raise ProtocolViolation(
@@ -79,7 +79,7 @@ def step(state: State, event: Event) -> State:
 
 
 class _Envelope(msgspec.Struct):
-    """Any message, its payload still text."""
+    """Any message, with its payload still JSON text."""
 
     type: Any = msgspec.UNSET
     id: Any = msgspec.UNSET
@@ -90,7 +90,7 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 
 class _Increment(msgspec.Struct):
-    """A message of which only the payload matters."""
+    """A message with a result, for its whole payload."""
 
     payload: dict[str, Any]
 
@@ -101,10 +101,10 @@ _INCREMENT = msgspec.json.Decoder(_Increment)
 def message_reader(
     default: msgspec.json.Decoder[_Message], json: JSON
 ) -> Callable[[bytes | str], _Message]:
-    """What reads a message into one of ``default``'s structs, the values in it with ``json``.
+    """Return a function that reads a message into one of ``default``'s structs.
 
-    The reader raises ``ValueError`` or ``RecursionError``: what then is for
-    ``read_replacing_surrogates``.
+    The function decodes the payload with ``json``. It raises ``ValueError`` or ``RecursionError``:
+    then ``read_replacing_surrogates`` has another try.
     """
     if type(json) is MsgspecJSON:
         return default.decode  # envelope and values in one pass
@@ -127,9 +127,9 @@ def read_replacing_surrogates(
     message: bytes | str,
     error: ValueError | RecursionError,
 ) -> _Message:
-    """What ``read`` makes of a message that it refused with ``error``, without surrogates.
+    """Read a message that ``read`` refused with ``error``, with its lone surrogates replaced.
 
-    Raises ``ProtocolViolation`` if there was nothing to mend, or it is still refused.
+    Raises ``ProtocolViolation`` if ``read`` refuses that too.
     """
     try:
         return read(replace_lone_surrogates(message))
@@ -149,7 +149,7 @@ def _violation(message: bytes | str, error: ValueError | RecursionError) -> Prot
     try:
         message.decode() if isinstance(message, bytes) else message.encode()
     except UnicodeError:
-        # RFC 6455 §8.1
+        # RFC 6455 §8.1: the endpoint must then fail the connection (with 1007, §7.4.1).
         return ProtocolViolation(CloseCode.INVALID_DATA, "a message is not valid UTF-8")
     if isinstance(error, RecursionError):
         return ProtocolViolation(CloseCode.BAD_REQUEST, "a message is nested too deeply")
@@ -159,7 +159,7 @@ def _violation(message: bytes | str, error: ValueError | RecursionError) -> Prot
     return ProtocolViolation(CloseCode.BAD_REQUEST, f"malformed message: {detail}")
 
 
-#: A value that is already JSON, or left out.
+#: A value that is JSON text already, or left out.
 Maybe: TypeAlias = msgspec.Raw | msgspec.UnsetType
 
 #: Write an outgoing message as text.
@@ -248,7 +248,7 @@ class MessageCodec(Generic[_Message]):
                 # Two passes: one function that does both took 15 % longer (CPython 3.11).
                 return self._events([read(message) for message in messages])
             except (ValueError, RecursionError):
-                pass  # one of them needs a closer look
+                pass  # one of them is read again, alone, and then judged
         return map(self.receive, messages)
 
     def increment(self, message: bytes | str) -> Mapping[str, Any]:

@@ -1,8 +1,8 @@
-"""Whether the peer is still there.
+"""Detection of a peer that is gone, though the connection looks open.
 
-Two ways of asking, which may be combined: waiting for it to say something
-(``keep_alive_timeout``), and asking it (``ping_interval``, ``pong_timeout``). While the
-connection has stopped reading by its own choice, silence is not held against the peer.
+There are two ways, which may be combined. One waits for anything from the peer
+(``keep_alive_timeout``); the other sends pings (``ping_interval``, ``pong_timeout``). While the
+connection itself has stopped reading, silence does not count.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ __all__ = ["KeepAliveTimes", "PeerMonitor"]
 
 
 class KeepAliveTimes:
-    """The three times, in seconds; ``None`` turns one off."""
+    """The three times of keep-alive, in seconds.
+
+    ``None`` turns ``keep_alive_timeout`` or ``ping_interval`` off. A ``pong_timeout`` of ``None``
+    is half of ``ping_interval``.
+    """
 
     def __init__(
         self,
@@ -39,9 +43,10 @@ class KeepAliveTimes:
 
 
 class PeerMonitor:
-    """Watches one connection, and calls ``report_dead`` once.
+    """Watches the peer of one connection.
 
-    ``ping`` sends a ping and returns when a pong has followed it.
+    ``ping`` sends a ping and returns when a pong has followed it. ``report_dead`` is called with
+    the reason when the peer is found dead.
     """
 
     def __init__(
@@ -58,17 +63,17 @@ class PeerMonitor:
         self._last_activity = math.inf
 
     def start_listening(self) -> None:
-        """From now on silence counts."""
+        """Count silence from now on."""
         if self._times.keep_alive_timeout is not None and self._last_activity == math.inf:
             self._last_activity = current_time()
 
     def note_activity(self) -> None:
-        """The peer said something."""
+        """Note that something has come from the peer."""
         if self._last_activity != math.inf:
             self._last_activity = current_time()
 
     async def run(self) -> None:
-        """Watch until canceled, or dead."""
+        """Watch the peer until it is dead, or until canceled."""
         async with create_task_group() as tg:
             if self._times.keep_alive_timeout is not None:
                 tg.start_soon(self._listen, self._times.keep_alive_timeout)
@@ -98,7 +103,7 @@ class PeerMonitor:
             pauses = self._flow.pauses
             with move_on_after(timeout) as scope:
                 await self._ping()
-            # A pong that came while nobody read was not seen: then the next ping decides.
+            # If reading paused meanwhile, a pong may have come unseen: the next ping decides.
             if scope.cancelled_caught and self._flow.pauses == pauses:
                 self._report_dead(f"no pong came within {timeout:g} s of a ping (pong_timeout)")
                 return

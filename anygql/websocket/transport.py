@@ -1,4 +1,4 @@
-"""GraphQL over WebSocket: what to connect to, how, and what is spoken there."""
+"""GraphQL over WebSocket: the server to connect to, the options, and the protocols to offer."""
 
 from __future__ import annotations
 
@@ -27,22 +27,39 @@ DEFAULT_MAX_MESSAGE_SIZE = 2**24
 class WebSocketTransport:
     """Connects to a GraphQL server over WebSocket.
 
-    ``url`` (``ws://`` or ``wss://``), ``headers`` and ``init_payload`` are values, or functions or
-    async functions that are asked again at each attempt. ``protocol`` is ``"auto"`` (offer
-    graphql-transport-ws, then the legacy graphql-ws), a subprotocol's name, or a protocol value.
+    Times are in seconds, and ``None`` means no limit. ``url``, ``headers`` and ``init_payload`` may
+    be functions or async functions without arguments, which are called again at each attempt.
 
-    Times are in seconds, and ``None`` means no limit. ``connect_timeout``: until the WebSocket is
-    open, what is asked for it included. ``ack_timeout``: from then until the server has
-    acknowledged. ``close_timeout``: for the closing handshake. ``keep_alive_timeout``: a connection
-    on which nothing is heard for so long is dead (with the legacy protocol, from the first ``ka``
-    on). ``ping_interval``: a ping this long after the last one was answered; ``pong_timeout``: no
-    pong by then and the connection is dead (half of ``ping_interval`` if it isn't given).
+    The subprotocols are ``graphql-transport-ws`` and the legacy ``graphql-ws``, over RFC 6455.
 
-    ``ssl``: the context for ``wss://`` instead of the default, which verifies. ``connect_args``:
-    what the connector knows (``proxy``, ``uds``, ``compression``, …). ``max_message_size``: bytes.
-    ``connector``: which sockets; ``json``: how values become JSON.
+    Args:
+        url: The server's URL, ``ws://`` or ``wss://``. A user and password in it are sent as Basic
+            authorization.
+        headers: Headers for the handshake, a mapping or pairs. Default: none.
+        ssl: An ``ssl.SSLContext`` for ``wss://``. Default: a context that verifies.
+        init_payload: The payload of ``connection_init``, a mapping. Default: none.
+        protocol: ``"auto"``, the name of a subprotocol, or a protocol value. The default,
+            ``"auto"``, offers ``graphql-transport-ws``, then ``graphql-ws``.
+        connect_timeout: Limit until the WebSocket is open. It includes the functions for
+            ``url``, ``headers`` and ``init_payload``. Default: 10.
+        ack_timeout: Limit from then until the server has acknowledged. Default: 10.
+        close_timeout: Limit for the closing handshake; 0 doesn't wait. Default: 10.
+        keep_alive_timeout: A connection on which nothing was heard for so long is dead. With the
+            legacy protocol, it counts from the first ``ka`` on. Default: no limit.
+        ping_interval: Time from the answer to a ping to the next ping. Default: no pings.
+        pong_timeout: A connection is dead if no pong follows a ping within this time. Default:
+            half of ``ping_interval``.
+        connect_args: Options of the connector: ``proxy``, ``uds``, ``compression``, ….
+            Default: none.
+        max_message_size: Maximum size of a received message in bytes. A larger message ends the
+            connection with 1009. Default: 16 MiB.
+        connector: The connector that opens the sockets. Default: ``StreamConnector()``.
+        json: The encoder and decoder of values. Default: msgspec's.
 
-    Raises ``TransportInvalidURL``, ``ValueError`` or ``TypeError`` for what can't work.
+    Raises:
+        TransportInvalidURL: The URL is not ``ws://`` or ``wss://``, or has no host.
+        ValueError: An option has a value that can't work.
+        TypeError: An option has the wrong type.
     """
 
     def __init__(
@@ -99,7 +116,10 @@ class WebSocketTransport:
         return self._description
 
     def connect(self) -> WebSocketConnection:
-        """One attempt: entering connects, leaving closes. Raises ``TransportError``."""
+        """Return a connection for one attempt. Entering it connects, and leaving it closes.
+
+        Entering raises ``TransportError``.
+        """
         return WebSocketConnection(self)
 
     async def open(self, task_group: TaskGroup) -> tuple[WebSocket, Codec, Any]:
@@ -118,7 +138,7 @@ class WebSocketTransport:
         if payload is not None:
             if not isinstance(payload, Mapping):
                 raise TypeError(f"init_payload must be a mapping, not {type(payload).__name__}")
-            encode_named(self._json, payload, "init_payload")  # a mistake shows before we connect
+            encode_named(self._json, payload, "init_payload")  # raise a mistake before connecting
         return payload  # pyright: ignore[reportUnknownVariableType]
 
     async def _opening(self) -> Opening:

@@ -1,7 +1,10 @@
-"""trio-websocket behind the socket interface; imports trio, so nothing else imports it.
+"""trio-websocket behind the socket interface.
 
-trio-websocket wants a nursery for its reader: it lives in a task of the connection's task group,
-shielded once the WebSocket is open, so that a cancellation leaves time for the closing handshake.
+This module imports trio, so only ``trio_websocket_connector`` imports it, when it is called.
+
+trio-websocket needs a nursery for its reader. The nursery lives in a task of the connection's task
+group. It is shielded once the WebSocket is open, so that a cancellation leaves time for the closing
+handshake.
 """
 
 from __future__ import annotations
@@ -32,14 +35,14 @@ from .opening import ConnectArgs, Opening, destination, parse_url
 
 __all__ = ["TrioConnector", "TrioWebSocket"]
 
-#: Bytes to read at a time.
+#: Maximum number of bytes to read at a time.
 CHUNK = 2**16
 
 #: Seconds to wait for the server to end the TCP connection after the closing handshake.
 LINGER = 0.25
 
-# Without a queue, a message that trio-websocket has read is in the hands of `receive`, or still
-# to be handed over: its own failing with 1009 throws a queue away.
+# In messages. trio-websocket drops its queue when it fails the connection with 1009. Without a
+# queue, it hands each message to `receive` before it reads the next one.
 QUEUE_SIZE = 0
 
 _LOST = WebSocketEnded(CloseCode.ABNORMAL, "the connection was lost")
@@ -47,15 +50,15 @@ _OVERSIZE = "Exceeded maximum message size"
 
 
 class TrioConnector:
-    """Made by ``trio_websocket_connector``."""
+    """Opens WebSockets with trio-websocket. ``trio_websocket_connector`` makes it."""
 
     def __init__(self, *, open_stream: OpenStream | None = None) -> None:
         self._open_stream = open_stream
 
     async def connect(self, opening: Opening, task_group: TaskGroup) -> TrioWebSocket:
-        """Open one. Cancelling closes what was opened.
+        """Open a WebSocket. Canceling closes the stream under it.
 
-        Raises what ``StreamConnector.connect`` raises, and ``RuntimeError`` under asyncio.
+        Raises the errors of ``StreamConnector.connect``, and ``RuntimeError`` under asyncio.
         """
         if not trio.lowlevel.in_trio_run():
             raise RuntimeError(
@@ -76,14 +79,14 @@ class TrioConnector:
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
-        # A fault comes as a value: on its way through `start` it would lose its cause.
+        # A fault is returned, as raising it through `start` would lose its cause.
         if isinstance(opened, TransportError):
             raise opened
         return cast("TrioWebSocket", opened)
 
 
 class _HandshakeRequest:
-    """The handshake request, as trio-websocket wants it."""
+    """The handshake request, as trio-websocket takes it."""
 
     def __init__(self, opening: Opening, uri: WebSocketURI) -> None:
         check_subprotocols(opening.subprotocols)
@@ -108,7 +111,7 @@ async def _run_reader(
     *,
     task_status: TaskStatus[TrioWebSocket | TransportError],
 ) -> None:
-    """Run trio-websocket's reader, up to ``aclose_forcefully``."""
+    """Run trio-websocket's reader until ``aclose_forcefully``."""
     stopped = trio.Event()
     fault: TransportError | None = None
     try:
@@ -120,8 +123,8 @@ async def _run_reader(
                 task_status.started(
                     TrioWebSocket(connection, stream, nursery, scope, stopped, size)
                 )
-                # If `start` was cancelled, this task is still inside of what was cancelled, and
-                # a shield would keep it there.
+                # If `start` was canceled, this task is still in the canceled scope, and a shield
+                # would keep it there.
                 await trio.lowlevel.checkpoint_if_cancelled()
                 scope.shield = True
                 await trio.sleep_forever()
@@ -155,7 +158,7 @@ async def _shake_hands(
 
 
 def _handshake_fault(opening: Opening, group: BaseExceptionGroup[Exception]) -> TransportError:
-    """The one fault that ended the handshake."""
+    """Return the one fault that ended the handshake."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
@@ -172,9 +175,9 @@ def _handshake_fault(opening: Opening, group: BaseExceptionGroup[Exception]) -> 
 class _StreamAdapter(trio.abc.Stream):
     """An anyio byte stream for trio-websocket.
 
-    Until ``is_open``, it raises the transport's errors: trio-websocket doesn't catch them, where
-    for a stream that ends it would wait for ever. After that, faults of writing are only
-    recorded (``is_broken``), so that what had come before can still be read.
+    Until ``is_open``, it raises the transport's errors: trio-websocket lets them pass, but would
+    wait forever if the stream just ended. Afterwards it only records faults of writing
+    (``is_broken``), so that messages that had come before can still be read.
     """
 
     def __init__(self, stream: ByteStream, opening: Opening) -> None:
@@ -186,13 +189,13 @@ class _StreamAdapter(trio.abc.Stream):
         self._held: list[bytes] = []
         self._holding = False
         self.is_open = False
-        #: Half a frame may have been written, or none arrives any more.
+        #: Whether writing failed: half a frame may have been written.
         self.is_broken = False
-        #: A close frame was written.
+        #: Whether a close frame was written.
         self.close_sent = False
-        #: Nothing more will come.
+        #: Set when nothing more will come.
         self.ended = trio.Event()
-        #: Called whenever something has come.
+        #: Called whenever anything has come.
         self.on_received: Callable[[], None] = _nothing
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -239,11 +242,11 @@ class _StreamAdapter(trio.abc.Stream):
             raise
 
     def hold(self) -> None:
-        """From now on, collect what is written."""
+        """Collect the data to write, instead of writing it, until ``release``."""
         self._holding = True
 
     async def release(self) -> None:
-        """Write what was collected. Cancelling leaves the stream broken."""
+        """Write the collected data. Canceling leaves the stream broken."""
         while self._held:
             data = b"".join(self._held)
             self._held.clear()
@@ -254,7 +257,7 @@ class _StreamAdapter(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
 
     async def aclose(self) -> None:
-        """Give the server a moment to end the TCP connection itself (§7.1.1)."""
+        """Give the server a moment to end the TCP connection itself (RFC 6455 §7.1.1)."""
         try:
             if self.is_open:
                 with trio.move_on_after(LINGER):
@@ -278,8 +281,8 @@ class TrioWebSocket:
         stopped: trio.Event,
         max_message_size: int,
     ) -> None:
-        # Neither is ever called: trio-websocket's reader sends its own frames, and hands on each
-        # message by itself.
+        # The first two are never called: trio-websocket's reader sends its own frames, and hands
+        # out each message alone.
         self.on_output: Callable[[], None] = _nothing
         self.is_full_batch: Callable[[int], bool] = bool
         self.on_received: Callable[[], None] = _nothing
@@ -300,9 +303,9 @@ class TrioWebSocket:
         return self._connection.subprotocol
 
     async def receive(self) -> list[str]:
-        """The next text message, alone: trio-websocket hands out one at a time.
+        """Return the next text message, alone: trio-websocket hands out one at a time.
 
-        Cancelling loses nothing. Raises ``WebSocketEnded`` after all that came before the end.
+        Raises ``WebSocketEnded`` after the last message. Canceling loses nothing.
         """
         if self._end is not None:
             await trio.lowlevel.checkpoint()
@@ -323,14 +326,15 @@ class TrioWebSocket:
         return [message]
 
     def _is_oversize(self, message: str) -> bool:
-        # trio-websocket counts characters.
+        # trio-websocket counts characters, not bytes.
         limit = self._max_message_size
         return len(message) * 4 > limit and len(message.encode()) > limit
 
     def _explain(self, reason: CloseReason | None) -> WebSocketEnded:
-        """What ended the connection, in trio-websocket's words.
+        """Return the end of the connection for trio-websocket's close reason.
 
-        It answers a server's close frame with one, and sends none for what it can't read.
+        trio-websocket answers a server's close frame with one. It sends none for bytes that it
+        can't read.
         """
         if reason is None or reason.code == CloseCode.ABNORMAL:
             return _LOST
@@ -345,14 +349,14 @@ class TrioWebSocket:
             pong.set()
 
     def _ended(self) -> WebSocketEnded:
-        """What ended the connection: a new one each time, as several may raise it."""
+        """Return the end of the connection, as a new error: several tasks may raise it."""
         end = self._end or _LOST
         return WebSocketEnded(end.code, end.reason, ours=end.ours)
 
     async def send(self, messages: Sequence[bytes]) -> None:
         """Send text messages in one write.
 
-        Cancelling may leave half a frame on the wire. Raises ``WebSocketEnded``.
+        Raises ``WebSocketEnded``. Canceling may leave half a frame on the wire.
         """
         if messages and self._end is not None:
             await trio.lowlevel.checkpoint()
@@ -376,16 +380,16 @@ class TrioWebSocket:
             raise self._ended()
 
     async def ping(self) -> None:
-        """Send a ping and return when its pong, or that of a later one, has come.
+        """Send a ping and return when its pong, or the pong of a later ping, has come.
 
-        Cancelling only stops the waiting. Raises ``WebSocketEnded``.
+        Raises ``WebSocketEnded``. Canceling only stops the waiting.
         """
         if self._end is not None:
             await trio.lowlevel.checkpoint()
             raise self._ended()
         payload = next(self._payloads).to_bytes(8, "big")
         pong = self._pings[payload] = trio.Event()
-        # In a task of its own: cancelled while it writes, a ping would tear a frame.
+        # In a task of its own: canceling a ping while it writes would tear a frame.
         self._nursery.start_soon(self._ping, payload, pong)
         try:
             await pong.wait()
@@ -404,9 +408,9 @@ class TrioWebSocket:
             pong.set()
 
     async def aclose(self, code: int, reason: str) -> None:
-        """The closing handshake; what still comes is thrown away.
+        """Perform the closing handshake (RFC 6455 §7); messages that still come are dropped.
 
-        Nobody else may be in ``receive`` or ``send``. The caller bounds its time. Cancelling
+        No other task may be in ``receive`` or ``send``. The caller bounds the time. Canceling
         leaves the rest to ``aclose_forcefully``.
         """
         end = self._end
@@ -421,13 +425,13 @@ class TrioWebSocket:
         await self._stream.aclose()
 
     async def aclose_forcefully(self) -> None:
-        """Let go of the stream and the reader, at once. Raises nothing."""
+        """Release the stream and the reader at once. Raises nothing."""
         self._finish(_LOST)
         self._scope.cancel()
-        # Nothing holds up the reader's end, so this does not wait for anything outside.
+        # Nothing delays the reader's end, so this does not wait for the network.
         with trio.CancelScope(shield=True):
             await self._stopped.wait()
 
 
 def _nothing() -> None:
-    """There is nothing to send."""
+    """Do nothing: the owner has set no callback."""
