@@ -1,7 +1,7 @@
 """Text frames that don't go through the engine: nobody can tell.
 
 The same bytes go through ``EngineAlone``, where the engine reads every frame, and through
-``Inbound``; everything that comes out must be the same, after each piece.
+``MessageParser``; everything that comes out must be the same, after each piece.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from websockets.protocol import Protocol, Side, State
 
 from anygql.websocket.sockets.base import WebSocketEnded
 from anygql.websocket.sockets.frames import FrameCutter, text_frames
-from anygql.websocket.sockets.inbound import Inbound
+from anygql.websocket.sockets.parser import MessageParser
 
 FIN, RSV1, MASKED = 0x80, 0x40, 0x80
 TEXT, CONT, BINARY, CLOSE, PING, PONG = 0x1, 0x0, 0x2, 0x8, 0x9, 0xA
@@ -33,7 +33,7 @@ LOST = WebSocketEnded(1006, "the connection was lost")
 
 
 class EngineAlone:
-    """What ``Inbound`` does, the plain way."""
+    """What ``MessageParser`` does, the plain way."""
 
     def __init__(
         self, protocol: Protocol, max_message_size: int, on_pong: Callable[[bytes], None]
@@ -149,7 +149,7 @@ def played(kind: type[Any], stream: Stream) -> tuple[list[Any], Recorder]:
     """Everything there is to see, after each piece."""
     protocol = Recorder(stream.max_size, deflate=stream.deflate)
     pongs: list[bytes] = []
-    inbound = kind(protocol, stream.max_size, pongs.append)
+    parser = kind(protocol, stream.max_size, pongs.append)
     seen: list[Any] = []
 
     def look(messages: list[bytes]) -> None:
@@ -161,7 +161,7 @@ def played(kind: type[Any], stream: Stream) -> tuple[list[Any], Recorder]:
                 "messages": messages,
                 "pongs": list(pongs),
                 "writes": writes,
-                "end": told(inbound.end),
+                "end": told(parser.end),
                 "state": protocol.state,
                 "closes": (protocol.close_rcvd, protocol.close_sent),
                 "failure": (type(failure), str(failure)),
@@ -169,24 +169,24 @@ def played(kind: type[Any], stream: Stream) -> tuple[list[Any], Recorder]:
         )
 
     for number, piece in enumerate(stream.pieces):
-        if inbound.end is not None:
+        if parser.end is not None:
             break
         if number == stream.closing_after:
             protocol.send_close(1000, "done")
         if stream.closing_after is None or number < stream.closing_after:
-            look(inbound.feed(piece))
+            look(parser.feed(piece))
         else:
-            inbound.discard(piece)
+            parser.discard(piece)
             look([])
     if stream.eof:
-        inbound.finish(LOST)
+        parser.finish(LOST)
         look([])
     return seen, protocol
 
 
 def check_alike(stream: Stream) -> list[Any]:
     expected, _ = played(EngineAlone, stream)
-    got, _ = played(Inbound, stream)
+    got, _ = played(MessageParser, stream)
     assert got == expected
     return got
 
@@ -344,8 +344,8 @@ def test_the_engine_never_sees_whole_text_messages(name: str, size: int) -> None
     wire = b"".join(CUT[name])
     pieces = [wire[at : at + size] for at in range(0, len(wire), size)]
     protocol = Recorder(70_000)
-    inbound = Inbound(protocol, 70_000, lambda payload: None)
-    messages = [message for piece in pieces for message in inbound.feed(piece)]
+    parser = MessageParser(protocol, 70_000, lambda payload: None)
+    messages = [message for piece in pieces for message in parser.feed(piece)]
     assert [frame(message) for message in messages] == CUT[name]
     assert protocol.given == b""
 
@@ -360,10 +360,10 @@ def test_the_engine_sees_everything_else_and_nothing_twice(size: int) -> None:
     wire = b"".join(parts)
     protocol = Recorder(1000)
     pongs: list[bytes] = []
-    inbound = Inbound(protocol, 1000, pongs.append)
+    parser = MessageParser(protocol, 1000, pongs.append)
     messages: list[bytes] = []
     for at in range(0, len(wire), size):
-        messages += inbound.feed(wire[at : at + size])
+        messages += parser.feed(wire[at : at + size])
     x = b"x" * 200
     assert messages == [x, x, x, b"abc", x, b"d", x]
     assert pongs == [b"!", b"!"]
