@@ -30,7 +30,7 @@ from anygql.websocket.sockets.base import WebSocketEnded
 from anygql.websocket.sockets.opening import Opening
 from anygql.websocket.sockets.stream import StreamConnector
 from tests.promises.fuzz.conftest import CASE
-from tests.websocket.sockets.peer import FAULTS, Peer
+from tests.support.websocket_peer import FAULTS, Peer
 from tests.websocket.sockets.test_frames import (
     BINARY,
     CLOSE,

@@ -19,8 +19,8 @@ from anygql.json import JSON
 from anygql.net.urls import redact
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, Codec
 from anygql.websocket.sockets.base import Connector
-from tests.http.peer import cut, endless, http, kept, peer
-from tests.websocket.sockets.peer import Peer, serving
+from tests.support.http_peer import cut, endless, http, kept, peer
+from tests.support.websocket_peer import Peer, serving
 
 pytestmark = pytest.mark.table
 

@@ -22,8 +22,8 @@ from anygql.session.events import Disconnected
 from anygql.testing import GraphQLServer, demo_schema
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.opening import Opening
-from tests.http.peer import cut, http, kept, peer
-from tests.websocket.sockets.peer import Peer, frame, refusing, serving, text
+from tests.support.http_peer import cut, http, kept, peer
+from tests.support.websocket_peer import Peer, frame, refusing, serving, text
 
 pytestmark = pytest.mark.table
 

@@ -17,8 +17,8 @@ import pytest
 import trustme
 
 from anygql import Client, FileVar, HTTPTransport, Session, TransportQueryError
-from tests.http.pools import in_use
 from tests.peers.run import ARGUMENTS, ROOT, Server, listening
+from tests.support.pools import in_use
 
 SLOW = "query ($tag: String!) { slow(seconds: 5, tag: $tag) }"
 ACTIVE = "query ($tag: String!) { active(tag: $tag) }"

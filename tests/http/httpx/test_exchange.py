@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from anygql import Client, FileVar, HTTPTransport, TransportQueryError, TransportServerError
-from tests.http.peer import http, kept, peer
-from tests.http.pools import in_use, plain_client
 from tests.peers.ariadnehttp_app import app as ariadne_app
 from tests.peers.strawberryhttp_app import app as strawberry_app
+from tests.support.http_peer import http, kept, peer
+from tests.support.pools import in_use, plain_client
 
 URL = "https://api.test/graphql"
 UPLOAD = "mutation ($file: Upload!) { upload(file: $file) }"

@@ -37,8 +37,8 @@ from anygql import (
 )
 from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
 from anygql.websocket.sockets.base import Connector, WebSocketEnded
-from tests.promises.reliability.checkpoints import Body, Run, Scenario, Violation, eventually
-from tests.websocket.sockets.peer import FAULTS
+from tests.promises.cancellation.checkpoints import Body, Run, Scenario, Violation, eventually
+from tests.support.websocket_peer import FAULTS
 
 __all__ = ["SCENARIOS"]
 

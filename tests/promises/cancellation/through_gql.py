@@ -2,7 +2,7 @@
 
 Run it from the repository's root with a Python that has gql, websockets and anygql:
 
-    python -m tests.promises.reliability.through_gql
+    python -m tests.promises.cancellation.through_gql
 
 It is asyncio alone, so tasks are cancelled by asyncio's own cancellation. Writes, for each
 scenario, how many places were tried, and at how many of them a promise was broken.
@@ -25,15 +25,15 @@ from gql import Client, gql
 from gql.transport.exceptions import TransportError
 from gql.transport.websockets import WebsocketsTransport
 
-from tests.promises.reliability import checkpoints
-from tests.promises.reliability.checkpoints import (
+from tests.promises.cancellation import checkpoints
+from tests.promises.cancellation.checkpoints import (
     Body,
     Scenario,
     Violation,
     cancelled_everywhere,
     eventually,
 )
-from tests.promises.reliability.scenarios import Server, Setting
+from tests.promises.cancellation.scenarios import Server, Setting
 
 FILE = Path("build") / "reliability" / "checkpoints-gql.json"
 

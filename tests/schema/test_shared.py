@@ -32,8 +32,8 @@ from anygql import (
 from anygql.schema import IntrospectionError
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.websocket.sockets.base import WebSocketEnded
-from tests.session import diary
-from tests.session.diary import Backend, OverWebSocket
+from tests.support import diary
+from tests.support.diary import Backend, OverWebSocket
 
 pytestmark = pytest.mark.table
 

@@ -11,7 +11,7 @@ from anyio.abc import SocketStream
 
 from anygql import Client, HTTPTransport
 from anygql.http.httpx import pool as lanes
-from tests.http.peer import Peer, Request, http, kept, peer
+from tests.support.http_peer import Peer, Request, http, kept, peer
 
 ANSWER = http('{"data":{"n":1}}')
 QUERY = "{ n }"

@@ -25,8 +25,8 @@ from anygql import (
     update_schema_scalar,
 )
 from anygql.schema import VariableError
-from tests.session import diary
-from tests.session.diary import MINUTE, NOON, ON_THE_WIRE, Backend, Mood, OverHTTP, OverWebSocket
+from tests.support import diary
+from tests.support.diary import MINUTE, NOON, ON_THE_WIRE, Backend, Mood, OverHTTP, OverWebSocket
 
 pytestmark = pytest.mark.table
 

@@ -25,7 +25,7 @@ from anygql import (
     TransportQueryError,
     TransportTimeout,
 )
-from tests.http.peer import http, kept, peer
+from tests.support.http_peer import http, kept, peer
 
 URL = "https://user:secret@api.test/graphql?key=hidden"
 GRAPHQL = "application/graphql-response+json"

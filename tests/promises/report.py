@@ -1,4 +1,4 @@
-"""``python -m tests.promises.reliability.report``: put the counts into the docs.
+"""``python -m tests.promises.report``: put the counts into the docs.
 
 Reads ``build/reliability/*.json`` and writes between the markers of ``docs/reliability.md``. What
 has not been counted stays as it is.

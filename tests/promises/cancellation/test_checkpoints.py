@@ -12,9 +12,9 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from tests.promises.reliability.checkpoints import Body, Scenario, cancelled_everywhere
-from tests.promises.reliability.conftest import TRIED
-from tests.promises.reliability.scenarios import SCENARIOS, Setting
+from tests.promises.cancellation.checkpoints import Body, Scenario, cancelled_everywhere
+from tests.promises.cancellation.conftest import TRIED
+from tests.promises.cancellation.scenarios import SCENARIOS, Setting
 
 #: With this in the environment all checkpoints are tried, however many there are.
 EVERY = os.environ.get("ANYGQL_ALL_CHECKPOINTS") == "1"
@@ -151,8 +151,8 @@ async def test_what_is_wrong_is_noticed(
     said: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tests.promises.reliability.checkpoints.BOUND", 0.1)
-    monkeypatch.setattr("tests.promises.reliability.checkpoints.SOON", 0.05)
+    monkeypatch.setattr("tests.promises.cancellation.checkpoints.BOUND", 0.1)
+    monkeypatch.setattr("tests.promises.cancellation.checkpoints.SOON", 0.05)
     scenario = Scenario("faulty", asynccontextmanager(enter))
     try:
         findings = await cancelled_everywhere(scenario, native=native, most_turns=3)

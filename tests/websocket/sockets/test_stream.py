@@ -17,7 +17,7 @@ from websockets.uri import parse_uri
 
 from anygql.websocket.sockets.base import WebSocketEnded
 from anygql.websocket.sockets.stream import CHUNK, READS, StreamWebSocket
-from tests.websocket.sockets.peer import close, frame, text
+from tests.support.websocket_peer import close, frame, text
 
 MAX_SIZE = 2**24
 

@@ -1,4 +1,4 @@
-"""What the tests of sockets have in common."""
+"""Fixtures: WebSockets to peers that follow a script, and certificates for them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,9 @@ import trustme
 
 from anygql.websocket.sockets.base import Connector, WebSocket
 from anygql.websocket.sockets.opening import Opening
-from tests.websocket.sockets.peer import Script, serving
+from tests.support.websocket_peer import Script, serving
 
 Connected = Callable[..., AbstractAsyncContextManager[WebSocket]]
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the environment of the test run says."""
-    for scheme in ("ws", "wss", "http", "https", "all", "no"):
-        monkeypatch.delenv(f"{scheme}_proxy", raising=False)
-        monkeypatch.delenv(f"{scheme}_proxy".upper(), raising=False)
 
 
 @pytest.fixture

@@ -1,34 +1,18 @@
-"""A session with the demo schema's server, over real sockets, on each loop and connector."""
+"""Fixtures: servers, and clients of them over real sockets, on each loop and connector."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Callable
 
-import anyio
 import pytest
 
 from anygql import Client, WebSocketTransport
 from anygql.testing import GraphQLServer, demo_schema
 from anygql.websocket.sockets.base import Connector
-from tests.session import diary
-from tests.session.diary import Backend, OverWebSocket
+from tests.support import diary
+from tests.support.diary import Backend, OverWebSocket
 
 Make = Callable[..., Client]
-
-
-@pytest.fixture(autouse=True)
-def each_bounded(request: pytest.FixtureRequest) -> None:
-    """What runs a loop of its own, as with a virtual clock, can't have one around it."""
-    if inspect.iscoroutinefunction(request.function):
-        request.getfixturevalue("bounded")
-
-
-@pytest.fixture
-async def bounded(no_tasks_left: None) -> AsyncIterator[None]:
-    """No test hangs, and none leaves a task."""
-    with anyio.fail_after(60):
-        yield
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from anygql import (
     TransportServerError,
 )
 from anygql.http import upload as forms
-from tests.http.peer import http, kept, peer
+from tests.support.http_peer import http, kept, peer
 
 UPLOAD = "mutation ($file: Upload!) { upload(file: $file) }"
 URL = "https://api.test/graphql"

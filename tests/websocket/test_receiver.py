@@ -15,7 +15,7 @@ from anygql import Client, TransportProtocolError, WebSocketTransport
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.websocket import connection as connections
 from anygql.websocket.sockets.base import WebSocketEnded
-from tests.websocket.sockets.peer import text
+from tests.support.websocket_peer import text
 
 EVENTS = "subscription { n }"
 COUNT = 40

@@ -422,7 +422,11 @@ CAMEL = [
 
 
 def ident(value: Any) -> str | None:
-    return str(value).replace("tests.schema.test_typed.", "") if not isinstance(value, dict) else ""
+    return (
+        str(value).replace("tests.results.types.test_conversion.", "")
+        if not isinstance(value, dict)
+        else ""
+    )
 
 
 @pytest.mark.parametrize("camel_case", [False, True])

@@ -23,7 +23,7 @@ from websockets.server import ServerProtocol
 
 FAULTS = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
 
-silent = logging.getLogger("tests.websocket.sockets.peer")
+silent = logging.getLogger("tests.support.websocket_peer")
 silent.disabled = True
 
 

@@ -14,8 +14,8 @@ from anygql import Client, HTTPTransport, WebSocketTransport
 from anygql.exceptions import TransportError
 from anygql.session.events import Disconnected, SessionEvent
 from anygql.session.session import Session
-from tests.promises.reliability.faultpeer import MESSAGE_LIMIT, FaultPeer, fault_peer
-from tests.promises.reliability.matrix import (
+from tests.promises.faults.faultpeer import MESSAGE_LIMIT, FaultPeer, fault_peer
+from tests.promises.faults.matrix import (
     CELLS,
     NO_ANSWER,
     NOT_APPLICABLE,

@@ -25,8 +25,8 @@ from gql.transport.aiohttp import AIOHTTPTransport
 from gql.transport.exceptions import TransportError, TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 
-from tests.promises.reliability.faultpeer import MESSAGE_LIMIT, FaultPeer, fault_peer
-from tests.promises.reliability.matrix import (
+from tests.promises.faults.faultpeer import MESSAGE_LIMIT, FaultPeer, fault_peer
+from tests.promises.faults.matrix import (
     CELLS,
     Cell,
     Fails,

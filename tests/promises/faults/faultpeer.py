@@ -24,8 +24,8 @@ from websockets.frames import Frame, Opcode
 from anygql.testing.loopback import LoopbackListener, SocketStream
 from anygql.testing.websocket import ServerWebSocket
 from anygql.websocket.sockets.base import WebSocketEnded
-from tests.promises.reliability.matrix import WEB_SOCKETS, Fault, Moment
-from tests.promises.reliability.matrix import Protocol as Spoken
+from tests.promises.faults.matrix import WEB_SOCKETS, Fault, Moment
+from tests.promises.faults.matrix import Protocol as Spoken
 
 __all__ = ["MESSAGE_LIMIT", "FaultPeer", "fault_peer"]
 

@@ -18,8 +18,8 @@ from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.opening import Opening
 from anygql.websocket.sockets.stream import StreamConnector
 from anygql.websocket.sockets.trio_websocket import trio_websocket_connector
-from tests.websocket.sockets.conftest import Connected
-from tests.websocket.sockets.peer import MemoryStream, Peer, refusing, serving, take
+from tests.support.sockets import Connected
+from tests.support.websocket_peer import MemoryStream, Peer, refusing, serving, take
 
 
 async def echoing(peer: Peer) -> None:

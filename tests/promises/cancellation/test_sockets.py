@@ -16,8 +16,8 @@ from websockets.frames import Opcode
 from anygql.exceptions import TransportError
 from anygql.websocket.sockets.base import Connector, WebSocket, WebSocketEnded
 from anygql.websocket.sockets.opening import Opening
-from tests.websocket.sockets.conftest import Connected
-from tests.websocket.sockets.peer import Peer, Script, frame, refusing, serving, take, text
+from tests.support.sockets import Connected
+from tests.support.websocket_peer import Peer, Script, frame, refusing, serving, take, text
 
 COUNT = 300
 

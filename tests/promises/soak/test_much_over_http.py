@@ -22,8 +22,8 @@ from anyio import to_thread
 
 from anygql import Client, FileVar, HTTPTransport
 from anygql.http.httpx import exchange
-from tests.http.peer import Request, http, peer
-from tests.http.pools import in_use, plain_client
+from tests.support.http_peer import Request, http, peer
+from tests.support.pools import in_use, plain_client
 
 UPLOAD = "mutation ($file: Upload!) { upload(file: $file) }"
 COUNT = "subscription { n }"

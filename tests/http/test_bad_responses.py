@@ -24,8 +24,8 @@ from anygql import (
     TransportServerError,
 )
 from anygql.testing.loopback import LoopbackListener, SocketStream
-from tests.http.peer import Peer, Request, cut, endless, http, kept, peer
-from tests.http.pools import in_use, plain_client
+from tests.support.http_peer import Peer, Request, cut, endless, http, kept, peer
+from tests.support.pools import in_use, plain_client
 
 pytestmark = pytest.mark.table
 
