@@ -129,7 +129,7 @@ def each_bounded(request: pytest.FixtureRequest) -> None:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let attempts follow each other quickly: the same policies, a hundredth of the waits."""
     monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.005)
-    monkeypatch.setattr("anygql.session.retry.LONGEST_WAIT", 0.6)
+    monkeypatch.setattr("anygql.session.retry.LONGEST_WAIT", 0.05)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

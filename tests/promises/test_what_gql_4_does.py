@@ -23,13 +23,10 @@ from anygql import (
 from anygql.testing import GraphQLServer, ScriptedPeer
 from anygql.websocket.sockets.base import Connector
 
+pytestmark = pytest.mark.usefixtures("soon")
+
 HELLO = "{ hello }"
 TICKS = "subscription { countdown(from: 1000000, interval: 0.01) }"
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.02)
 
 
 @pytest.fixture

@@ -27,12 +27,12 @@ from anygql import (
     TransportQueryError,
     TransportServerError,
     TransportTimeout,
-    WebSocketTransport,
 )
 from anygql.schema import IntrospectionError
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.websocket.sockets.base import WebSocketEnded
 from tests.support import diary
+from tests.support.clients import client_of
 from tests.support.diary import Backend, OverWebSocket
 
 pytestmark = pytest.mark.table
@@ -374,10 +374,6 @@ def answering(*payloads: Any) -> ScriptedPeer:
                     await conn.send({"type": "complete", "id": message["id"]})
 
     return ScriptedPeer(script)
-
-
-def client_of(peer: ScriptedPeer, **options: Any) -> Client:
-    return Client(WebSocketTransport(peer.url, connector=peer.connector()), **options)
 
 
 REFUSED = {"errors": [{"message": "GraphQL introspection is not allowed"}]}

@@ -25,6 +25,8 @@ from anygql import (
 )
 from anygql.testing import GraphQLServer, ScriptedPeer
 
+pytestmark = pytest.mark.usefixtures("soon")
+
 TICKS = "subscription { countdown(from: 1000000, interval: 0.01) }"
 AT_ONCE = tenacity.AsyncRetrying(wait=tenacity.wait_none())
 
@@ -44,12 +46,6 @@ class Events(list[SessionEvent]):
 @pytest.fixture
 def events() -> Events:
     return Events()
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reconnect after a hundredth of the time."""
-    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.005)
 
 
 async def test_states_and_events(server: GraphQLServer, events: Events) -> None:

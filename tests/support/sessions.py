@@ -10,6 +10,7 @@ from anygql import Client, WebSocketTransport
 from anygql.testing import GraphQLServer, demo_schema
 from anygql.websocket.sockets.base import Connector
 from tests.support import diary
+from tests.support.clients import split_options
 from tests.support.diary import Backend, OverWebSocket
 
 Make = Callable[..., Client]
@@ -27,10 +28,8 @@ async def make(server: GraphQLServer, connector: Connector) -> Make:
     url = await server.listen()
 
     def make(**options: object) -> Client:
-        names = ("execute_timeout", "on_event", "is_retryable")
-        of_client = {name: options.pop(name) for name in names if name in options}
-        transport = WebSocketTransport(url, connector=connector, **options)  # type: ignore[arg-type]
-        return Client(transport, **of_client)  # type: ignore[arg-type]
+        of_client, of_transport = split_options(options)
+        return Client(WebSocketTransport(url, connector=connector, **of_transport), **of_client)
 
     return make
 

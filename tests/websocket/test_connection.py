@@ -25,6 +25,7 @@ from anygql import (
 )
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.websocket.sockets.base import Connector, WebSocketEnded
+from tests.support.clients import client_of
 
 NEW = "graphql-transport-ws"
 OLD = "graphql-ws"
@@ -32,10 +33,6 @@ HELLO = "{ hello }"
 EVENTS = "subscription { events }"
 
 Script = Callable[[PeerConnection], Awaitable[object]]
-
-
-def client_of(peer: ScriptedPeer, **options: Any) -> Client:
-    return Client(WebSocketTransport(peer.url, connector=peer.connector(), **options))
 
 
 class Conversation:

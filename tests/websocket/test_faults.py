@@ -52,11 +52,10 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"{scheme}_proxy".upper(), raising=False)
 
 
-@pytest.fixture(autouse=True)
-async def soon(bounded: None) -> None:
+@pytest.fixture
+def time_limit() -> float:
     """Not only in the end: what is bad is known within seconds."""
-    with anyio.fail_after(15):
-        yield
+    return 15
 
 
 # Peers.

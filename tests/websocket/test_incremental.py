@@ -13,11 +13,11 @@ from anygql import (
     TransportConnectionFailed,
     TransportProtocolError,
     TransportQueryError,
-    WebSocketTransport,
 )
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.websocket.sockets.base import WebSocketEnded
 from tests.peers.node import NodeServer, serving
+from tests.support.clients import client_of
 
 DOCUMENT = "{ item { name ... @defer { colour } } }"
 NEW = "graphql-transport-ws"
@@ -67,10 +67,6 @@ def answering(*parts: Any, subprotocol: str = NEW, end: bool = False) -> Scripte
                     await conn.send({"type": "complete", "id": message["id"]})
 
     return ScriptedPeer(script)
-
-
-def client_of(peer: ScriptedPeer, **options: Any) -> Client:
-    return Client(WebSocketTransport(peer.url, connector=peer.connector(), **options))
 
 
 def kinds(peer: ScriptedPeer) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -24,6 +24,7 @@ from anygql import (
 )
 from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
 from anygql.websocket.sockets.base import Connector, WebSocketEnded
+from tests.support.clients import client_of
 
 NEW = "graphql-transport-ws"
 OLD = "graphql-ws"
@@ -42,15 +43,6 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
-@pytest.fixture(autouse=True)
-async def bounded(no_tasks_left: None, anyio_backend: Any) -> AsyncIterator[None]:
-    """No test hangs, and none leaves a task; hours are nothing on the virtual clock."""
-    before = time.monotonic()
-    with anyio.fail_after(60 if isinstance(anyio_backend, str) else 1000 * HOUR):
-        yield
-    assert time.monotonic() - before < 15
-
-
 @pytest.fixture(params=["stream", "trio-websocket"])
 def kind(request: pytest.FixtureRequest) -> str:
     """Which sockets, in memory."""
@@ -67,15 +59,6 @@ def now() -> Callable[[], float]:
         return round(anyio.current_time() - began[0], 6)
 
     return now
-
-
-def client_of(peer: ScriptedPeer, kind: str = "stream", **options: Any) -> Client:
-    connector = (
-        trio_websocket_connector(open_stream=peer.open_stream)
-        if kind == "trio-websocket"
-        else peer.connector()
-    )
-    return Client(WebSocketTransport(peer.url, connector=connector, **options))
 
 
 @asynccontextmanager

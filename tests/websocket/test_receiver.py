@@ -11,10 +11,11 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from anygql import Client, TransportProtocolError, WebSocketTransport
+from anygql import TransportProtocolError
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.websocket import connection as connections
 from anygql.websocket.sockets.base import WebSocketEnded
+from tests.support.clients import client_of
 from tests.support.websocket_peer import text
 
 EVENTS = "subscription { n }"
@@ -51,7 +52,7 @@ async def bursting(behind: bytes = b"") -> AsyncGenerator[tuple[Any, Any, Callab
 
     async with ScriptedPeer(script) as peer:
         async with (
-            Client(WebSocketTransport(peer.url, connector=peer.connector())) as session,
+            client_of(peer) as session,
             session.subscribe(EVENTS) as one,
             session.subscribe(EVENTS) as two,
         ):

@@ -15,12 +15,6 @@ FILE = Path("build") / "reliability" / "checkpoints.json"
 TRIED = "checkpoints tried"
 
 
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions come back within milliseconds."""
-    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.002)
-
-
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     # By properties of reports: those come from other processes too.
     tried: dict[str, dict[str, int]] = {}

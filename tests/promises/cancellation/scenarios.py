@@ -38,6 +38,7 @@ from anygql import (
 from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
 from anygql.websocket.sockets.base import Connector, WebSocketEnded
 from tests.promises.cancellation.checkpoints import Body, Run, Scenario, Violation, eventually
+from tests.support.clients import client_of
 from tests.support.websocket_peer import FAULTS
 
 __all__ = ["SCENARIOS"]
@@ -688,7 +689,7 @@ class GrowingPeer(ScriptedPeer):
 @scenario("incremental over a WebSocket")
 async def incremental_over_websocket(body: Body) -> Setting:
     async with GrowingPeer() as peer:
-        async with Client(WebSocketTransport(peer.url, connector=peer.connector())) as session:
+        async with client_of(peer) as session:
 
             async def run() -> None:
                 states: list[Any] = []

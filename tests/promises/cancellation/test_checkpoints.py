@@ -16,6 +16,8 @@ from tests.promises.cancellation.checkpoints import Body, Scenario, cancelled_ev
 from tests.promises.cancellation.conftest import TRIED
 from tests.promises.cancellation.scenarios import SCENARIOS, Setting
 
+pytestmark = pytest.mark.usefixtures("soon")
+
 #: With this in the environment all checkpoints are tried, however many there are.
 EVERY = os.environ.get("ANYGQL_ALL_CHECKPOINTS") == "1"
 

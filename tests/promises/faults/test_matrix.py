@@ -37,7 +37,7 @@ from tests.promises.faults.matrix import (
 )
 from tests.support.paths import ROOT
 
-pytestmark = [pytest.mark.usefixtures("no_tasks_left", "soon"), pytest.mark.table]
+pytestmark = [pytest.mark.usefixtures("soon"), pytest.mark.table]
 
 QUERY = "{ hello }"
 MUTATION = "mutation { add }"
@@ -57,12 +57,6 @@ LOOPS = ("asyncio", "trio")
 WAITING_FAULTS = (Fault.FREEZE, Fault.SLOW_DRIP)
 
 REPORT = ROOT / "build" / "reliability" / "matrix.json"
-
-
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The default policies, but for the scale of their waits."""
-    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.01)
 
 
 # The client of a cell.

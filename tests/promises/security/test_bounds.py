@@ -62,12 +62,6 @@ KIB, MIB = 2**10, 2**20
 TOLD = 1000
 
 
-@pytest.fixture
-async def bounded(no_tasks_left: None) -> AsyncGenerator[None]:
-    with anyio.fail_after(60):
-        yield
-
-
 class Memory:
     """What was allocated since: at most, and by now, in bytes."""
 
