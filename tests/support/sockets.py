@@ -12,9 +12,10 @@ import anyio
 import pytest
 import trustme
 
+from anygql.exceptions import TransportConnectionFailed
 from anygql.websocket.sockets.base import Connector, WebSocket
 from anygql.websocket.sockets.opening import Opening
-from tests.support.websocket_peer import Script, serving
+from tests.support.websocket_peer import Peer, Script, serving
 
 Connected = Callable[..., AbstractAsyncContextManager[WebSocket]]
 
@@ -65,3 +66,16 @@ def client_tls(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.create_default_context()
     authority.configure_trust(context)
     return context
+
+
+async def echoing(peer: Peer) -> None:
+    await peer.accept()
+    await peer.echo()
+
+
+async def failure(connector: Connector, opening: Opening) -> TransportConnectionFailed:
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tg:
+            with pytest.raises(TransportConnectionFailed) as caught:
+                await connector.connect(opening, tg)
+    return caught.value

@@ -30,8 +30,7 @@ from anygql.websocket.sockets.opening import Opening
 from anygql.websocket.sockets.stream import StreamConnector
 from tests.promises.fuzz.conftest import CASE
 from tests.support.clients import client_of
-from tests.support.websocket_peer import FAULTS, Peer
-from tests.websocket.sockets.test_frames import (
+from tests.support.frames import (
     BINARY,
     CLOSE,
     CONT,
@@ -42,6 +41,7 @@ from tests.websocket.sockets.test_frames import (
     TEXT,
     frame,
 )
+from tests.support.websocket_peer import FAULTS, Peer
 
 pytestmark = pytest.mark.table
 

@@ -51,8 +51,8 @@ from anygql.results.incremental import IncrementalMerge
 from anygql.session.session import Session
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.websocket.sockets.base import WebSocketEnded
+from tests.support.frames import FIN, RSV1, TEXT, frame
 from tests.support.http_peer import Request, http, kept, peer
-from tests.websocket.sockets.test_frames import FIN, RSV1, TEXT, frame
 
 on_a_loop = pytest.mark.usefixtures("bounded")
 
