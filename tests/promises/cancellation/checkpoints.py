@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import random
 import sys
 import traceback
 import warnings
@@ -472,14 +473,16 @@ async def cancelled_everywhere(
     native: bool = False,
     most: int | None = None,
     most_turns: int | None = None,
+    seed: str = "",
     most_violations: int = 10,
 ) -> Findings:
-    """Run a scenario once, then once for each disturbance; returns what came of it.
+    """Run a scenario once, then once for each disturbance; return what came of it.
 
-    ``most``: of its checkpoints no more than so many are tried, in even steps; ``most_turns``: of
-    the loop's turns no more than so many. It ends early with so many violations: enough to see
-    what is wrong.
+    ``most``: no more than so many of its checkpoints are tried; ``most_turns``: no more than so
+    many of the loop's turns, and of the places that may raise; ``seed`` chooses which. It ends
+    early with so many violations: enough to see what is wrong.
     """
+    choice = random.Random(f"{seed} {scenario.name}")
     findings = Findings()
     await try_once(scenario, Trial(native=native))  # what is imported late, is now
     body, passed = await try_once(scenario, Trial(native=native))
@@ -487,24 +490,27 @@ async def cancelled_everywhere(
     gc.collect()
     gc.freeze()  # what that has imported need not be searched after each run
     trials = [Trial("suspended", 0, native)]
-    for moment in ("suspended", "woken"):
-        numbers = _numbers(passed.checkpoints, most)
-        trials += [Trial(moment, number, native) for number in numbers]
+    # At each checkpoint twice: as it suspends, and as it wakes.
+    for number in chosen(2 * passed.checkpoints, most, choice):
+        trials.append(Trial("woken" if number % 2 else "suspended", (number + 1) // 2, native))
     # Densely at first: while something is waited for, one turn is like the next.
-    numbers = _numbers(passed.turns, most_turns, 2)
+    numbers = chosen(passed.turns, most_turns, choice, 2)
     trials += [Trial("turn", number, native) for number in numbers]
     if not native:
-        trials += [Trial("raising", number) for number in range(1, body.count + 1)]
+        numbers = chosen(body.count, most_turns, choice)
+        trials += [Trial("raising", number) for number in numbers]
     for trial in trials:
         if len(findings.violations) < most_violations:
             await _noted(scenario, trial, findings)
     return findings
 
 
-def _numbers(last: int, most: int | None, power: int = 1) -> list[int]:
+def chosen(last: int, most: int | None, choice: random.Random, power: int = 1) -> list[int]:
+    """Return all numbers from 1 to ``last``, or one from each of ``most`` stretches of them."""
     if most is None or last <= most:
         return list(range(1, last + 1))
-    return sorted({1 + round((last - 1) * (n / (most - 1)) ** power) for n in range(most)})
+    places = (((n + choice.random()) / most) ** power for n in range(most))
+    return sorted({1 + int(last * place) for place in places})
 
 
 async def _noted(scenario: Scenario, trial: Trial, findings: Findings) -> None:

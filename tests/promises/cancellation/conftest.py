@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,9 @@ import pytest
 
 #: Under the repository's root.
 FILE = Path("build") / "reliability" / "checkpoints.json"
+
+#: What chooses the checkpoints that are tried when not all are: set it to try those of another day.
+DAY = os.environ.get("ANYGQL_DAY") or datetime.date.today().isoformat()
 
 #: The property of a test under which it reports: a scenario, a loop, and how many places.
 TRIED = "checkpoints tried"
@@ -29,7 +34,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if not tried:
         return
     everything = {scenario: dict(sorted(figures.items())) for scenario, figures in tried.items()}
-    terminalreporter.section("cancelled at every checkpoint")
+    terminalreporter.section("cancelled at checkpoints")
+    terminalreporter.write_line(f"ANYGQL_DAY={DAY} tries the same again")
     totals: dict[str, int] = {}
     for figures in everything.values():
         for loop, number in figures.items():

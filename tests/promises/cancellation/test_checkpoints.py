@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import socket
 from collections.abc import AsyncGenerator, Callable
@@ -12,18 +13,25 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from tests.promises.cancellation.checkpoints import Body, Scenario, cancelled_everywhere
-from tests.promises.cancellation.conftest import TRIED
+from tests.promises.cancellation.checkpoints import Body, Scenario, cancelled_everywhere, chosen
+from tests.promises.cancellation.conftest import DAY, TRIED
 from tests.promises.cancellation.scenarios import SCENARIOS, Setting
 
-pytestmark = pytest.mark.usefixtures("soon")
+pytestmark = pytest.mark.usefixtures("soon", "brief")
 
 #: With this in the environment all checkpoints are tried, however many there are.
 EVERY = os.environ.get("ANYGQL_ALL_CHECKPOINTS") == "1"
 
-#: Otherwise so many checkpoints of a scenario, and turns of the loop meanwhile, on each loop.
-MOST = None if EVERY else 40
-MOST_TURNS = 100 if EVERY else 20
+#: Otherwise so many of a scenario's checkpoints, on each loop: others every day.
+MOST = None if EVERY else 12
+MOST_TURNS = 100 if EVERY else 6
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less long for servers to end connections: over TLS, each end waits for the other."""
+    monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.01)
+
 
 LOOPS = [("asyncio", False), ("asyncio", True), ("trio", False)]
 
@@ -45,7 +53,11 @@ async def test_cancelled_at_every_checkpoint(
     name: str, anyio_backend: str, native: bool, record_property
 ) -> None:
     findings = await cancelled_everywhere(
-        SCENARIOS[name], native=native, most=MOST, most_turns=MOST_TURNS
+        SCENARIOS[name],
+        native=native,
+        most=MOST,
+        most_turns=MOST_TURNS,
+        seed=f"{DAY} {anyio_backend}",
     )
     loop = f"{anyio_backend}-native" if native else anyio_backend
     figures = {loop: findings.cancelled}
@@ -54,6 +66,15 @@ async def test_cancelled_at_every_checkpoint(
     record_property(TRIED, (name, figures))
     assert findings.cancelled, "nothing was cancelled"
     assert not findings.violations, "\n".join(findings.violations)
+
+
+def test_each_checkpoint_has_its_day() -> None:
+    """Not more than so many a day, from first to last; and none that is never tried."""
+    for last, most, power in [(100, 12, 1), (300, 12, 2), (13, 12, 1)]:
+        days = [chosen(last, most, random.Random(f"day {day}"), power) for day in range(500)]
+        assert all(len(day) <= most and day == sorted(set(day)) for day in days)
+        assert set().union(*days) == set(range(1, last + 1))
+    assert chosen(12, 12, random.Random()) == chosen(12, None, random.Random())
 
 
 # That it would have noticed.

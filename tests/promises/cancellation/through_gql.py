@@ -228,7 +228,7 @@ async def main() -> None:
         findings = await cancelled_everywhere(
             Scenario(name, asynccontextmanager(enter)),
             native=True,
-            most=40,
+            most=80,
             most_turns=20,
             most_violations=1000,
         )
