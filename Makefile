@@ -69,11 +69,11 @@ endif
 # What docs/reliability.md shows: all checkpoints and faults, the same through gql, and what the
 # last fuzzing and soak counted.
 reliability: $(STAMP) $(BENCH)/.installed autobahn
-	ANYGQL_ALL_CHECKPOINTS=1 $(BIN)/python -m pytest -q tests/promises/reliability/test_checkpoints.py
-	ANYGQL_EVERY_LOOP=1 $(BIN)/python -m pytest -q tests/promises/reliability/test_matrix.py tests/promises/fuzz/test_conformance.py
-	$(BENCH)/bin/python -m tests.promises.reliability.through_gql
-	$(BENCH)/bin/python -m tests.promises.reliability.matrix_through_gql
-	$(BIN)/python -m tests.promises.reliability.report
+	ANYGQL_ALL_CHECKPOINTS=1 $(BIN)/python -m pytest -q tests/promises/cancellation/test_checkpoints.py
+	ANYGQL_EVERY_LOOP=1 $(BIN)/python -m pytest -q tests/promises/faults/test_matrix.py tests/promises/fuzz/test_conformance.py
+	$(BENCH)/bin/python -m tests.promises.cancellation.through_gql
+	$(BENCH)/bin/python -m tests.promises.faults.matrix_through_gql
+	$(BIN)/python -m tests.promises.report
 
 check: lint types test
 

@@ -51,7 +51,7 @@ from anygql.results.result import ExecutionResult
 from anygql.schema.results import results_plan
 from tests.promises.fuzz.choices import Choices, json_value, pieces
 from tests.schema.test_results import SCHEMA
-from tests.websocket.sockets.test_frames import LIMITS, Stream, check_alike
+from tests.support.frames import LIMITS, Stream, check_alike
 
 JSON = MsgspecJSON()
 
