@@ -12,7 +12,7 @@ import anyio
 
 from ..exceptions import TransportConnectionFailed, TransportError
 
-__all__ = ["FAULTS", "NotHTTP", "opening_errors"]
+__all__ = ["FAULTS", "NotHTTP", "connect_error", "opening_errors"]
 
 #: What a broken byte stream raises, apart from its regular end.
 FAULTS = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
@@ -32,26 +32,29 @@ def opening_errors(target: str) -> Generator[None]:
         yield
     except TransportError:
         raise
-    except ssl.SSLCertVerificationError as error:
-        raise TransportConnectionFailed(
-            f"can't trust {target}: {error.verify_message or error}. If its certificate is your "
-            "own, pass ssl= a context that knows it",
-            retryable=False,
-        ) from error
-    except ssl.SSLError as error:
-        raise TransportConnectionFailed(
-            f"no TLS connection to {target}: {error.reason or error}. Is this its TLS port?",
-            retryable=False,
-        ) from error
     except anyio.EndOfStream as error:
         raise TransportConnectionFailed(
             f"{target} closed the connection before it was established. Is it a WebSocket server, "
             "and is it up?"
         ) from error
     except FAULTS as error:
-        raise TransportConnectionFailed(
-            f"can't connect to {target}: {_explain(error)}"
-        ) from _origin(error)
+        raise connect_error(target, error) from _origin(error)
+
+
+def connect_error(server: str, error: BaseException) -> TransportConnectionFailed:
+    """Return the error for a stream to ``server`` that ``error`` kept from being opened."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return TransportConnectionFailed(
+            f"can't trust {server}: {error.verify_message or error}. If its certificate is your "
+            "own, pass ssl= a context that knows it",
+            retryable=False,
+        )
+    if isinstance(error, ssl.SSLError):
+        return TransportConnectionFailed(
+            f"no TLS connection to {server}: {error.reason or error}. Is this its TLS port?",
+            retryable=False,
+        )
+    return TransportConnectionFailed(f"can't connect to {server}: {_explain(error)}")
 
 
 def _origin(error: BaseException) -> BaseException:

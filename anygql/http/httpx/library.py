@@ -24,6 +24,7 @@ from ...exceptions import (
     TransportProtocolError,
     TransportTimeout,
 )
+from ...net.errors import connect_error
 from ...net.urls import redact
 
 __all__ = [
@@ -174,21 +175,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _connect_failed(server: str, error: Exception) -> TransportError:
-    for cause in _causes(error):
-        if isinstance(cause, ssl_module.SSLCertVerificationError):
-            return TransportConnectionFailed(
-                f"can't trust {server}: {cause.verify_message or cause}. If its certificate is "
-                "your own, pass ssl= a context that knows it",
-                retryable=False,
-            )
-        if isinstance(cause, ssl_module.SSLError):
-            return TransportConnectionFailed(
-                f"no TLS connection to {server}: {cause.reason or cause}. Is this its TLS port?",
-                retryable=False,
-            )
-    return TransportConnectionFailed(
-        f"can't connect to {server}: {error}. Check that the server is running, and its port"
-    )
+    for kind in (ssl_module.SSLError, OSError):
+        for cause in _causes(error):
+            if isinstance(cause, kind):
+                return connect_error(server, cause)
+    return connect_error(server, error)
 
 
 def _unsent(library: Any, server: str, error: Exception) -> TransportError | None:
