@@ -11,7 +11,7 @@ from ..net.headers import Headers
 from ..net.options import Provider, seconds
 from ..net.urls import check_url, redact
 from .connection import HTTPConnection
-from .httpx.library import HTTPClient, library_of
+from .httpx.client import HTTPClient, library_of
 from .single_connection import SingleConnection
 
 __all__ = ["HTTPTransport"]

@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from ..documents.files import FileVar, UploadField, upload_fields
 
-__all__ = ["BytesBody", "Progress", "UploadBody"]
+__all__ = ["Progress", "UploadBody"]
 
 #: Bytes read at a time: reading a file goes to a thread, which costs as much as 100 KB do.
 CHUNK = 2**18
@@ -162,30 +162,6 @@ _ESCAPED = re.compile(r'["\x00-\x1f\x7f]')
 
 # RFC 9110 §5.5, without what isn't ASCII.
 _CONTENT_TYPE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
-
-
-class BytesBody:
-    """Bytes as a body. No generator either, as httpx's own is: trio warns of one that is left."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def __aiter__(self) -> _Once:
-        return _Once(self._data)
-
-
-class _Once:
-    def __init__(self, data: bytes) -> None:
-        self._data: bytes | None = data
-
-    def __aiter__(self) -> _Once:
-        return self
-
-    async def __anext__(self) -> bytes:
-        data, self._data = self._data, None
-        if data is None:
-            raise StopAsyncIteration
-        return data
 
 
 class UploadBody:
