@@ -200,7 +200,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
             await self._stop(route.id)
 
     def _accepted(self, route: Route, answer: Response) -> None:
-        """It has been answered: with 202 by the specification, or with the result itself."""
+        """Take the response: 202 by the specification, or the result itself."""
         if answer.status == ACCEPTED or (answer.ok and not answer.body.strip()):
             return
         result = answer.result(self._json)
