@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         SessionEvent,
         SessionState,
     )
-    from .session.options import is_retryable
+    from .session.options import ConnectOptions, is_retryable
     from .session.session import Session
     from .session.subscription import Subscription
     from .websocket.sockets.base import Connector
@@ -103,7 +103,7 @@ _MODULES = {
         "SessionEvent",
         "SessionState",
     ),
-    ".session.options": ("is_retryable",),
+    ".session.options": ("ConnectOptions", "is_retryable"),
     ".session.session": ("Session",),
     ".session.subscription": ("Subscription",),
     ".websocket.sockets.base": ("Connector",),
@@ -119,6 +119,7 @@ __all__ = [
     "JSON",
     "Client",
     "Closed",
+    "ConnectOptions",
     "Connected",
     "Connecting",
     "Connector",

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from anyio import AsyncContextManagerMixin, Event, create_task_group, get_current_task
 from anyio.abc import TaskStatus
-from msgspec.structs import replace
 
 from .concurrency.tasks import unwrapped
 from .delivery.interfaces import Transport
 from .net.urls import check_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
-from .session.options import SessionOptions, is_retryable
+from .session.options import ConnectOptions, SessionOptions, is_retryable
 from .session.preparation import Conversions
-from .session.retry import Policy
 from .session.session import Session
 from .session.supervisor import Supervisor
 
@@ -142,49 +140,39 @@ class Client:
     def schema(self, schema: SchemaSource | None) -> None:
         self._schema.graphql = _load(schema)
 
-    def connect(
-        self,
-        *,
-        reconnecting: bool = False,
-        retry_connect: Policy = True,
-        retry_execute: Policy = True,
-        retry_subscribe: Policy = True,
-        retry_mutations: bool = False,
-        lazy: bool = False,
-        idle_timeout: float | None = None,
-    ) -> AbstractAsyncContextManager[Session]:
-        """A session of its own: entering connects, leaving closes.
+    def connect(self, **options: Unpack[ConnectOptions]) -> AbstractAsyncContextManager[Session]:
+        """Open a session: entering the context connects, leaving it closes.
 
-        A plain session has one connection: it fails fast, at connect and after a loss. With
-        ``reconnecting=True`` it comes back by itself, by three policies, each ``True`` (the
-        default), ``False`` (never), a ``tenacity.AsyncRetrying`` or a decorator such as
-        ``tenacity.retry(…)``:
+        A plain session has one connection. It fails fast, both when it connects and when the
+        connection is lost. A reconnecting session comes back by itself, following three retry
+        policies. A policy is ``True`` (its default, below), ``False`` (no retries), a
+        ``tenacity.AsyncRetrying``, or a decorator such as ``tenacity.retry(…)``.
 
-        - ``retry_connect``: for ever, at random intervals growing to 60 s;
-        - ``retry_execute``: five attempts after faults of the transport; of mutations only those
-          that certainly never left, unless ``retry_mutations``;
-        - ``retry_subscribe``: subscriptions are sent again on each new connection.
+        Canceling while it connects leaves nothing behind.
 
-        When ``retry_connect`` gives up, or the server refuses for good (``is_retryable``), the
-        last error is raised: by ``connect`` itself, or later by every waiting call and out of the
-        ``async with``.
+        Args:
+            reconnecting: Whether the session reconnects after a loss. All other options need it.
+                Default: ``False``.
+            retry_connect: How often to try to connect. Default: ``True``, without end, at random
+                intervals that grow to 60 s.
+            retry_execute: How often to try an ``execute`` that the transport failed. Default:
+                ``True``, five attempts.
+            retry_subscribe: How often to try to subscribe again on a new connection. Default:
+                ``True``, without end.
+            retry_mutations: Whether ``retry_execute`` holds for mutations that may have reached
+                the server. Default: ``False``: only those that certainly were not sent.
+            lazy: Whether to connect at the first operation only. Default: ``False``.
+            idle_timeout: Seconds without any operation after which a lazy session closes its
+                connection, or ``None`` to keep it. Default: ``None``.
 
-        ``lazy``: connect at the first operation, and close after ``idle_timeout`` seconds without
-        any. Cancelled while connecting, it leaves nothing behind.
+        Raises:
+            ValueError: When options contradict each other, or a number is out of its range.
+            TransportError: On entering, when the session cannot connect: at once for a plain
+                session, otherwise when ``retry_connect`` gives up or the server refuses for good
+                (``is_retryable``). When that happens later, every waiting call raises the last
+                error, and so does leaving the ``async with``.
         """
-        return _Connect(
-            self.transport,
-            replace(
-                self._options,
-                reconnecting=reconnecting,
-                retry_connect=retry_connect,
-                retry_execute=retry_execute,
-                retry_subscribe=retry_subscribe,
-                retry_mutations=retry_mutations,
-                lazy=lazy,
-                idle_timeout=idle_timeout,
-            ),
-        )
+        return _Connect(self.transport, self._options.for_session(**options))
 
     async def __aenter__(self) -> Session:
         """``connect()``, entered."""
@@ -209,16 +197,7 @@ class Client:
         return await context.__aexit__(exc_type, exc_value, traceback)
 
     async def connect_async(
-        self,
-        task_group: _TaskGroup,
-        *,
-        reconnecting: bool = False,
-        retry_connect: Policy = True,
-        retry_execute: Policy = True,
-        retry_subscribe: Policy = True,
-        retry_mutations: bool = False,
-        lazy: bool = False,
-        idle_timeout: float | None = None,
+        self, task_group: _TaskGroup, **options: Unpack[ConnectOptions]
     ) -> Session:
         """``connect`` for an owner that can't hold an ``async with`` open.
 
@@ -231,15 +210,7 @@ class Client:
                 "connect_async needs an anyio task group or a trio nursery, "
                 f"not {type(task_group).__module__}.{type(task_group).__name__}"
             )
-        context = self.connect(
-            reconnecting=reconnecting,
-            retry_connect=retry_connect,
-            retry_execute=retry_execute,
-            retry_subscribe=retry_subscribe,
-            retry_mutations=retry_mutations,
-            lazy=lazy,
-            idle_timeout=idle_timeout,
-        )
+        context = self.connect(**options)
         session: Session = await task_group.start(self._host, context)
         return session
 

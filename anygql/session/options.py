@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import msgspec
+from msgspec.structs import replace
 
 from ..concurrency.locks import LoopLock
 from ..exceptions import TransportError
@@ -17,7 +18,7 @@ from .retry import Policy
 if TYPE_CHECKING:
     from ..schema.introspection import IntrospectionOptions
 
-__all__ = ["SessionOptions", "is_retryable"]
+__all__ = ["ConnectOptions", "SessionOptions", "is_retryable"]
 
 
 def is_retryable(error: Exception) -> bool:
@@ -30,6 +31,18 @@ def is_retryable(error: Exception) -> bool:
     if isinstance(error, TransportError):
         return error.retryable
     return isinstance(error, OSError)
+
+
+class ConnectOptions(TypedDict, total=False):
+    """The options of one session. ``Client.connect`` describes each, with its default."""
+
+    reconnecting: bool
+    retry_connect: Policy
+    retry_execute: Policy
+    retry_subscribe: Policy
+    retry_mutations: bool
+    lazy: bool
+    idle_timeout: float | None
 
 
 class SessionOptions(msgspec.Struct, frozen=True):
@@ -77,3 +90,13 @@ class SessionOptions(msgspec.Struct, frozen=True):
         if self.lazy or self.retry_mutations:
             name = "lazy" if self.lazy else "retry_mutations"
             raise ValueError(f"{name} needs reconnecting=True")
+
+    def for_session(self, **options: Unpack[ConnectOptions]) -> SessionOptions:
+        """Return the client's options together with those of one session.
+
+        Raises ``TypeError`` for an unknown name, as a call with spelled-out parameters would.
+        """
+        for name in options:
+            if name not in ConnectOptions.__annotations__:
+                raise TypeError(f"connect() got an unexpected keyword argument {name!r}")
+        return replace(self, **options)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, Literal, TypedDict, TypeVar, assert_never, assert_type
+from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, assert_never, assert_type
 
 import anyio
 import anyio.abc
@@ -24,6 +24,7 @@ from anygql import (
     Closed,
     Connected,
     Connecting,
+    ConnectOptions,
     Disconnected,
     ExecutionResult,
     GraphQLRequest,
@@ -225,6 +226,13 @@ async def policies() -> None:
         assert_type(context, AbstractAsyncContextManager[Session])
     client.connect(reconnecting=True, retry_connect=tenacity.retry(stop=tenacity.stop_never))
     client.connect(reconnecting=True, retry_mutations=True, lazy=True, idle_timeout=30)
+
+
+def wrapped(**options: Unpack[ConnectOptions]) -> AbstractAsyncContextManager[Session]:
+    return client.connect(**options)
+
+
+wrapped(reconnecting=True, idle_timeout=None)
 
 
 async def owned_by_anyio() -> None:
