@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from anyio import CancelScope, Event, move_on_after
 
+from ..delivery.faults import session_closed
 from ..delivery.interfaces import Batching
 from ..documents.request import GraphQLRequest
-from ..exceptions import TransportClosed, copy_to_raise
+from ..exceptions import copy_to_raise
 from ..results.result import ExecutionResult
 from .supervisor import Supervisor
 
@@ -100,9 +101,7 @@ class Batcher:
                 await self._send(batch)
         finally:
             # Reached with calls that wait only if the session is being closed.
-            fault = self._supervisor.fault or TransportClosed(
-                f"{self._supervisor.description}: the session was closed"
-            )
+            fault = self._supervisor.fault or session_closed(self._supervisor.description)
             for call in batch.calls:
                 call.settle(fault)
 

@@ -24,8 +24,9 @@ from anyio.lowlevel import EventLoopToken, current_token
 
 from ..concurrency.cancellation import cancelled_first
 from ..concurrency.tasks import unwrapped
+from ..delivery.faults import session_closed
 from ..delivery.interfaces import Connection, Transport
-from ..exceptions import TransportClosed, TransportError, copy_to_raise_unsent
+from ..exceptions import TransportError, copy_to_raise_unsent
 from .events import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
 from .options import SessionOptions
 from .retry import Policy, Retry, connect_policy, execute_policy, subscribe_policy, wait_after
@@ -130,7 +131,7 @@ class Supervisor:
 
     def close(self) -> None:
         """Begin to close; leaving ``run``'s task group waits for the end of it."""
-        if self._finish(TransportClosed(f"{self.description}: the session was closed")):
+        if self._finish(session_closed(self.description)):
             self._tell(Closed())
         self._scope.cancel()
 
