@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anyio import EndOfStream, Event, current_time
+from anyio import EndOfStream, current_time
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from ..concurrency.signal import Signal
 from ..concurrency.tasks import call_soon
 from ..delivery.buffering import Delivery
 from ..delivery.interfaces import Connection, ConnectionResults, TransportArgs
@@ -58,7 +59,7 @@ class Resuming:
         self._fault: Exception | None = None
         self._left = False
         self._resuming = False
-        self._changed = Event()
+        self._changed = Signal()
         self._dropped = 0
         self.reconnects = 0
 
@@ -125,7 +126,7 @@ class Resuming:
             feed.leave()
         while len(self._feeds) > 1:
             self._feeds.popleft()
-        self._notify()
+        self._changed.notify()
 
     def abandon(self) -> None:
         """See ``Results``."""
@@ -140,7 +141,7 @@ class Resuming:
         self._dropped += feed.dropped
         feed.leave()
         self.reconnects += 1
-        self._notify()
+        self._changed.notify()
 
     # The supervisor's side.
 
@@ -177,7 +178,7 @@ class Resuming:
         if self._fault is None:
             self._fault = fault
         self._supervisor.resumables.discard(self)
-        self._notify()
+        self._changed.notify()
 
     async def _resume(self) -> None:
         try:
@@ -188,7 +189,7 @@ class Resuming:
             self.give_up(exc)
         finally:
             self._resuming = False
-            self._notify()
+            self._changed.notify()
 
     def _may_retry(self, error: Exception) -> bool:
         return self._supervisor.fault is None and self._supervisor.options.is_retryable(error)
@@ -206,7 +207,7 @@ class Resuming:
                 self._last = self.last
                 self._args = self._feeds[-1].transport_args
                 self._subscribe(connection)
-                self._notify()
+                self._changed.notify()
                 return
 
     async def _ask_for_variables(self) -> None:
@@ -223,7 +224,3 @@ class Resuming:
                 f"not {type(variables).__name__}"
             )
         self._request = self._anew(variables)  # pyright: ignore[reportUnknownArgumentType]
-
-    def _notify(self) -> None:
-        changed, self._changed = self._changed, Event()
-        changed.set()

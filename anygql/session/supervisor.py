@@ -23,6 +23,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import EventLoopToken, current_token
 
 from ..concurrency.cancellation import cancelled_first
+from ..concurrency.signal import Signal
 from ..concurrency.tasks import unwrapped
 from ..delivery.faults import session_closed
 from ..delivery.interfaces import Connection, Transport
@@ -83,8 +84,8 @@ class Supervisor:
         self._connections = 0
         self._short_lived = 0
         self._connected_at = 0.0
+        self._changed = Signal()
         # Set when the session is entered: there may be no event loop yet.
-        self._changed: Event
         self._wanted: Event
         self._closed: Event
         self._scope: CancelScope
@@ -139,7 +140,6 @@ class Supervisor:
 
     def _take_loop(self) -> None:
         self.token = current_token()
-        self._changed = Event()
         self._wanted = Event()
         self._closed = Event()
         self._scope = CancelScope()
@@ -234,7 +234,7 @@ class Supervisor:
         self._connected_at = current_time()
         self.payloads = connection.payloads
         self.state = "connected"
-        self._notify()
+        self._changed.notify()
         payload = connection.payloads.get("connection_ack")
         self._tell(Connected(payload, reconnected=self._connections > 0))
 
@@ -251,7 +251,7 @@ class Supervisor:
         if not on_purpose:
             # A lazy session waits for somebody to ask again; whoever already does, asks once more.
             self._wanted = Event()
-            self._notify()
+            self._changed.notify()
         for resumable in list(self.resumables):
             resumable.lost(fault, tg)
         self.last_error = fault
@@ -279,14 +279,10 @@ class Supervisor:
         self._connection = None
         self.state = "closed"
         self._closed.set()
-        self._notify()
+        self._changed.notify()
         for resumable in list(self.resumables):
             resumable.give_up(fault)
         return True
-
-    def _notify(self) -> None:
-        changed, self._changed = self._changed, Event()
-        changed.set()
 
     def _disconnected(
         self, error: Exception, *, will_retry: bool, next_wait: float | None = None
