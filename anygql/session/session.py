@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
@@ -78,14 +78,14 @@ class Session:
         """Until the session has no connection and won't get one."""
         await self._supervisor.wait_closed()
 
-    def reconnect(self) -> Awaitable[None]:
+    def reconnect(self) -> None:
         """Drop a connection that is known to be stuck; a reconnecting session makes another.
 
-        It is dropped at once: operations that wait on it are retried or fail as after any loss.
-        What is returned may be awaited, for the next connection, or left alone.
+        The connection is dropped at once. Operations that wait on it are retried or fail, as
+        after any loss. ``wait_connected`` waits for the next connection. A plain session has none:
+        it is over.
         """
         self._supervisor.reconnect()
-        return _Connected(self)
 
     async def fetch_schema(
         self,
@@ -517,16 +517,6 @@ class Session:
         # Not a strong reference: dropping the last one must still end the subscription.
         known = weakref.ref(subscription)
         return subscription
-
-
-class _Connected:
-    """Awaited, it waits for the session's next connection; it need not be."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        return self._session.wait_connected().__await__()
 
 
 async def _together(

@@ -285,8 +285,7 @@ async def operations(session: Session) -> None:
     assert_type(session.payloads, Mapping[str, Any])
     assert_type(await session.wait_connected(), None)
     assert_type(await session.wait_closed(), None)
-    assert_type(await session.reconnect(), None)
-    session.reconnect()  # it need not be awaited
+    session.reconnect()
 
 
 async def subscriptions(session: Session) -> None:

@@ -81,6 +81,7 @@ async def sessions(session: Session) -> None:
     await session.execute("{ hello }", get_execution_result=True)  # type: ignore[call-overload]
     async with session.execute("{ hello }"):  # type: ignore[attr-defined]
         ...
+    await session.reconnect()  # type: ignore[func-returns-value, misc]
     session.state = "closed"  # type: ignore[misc]
     if session.state == "disconnected":  # type: ignore[comparison-overlap]
         ...
