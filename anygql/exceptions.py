@@ -48,14 +48,17 @@ BODY_LIMIT = 1024
 
 
 class TransportError(Exception):
-    """Anything that a transport can fail with.
+    """The base of all errors that a transport can fail with.
 
-    ``code`` is the WebSocket close code or the HTTP status that ended it, where there was one,
-    ``reason`` the text that came with it, and ``retryable`` says whether the same attempt may
-    succeed later. ``unsent`` is true only if the request has certainly not left this machine.
-    ``retry_after``: the seconds that the server asked to be left alone for, if it did.
+    Attributes:
+        code: The WebSocket close code or HTTP status that caused it, or ``None``.
+        reason: The text that came with the code, or ``""``.
+        retryable: Whether the same attempt may succeed later. Each class has its default.
+        unsent: True only if the request has certainly not left this machine.
+        retry_after: The seconds that the server asked to be left alone for, or ``None``.
     """
 
+    retryable: bool = False
     unsent: bool = False
     retry_after: float | None = None
 
@@ -65,40 +68,25 @@ class TransportError(Exception):
         *,
         code: int | None = None,
         reason: str = "",
-        retryable: bool = False,
+        retryable: bool | None = None,
     ) -> None:
         super().__init__(message)
         self.code = None if code is None else int(code)
         self.reason = reason
-        self.retryable = retryable
+        if retryable is not None:
+            self.retryable = retryable
 
 
 class TransportConnectionFailed(TransportError):
     """There is no connection: it could not be made, or it was lost."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        code: int | None = None,
-        reason: str = "",
-        retryable: bool = True,
-    ) -> None:
-        super().__init__(message, code=code, reason=reason, retryable=retryable)
+    retryable = True
 
 
 class TransportTimeout(TransportError, TimeoutError):
-    """The server did not answer within the time it was given."""
+    """The server did not answer in time."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        code: int | None = None,
-        reason: str = "",
-        retryable: bool = True,
-    ) -> None:
-        super().__init__(message, code=code, reason=reason, retryable=retryable)
+    retryable = True
 
 
 class TransportConnectTimeout(TransportConnectionFailed, TimeoutError):
@@ -108,12 +96,11 @@ class TransportConnectTimeout(TransportConnectionFailed, TimeoutError):
 class TransportInvalidURL(TransportConnectionFailed, ValueError):
     """The URL names nothing that this transport can connect to."""
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(message, retryable=False)
+    retryable = False
 
 
 class TransportClosed(TransportError):
-    """The session or connection was closed on this side, so nothing more can be asked of it."""
+    """The session or connection was closed on this side, so it takes no more requests."""
 
 
 class TransportServerError(TransportError):
@@ -130,7 +117,7 @@ class TransportServerError(TransportError):
         *,
         code: int | None = None,
         reason: str = "",
-        retryable: bool = False,
+        retryable: bool | None = None,
         headers: Mapping[str, str] | None = None,
         body: str = "",
         errors: Sequence[Any] = (),
