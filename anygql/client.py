@@ -36,7 +36,7 @@ class _TaskGroup(Protocol):
     ) -> Awaitable[Any]: ...
 
 
-def _transport(given: Transport | str) -> Transport:
+def _as_transport(given: Transport | str) -> Transport:
     if not isinstance(given, str):
         if not callable(getattr(given, "connect", None)):
             raise TypeError(f"a transport is a Transport or a URL, not {type(given).__name__}")
@@ -52,7 +52,7 @@ def _transport(given: Transport | str) -> Transport:
     return WebSocketTransport(url)
 
 
-def _load(source: SchemaSource | None) -> GraphQLSchema | None:
+def _load_schema(source: SchemaSource | None) -> GraphQLSchema | None:
     if source is None:
         return None
     from .schema import load_schema
@@ -60,7 +60,7 @@ def _load(source: SchemaSource | None) -> GraphQLSchema | None:
     return load_schema(source)
 
 
-def _introspection(wanted: bool | IntrospectionOptions) -> IntrospectionOptions | None:
+def _introspection_options(wanted: bool | IntrospectionOptions) -> IntrospectionOptions | None:
     if wanted is False:
         return None
     from .schema import IntrospectionOptions
@@ -112,8 +112,8 @@ class Client:
         batch_interval: float = 0,
         batch_max: int = 10,
     ) -> None:
-        self.transport = _transport(transport)
-        self._schema = SharedSchema(_load(schema))
+        self.transport = _as_transport(transport)
+        self._schema = SharedSchema(_load_schema(schema))
         self._options = SessionOptions(
             execute_timeout=execute_timeout,
             on_event=on_event,
@@ -122,11 +122,11 @@ class Client:
             batch_max=batch_max,
             conversions=Conversions(serialize_variables, parse_results, camel_case),
             schema=self._schema,
-            fetch_schema=_introspection(fetch_schema),
+            fetch_schema=_introspection_options(fetch_schema),
         )
         # Contexts entered by `async with client`, by task: each task leaves its own.
         self._entered: dict[int, list[AbstractAsyncContextManager[Session]]] = {}
-        self._hosted: list[_Hosted] = []
+        self._hosted: list[_HostedSession] = []
 
     @property
     def schema(self) -> GraphQLSchema | None:
@@ -138,7 +138,7 @@ class Client:
 
     @schema.setter
     def schema(self, schema: SchemaSource | None) -> None:
-        self._schema.graphql = _load(schema)
+        self._schema.graphql = _load_schema(schema)
 
     def connect(self, **options: Unpack[ConnectOptions]) -> AbstractAsyncContextManager[Session]:
         """Open a session: entering the context connects, leaving it closes.
@@ -172,7 +172,7 @@ class Client:
                 (``is_retryable``). When that happens later, every waiting call raises the last
                 error, and so does leaving the ``async with``.
         """
-        return _Connect(self.transport, self._options.for_session(**options))
+        return _SessionContext(self.transport, self._options.for_session(**options))
 
     async def __aenter__(self) -> Session:
         """``connect()``, entered."""
@@ -221,34 +221,34 @@ class Client:
         """
         hosted = list(self._hosted)
         for host in hosted:
-            host.close.set()
+            host.close_requested.set()
         for host in hosted:
             await host.closed.wait()
 
     async def _host(
         self, context: AbstractAsyncContextManager[Session], *, task_status: TaskStatus[Session]
     ) -> None:
-        host = _Hosted()
+        host = _HostedSession()
         try:
             async with context as session:
                 self._hosted.append(host)
                 task_status.started(session)
-                await host.close.wait()
+                await host.close_requested.wait()
         finally:
             host.closed.set()
             if host in self._hosted:
                 self._hosted.remove(host)
 
 
-class _Hosted:
+class _HostedSession:
     """A session that a task of `connect_async` holds open."""
 
     def __init__(self) -> None:
-        self.close = Event()
+        self.close_requested = Event()
         self.closed = Event()
 
 
-class _Connect(AsyncContextManagerMixin):
+class _SessionContext(AsyncContextManagerMixin):
     def __init__(self, transport: Transport, options: SessionOptions) -> None:
         self._supervisor = Supervisor(transport, options)
 
@@ -264,8 +264,8 @@ class _Connect(AsyncContextManagerMixin):
                     yield session
                 finally:
                     supervisor.close()
-        if supervisor.gave_up is not None:
-            raise supervisor.gave_up
+        if supervisor.owner_error is not None:
+            raise supervisor.owner_error
 
 
 async def _fetch_schema(session: Session, options: SessionOptions) -> None:

@@ -32,7 +32,7 @@ class Attempts:
     async def run(
         self,
         kind: OperationKind,
-        what: str,
+        label: str,
         run: Callable[[Connection], Awaitable[_T]],
         timeout: float | EllipsisType | None,
         retry_mutations: bool | None,
@@ -43,19 +43,19 @@ class Attempts:
         """
         limit = self._options.execute_timeout if isinstance(timeout, EllipsisType) else timeout
         retry = self._supervisor.retry_execute
-        if retry.never:
-            return await self._attempt(run, what, limit)
+        if retry.is_disabled:
+            return await self._attempt(run, label, limit)
         if retry_mutations is None:
             retry_mutations = self._options.retry_mutations
-        once = kind == "mutation" and not retry_mutations
+        at_most_once = kind == "mutation" and not retry_mutations
         return await retry.call(
-            lambda: self._attempt(run, what, limit),
-            lambda error: self._may_retry(error, once=once),
+            lambda: self._attempt(run, label, limit),
+            lambda error: self._may_retry(error, at_most_once=at_most_once),
             sleep=self._supervisor.sleep,
         )
 
     async def _attempt(
-        self, run: Callable[[Connection], Awaitable[_T]], what: str, timeout: float | None
+        self, run: Callable[[Connection], Awaitable[_T]], label: str, timeout: float | None
     ) -> _T:
         connection: Connection | None = None
         with move_on_after(timeout):
@@ -64,15 +64,15 @@ class Attempts:
         error = TransportTimeout(
             f"{self._supervisor.description}: "
             f"{'no connection' if connection is None else 'no answer'} "
-            f"for {what} within {timeout:g} s (execute_timeout)"
+            f"for {label} within {timeout:g} s (execute_timeout)"
         )
         error.unsent = connection is None
         # Without a connection, what keeps it away is what the caller wants to know.
         raise error from (self._supervisor.last_error if connection is None else None)
 
-    def _may_retry(self, error: Exception, *, once: bool) -> bool:
+    def _may_retry(self, error: Exception, *, at_most_once: bool) -> bool:
         if self._supervisor.fault is not None or not isinstance(error, TransportError):
             return False
         if isinstance(error, TransportQueryError | TransportClosed):
             return False
-        return (error.unsent or not once) and self._options.is_retryable(error)
+        return (error.unsent or not at_most_once) and self._options.is_retryable(error)

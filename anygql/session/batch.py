@@ -42,7 +42,7 @@ class _Batch:
         self.scope = CancelScope()
         self.sent = False
 
-    def forget(self, call: _BatchedCall) -> None:
+    def withdraw(self, call: _BatchedCall) -> None:
         """Its caller has left: it isn't sent, or if nobody waits any more, all is given up."""
         if not self.sent:
             self.calls.remove(call)
@@ -52,13 +52,13 @@ class _Batch:
 
 
 class Batcher:
-    """Gathers a session's calls for ``interval`` seconds, or until there are ``most``."""
+    """Gathers a session's calls for ``interval`` seconds, or until there are ``max_size``."""
 
-    def __init__(self, supervisor: Supervisor, interval: float, most: int) -> None:
+    def __init__(self, supervisor: Supervisor, interval: float, max_size: int) -> None:
         self._supervisor = supervisor
         self._interval = interval
-        self._most = most
-        self._open: _Batch | None = None
+        self._max_size = max_size
+        self._gathering: _Batch | None = None
 
     async def execute(self, connection: Batching, request: GraphQLRequest) -> ExecutionResult:
         """The result of a request, with others if there are any.
@@ -70,23 +70,23 @@ class Batcher:
         batch = self._batch(connection)
         call = _BatchedCall(request)
         batch.calls.append(call)
-        if len(batch.calls) >= self._most:
-            self._open = None
+        if len(batch.calls) >= self._max_size:
+            self._gathering = None
             batch.full.set()
         try:
             await call.settled.wait()
         finally:
             if not call.settled.is_set():
-                batch.forget(call)
+                batch.withdraw(call)
         if isinstance(call.outcome, Exception):
             raise copy_to_raise(call.outcome) from call.outcome.__cause__
         assert call.outcome is not None  # noqa: S101 - it was settled
         return call.outcome
 
     def _batch(self, connection: Batching) -> _Batch:
-        batch = self._open
+        batch = self._gathering
         if batch is None or batch.connection is not connection:
-            batch = self._open = _Batch(connection)
+            batch = self._gathering = _Batch(connection)
             self._supervisor.task_group.start_soon(self._run, batch, name="anygql: batch")
         return batch
 
@@ -94,8 +94,8 @@ class Batcher:
         try:
             with move_on_after(self._interval):
                 await batch.full.wait()
-            if self._open is batch:
-                self._open = None
+            if self._gathering is batch:
+                self._gathering = None
             batch.sent = True
             with batch.scope:
                 await self._send(batch)

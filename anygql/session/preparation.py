@@ -74,12 +74,12 @@ class Conversions(msgspec.Struct, frozen=True):
                 f"{option} needs a schema: give the client schema= or fetch_schema=True, or call "
                 "session.fetch_schema() first"
             )
-        to_type: Callable[[Any], Any] | None = None
+        convert: Callable[[Any], Any] | None = None
         if result_type is not None:
             from ..results.types import converter
 
-            to_type = converter(result_type, camel_case=self.camel_case)
-        return PreparedRequest(request, serialize, parse, to_type)
+            convert = converter(result_type, camel_case=self.camel_case)
+        return PreparedRequest(request, serialize, parse, convert)
 
 
 class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
@@ -88,14 +88,14 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
     request: GraphQLRequest
     _serialize: Callable[[GraphQLRequest], GraphQLRequest] | None
     _parse: Callable[[Any], Any] | None
-    _to_type: Callable[[Any], Any] | None
+    _convert: Callable[[Any], Any] | None
 
     def with_variables(self, variables: Mapping[str, Any]) -> GraphQLRequest:
         """The request with other variables; raises likewise."""
         request = self.request.replace(variable_values=variables)
         return request if self._serialize is None else self._serialize(request)
 
-    def result(self, result: ExecutionResult) -> ExecutionResult:
+    def parse_result(self, result: ExecutionResult) -> ExecutionResult:
         """A result with its data parsed; raises ``TransportProtocolError`` if it doesn't fit.
 
         Data that come with errors stay as they came then, so that the errors are told.
@@ -110,25 +110,25 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
             return result
         return ExecutionResult(data, result.errors, result.extensions)
 
-    def to_type(self, result: ExecutionResult) -> Any:
+    def convert_data(self, result: ExecutionResult) -> Any:
         """The data of what ``result`` gave, as the type that was asked for.
 
         Raises ``TransportQueryError`` for a result with errors, and ``ResultTypeError``.
         """
         data = data_or_raise(result)
-        return data if self._to_type is None else self._to_type(data)
+        return data if self._convert is None else self._convert(data)
 
     @property
-    def data(self) -> Callable[[ExecutionResult], Any]:
-        """``to_type`` of a result as it came: chosen once, since it is called for each."""
+    def read_data(self) -> Callable[[ExecutionResult], Any]:
+        """``convert_data`` of a result as it came: chosen once, since it is called for each."""
         if self._parse is None:
-            return data_or_raise if self._to_type is None else self.to_type
-        return self._data
+            return data_or_raise if self._convert is None else self.convert_data
+        return self._parse_and_convert
 
-    def _data(self, result: ExecutionResult) -> Any:
-        return self.to_type(self.result(result))
+    def _parse_and_convert(self, result: ExecutionResult) -> Any:
+        return self.convert_data(self.parse_result(result))
 
-    def best_effort(self, result: ExecutionResult) -> Any:
+    def best_effort_data(self, result: ExecutionResult) -> Any:
         """What of a result's data can be made, for whoever is told of the last one.
 
         A result with errors stays as it was parsed, and so does one that is no such type; one
@@ -138,13 +138,13 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
 
         result = self.best_effort_result(result)
         try:
-            return result.data if result.errors else self.to_type(result)
+            return result.data if result.errors else self.convert_data(result)
         except ResultTypeError as error:
             return error.data
 
     def best_effort_result(self, result: ExecutionResult) -> ExecutionResult:
         """``result``, or the result as it came if it can't be parsed."""
         try:
-            return self.result(result)
+            return self.parse_result(result)
         except TransportProtocolError:
             return result

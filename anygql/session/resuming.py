@@ -23,7 +23,7 @@ from ..documents.request import GraphQLRequest
 from ..exceptions import SubscriptionOverflow, TransportError, copy_to_raise
 from ..results.result import ExecutionResult
 from .retry import wait_after
-from .supervisor import SETTLED, Supervisor
+from .supervisor import STABLE_AFTER, Supervisor
 
 __all__ = ["Resuming"]
 
@@ -40,8 +40,8 @@ class Resuming:
         supervisor: Supervisor,
         request: GraphQLRequest,
         delivery: Delivery,
-        ask: Callable[[ExecutionResult | None], Any] | None,
-        again: Callable[[Mapping[str, Any]], GraphQLRequest],
+        on_resubscribe: Callable[[ExecutionResult | None], Any] | None,
+        with_variables: Callable[[Mapping[str, Any]], GraphQLRequest],
         transport_args: TransportArgs = None,
     ) -> None:
         self._args = transport_args
@@ -50,8 +50,8 @@ class Resuming:
         self._supervisor = supervisor
         self._request = request
         self._delivery = delivery
-        self._ask = ask
-        self._anew = again
+        self._on_resubscribe = on_resubscribe
+        self._with_variables = with_variables
         # At most two: one that the consumer still reads, and the newest. So a consumer that
         # takes nothing costs no more memory with every reconnect.
         self._feeds: deque[ConnectionResults] = deque()
@@ -88,7 +88,7 @@ class Resuming:
 
     def _subscribe(self, connection: Connection) -> None:
         feed = connection.subscribe(self._request, self._delivery, self._args)
-        feed.on_lost = self._lost_alone
+        feed.on_lost = self._feed_lost
         self._feeds.append(feed)
         self._began_at = current_time()
 
@@ -109,7 +109,7 @@ class Resuming:
                     if self._fault is not None:
                         raise copy_to_raise(self._fault) from self._fault.__cause__
                     return None
-            self._cross()
+            self._cross_gap()
 
     async def wait(self) -> None:
         """See ``Results``."""
@@ -135,7 +135,7 @@ class Resuming:
         else:
             call_soon(self._supervisor.token, self.leave)
 
-    def _cross(self) -> None:
+    def _cross_gap(self) -> None:
         """The consumer has read all from before the gap."""
         feed = self._feeds.popleft()
         self._dropped += feed.dropped
@@ -145,21 +145,21 @@ class Resuming:
 
     # The supervisor's side.
 
-    def lost(self, fault: Exception, task_group: TaskGroup) -> None:
+    def connection_lost(self, fault: Exception, task_group: TaskGroup) -> None:
         """The connection is gone: start over on the next one, if it took this with it."""
         if self._feeds[-1].fault is fault and not self._resuming:
             self._resuming = True
             task_group.start_soon(self._resume, name="anygql: resubscribe")
 
-    def _lost_alone(self, fault: TransportError) -> None:
+    def _feed_lost(self, fault: TransportError) -> None:
         """It is gone, but not its connection: so it is this that must wait between attempts."""
         if self._left:
             return
         if not self._may_retry(fault):
-            self.give_up(fault)
+            self.fail(fault)
             return
-        settled = current_time() - self._began_at >= SETTLED
-        self._losses = 1 if settled else self._losses + 1
+        stable = current_time() - self._began_at >= STABLE_AFTER
+        self._losses = 1 if stable else self._losses + 1
         wait = max(wait_after(self._losses), fault.retry_after or 0.0)
         self._supervisor.task_group.start_soon(
             self._resume_later, fault, wait, name="anygql: resubscribe"
@@ -173,7 +173,7 @@ class Resuming:
             self._resuming = True
             await self._resume()
 
-    def give_up(self, fault: Exception) -> None:
+    def fail(self, fault: Exception) -> None:
         """There will be no other connection."""
         if self._fault is None:
             self._fault = fault
@@ -183,10 +183,10 @@ class Resuming:
     async def _resume(self) -> None:
         try:
             await self._supervisor.retry_subscribe.call(
-                self._again, self._may_retry, sleep=self._supervisor.sleep
+                self._resubscribe, self._may_retry, sleep=self._supervisor.sleep
             )
         except Exception as exc:  # noqa: BLE001 - whatever on_resubscribe raises is the consumer's
-            self.give_up(exc)
+            self.fail(exc)
         finally:
             self._resuming = False
             self._changed.notify()
@@ -194,13 +194,13 @@ class Resuming:
     def _may_retry(self, error: Exception) -> bool:
         return self._supervisor.fault is None and self._supervisor.options.is_retryable(error)
 
-    async def _again(self) -> None:
+    async def _resubscribe(self) -> None:
         while True:
             connection = await self._supervisor.connection()
             while len(self._feeds) > 1:
                 await self._changed.wait()
             if connection.fault is None and not self._left:
-                await self._ask_for_variables()
+                await self._update_variables()
             if self._left:
                 return
             if connection.fault is None:
@@ -210,10 +210,10 @@ class Resuming:
                 self._changed.notify()
                 return
 
-    async def _ask_for_variables(self) -> None:
-        if self._ask is None:
+    async def _update_variables(self) -> None:
+        if self._on_resubscribe is None:
             return
-        variables = self._ask(self.last)
+        variables = self._on_resubscribe(self.last)
         if inspect.isawaitable(variables):
             variables = await variables
         if variables is None:
@@ -223,4 +223,4 @@ class Resuming:
                 "on_resubscribe returns the new variables as a mapping, or None, "
                 f"not {type(variables).__name__}"
             )
-        self._request = self._anew(variables)  # pyright: ignore[reportUnknownArgumentType]
+        self._request = self._with_variables(variables)  # pyright: ignore[reportUnknownArgumentType]

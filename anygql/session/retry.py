@@ -76,19 +76,18 @@ class Retry:
         self._retrying: AsyncRetrying | None = None
         self._decorator: Callable[[Any], Any] | None = None
         if not isinstance(policy, bool):
-            self._adopt(policy, name)
-        self.never = policy is False
+            self._use_policy(policy, name)
+        self.is_disabled = policy is False
 
     @property
-    def opaque(self) -> bool:
-        """Whether it is a decorator of which nothing is known, so that ``waiting`` isn't told."""
+    def is_custom(self) -> bool:
+        """Whether it is a decorator of which nothing is known, so that ``on_wait`` isn't told."""
         return self._decorator is not None and self._retrying is None
 
-    def _adopt(self, policy: Any, name: str) -> None:
-        from tenacity import AsyncRetrying
-        from tenacity import BaseRetrying as AnyRetrying
+    def _use_policy(self, policy: Any, name: str) -> None:
+        from tenacity import AsyncRetrying, BaseRetrying
 
-        if not isinstance(policy, AnyRetrying):
+        if not isinstance(policy, BaseRetrying):
             if not callable(policy):
                 raise TypeError(
                     f"{name} is True, False, a tenacity.AsyncRetrying or a decorator, "
@@ -96,8 +95,8 @@ class Retry:
                 )
             # tenacity's decorators leave their policy on what they decorate.
             self._decorator = policy
-            policy = getattr(policy(_nothing), "retry", None)
-            if not isinstance(policy, AnyRetrying):
+            policy = getattr(policy(_probe), "retry", None)
+            if not isinstance(policy, BaseRetrying):
                 return
         if not isinstance(policy, AsyncRetrying):
             raise TypeError(
@@ -110,27 +109,27 @@ class Retry:
         self,
         attempt: Callable[[], Awaitable[_T]],
         may_retry: Callable[[Exception], bool],
-        waiting: Callable[[Exception, float], None] | None = None,
+        on_wait: Callable[[Exception, float], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = sleep,
     ) -> _T:
         """The result of ``attempt``, tried again as the policy says.
 
         An error that ``may_retry`` says no to is raised at once. A policy that gives up raises the
-        last error itself. Where the policy is tenacity's, ``waiting`` is told of each failure and
+        last error itself. Where the policy is tenacity's, ``on_wait`` is told of each failure and
         the seconds until the next attempt, and ``sleep`` is how they pass. Cancelling stops it,
         whatever the policy.
         """
-        if self.never:
+        if self.is_disabled:
             return await attempt()
-        if self.opaque:
-            return await self._decorated(attempt, may_retry)
-        return await self._driven(attempt, may_retry, waiting, sleep)
+        if self.is_custom:
+            return await self._call_decorated(attempt, may_retry)
+        return await self._call_by_tenacity(attempt, may_retry, on_wait, sleep)
 
-    async def _driven(
+    async def _call_by_tenacity(
         self,
         attempt: Callable[[], Awaitable[_T]],
         may_retry: Callable[[Exception], bool],
-        waiting: Callable[[Exception, float], None] | None,
+        on_wait: Callable[[Exception, float], None] | None,
         sleep: Callable[[float], Awaitable[None]],
     ) -> _T:
         failed: Any = None
@@ -157,13 +156,13 @@ class Retry:
             state.outcome_timestamp = state.start_time
         while True:
             try:
-                do = await retrying.iter(retry_state=state)
+                action = await retrying.iter(retry_state=state)
             except RetryError as gave_up:
                 error = gave_up.last_attempt.exception()
                 if error is None:
                     raise  # a policy on results did not like the last one
                 raise error from error.__cause__
-            if isinstance(do, DoAttempt):
+            if isinstance(action, DoAttempt):
                 try:
                     state.set_result(await attempt())
                 except Exception as exc:
@@ -171,12 +170,12 @@ class Retry:
                         raise
                     state.set_exception(sys.exc_info())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
                 state.outcome_timestamp = current_time()
-            elif isinstance(do, DoSleep):
-                await sleep(_wait(state, do, waiting))
+            elif isinstance(action, DoSleep):
+                await sleep(_prepare_next_attempt(state, action, on_wait))
             else:
-                return do  # type: ignore[no-any-return]
+                return action  # type: ignore[no-any-return]
 
-    async def _decorated(
+    async def _call_decorated(
         self, attempt: Callable[[], Awaitable[_T]], may_retry: Callable[[Exception], bool]
     ) -> _T:
         stopped: BaseException | None = None
@@ -203,15 +202,17 @@ class Retry:
         return result  # type: ignore[no-any-return]
 
 
-def _wait(state: Any, wait: float, waiting: Callable[[Exception, float], None] | None) -> float:
+def _prepare_next_attempt(
+    state: Any, wait: float, on_wait: Callable[[Exception, float], None] | None
+) -> float:
     """Seconds until the next attempt, for which the state is made ready."""
     error = state.outcome.exception() if state.outcome is not None else None
     wait = max(float(wait), getattr(error, "retry_after", None) or 0.0)
-    if waiting is not None and error is not None:
-        waiting(error, wait)
+    if on_wait is not None and error is not None:
+        on_wait(error, wait)
     state.prepare_for_next_attempt()
     return wait
 
 
-async def _nothing() -> None:
+async def _probe() -> None:
     """What a decorator is tried on."""

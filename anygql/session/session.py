@@ -209,7 +209,7 @@ class Session:
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
         prepared = options.prepare(request, self._options.schema.current, result_type)
         result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
-        return prepared.data(result)
+        return prepared.read_data(result)
 
     async def execute_result(
         self,
@@ -229,7 +229,7 @@ class Session:
         options = self._options.conversions.override(serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
         result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
-        return prepared.result(result)
+        return prepared.parse_result(result)
 
     async def _execute(
         self,
@@ -238,11 +238,11 @@ class Session:
         retry_mutations: bool | None,
         transport_args: TransportArgs = None,
     ) -> ExecutionResult:
-        name, kind = _no_subscription(request)
+        name, kind = _single_result_operation(request)
         return await self._attempts.run(
             kind,
             f"the {kind}{f' {name!r}' if name else ''}",
-            lambda connection: self._once(connection, request, transport_args),
+            lambda connection: self._execute_once(connection, request, transport_args),
             timeout,
             retry_mutations,
         )
@@ -345,7 +345,12 @@ class Session:
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
         prepared = options.prepare(request, self._options.schema.current, result_type)
         return self._subscription(
-            prepared, delivery, prepared.data, prepared.best_effort, on_resubscribe, transport_args
+            prepared,
+            delivery,
+            prepared.read_data,
+            prepared.best_effort_data,
+            on_resubscribe,
+            transport_args,
         )
 
     def subscribe_results(
@@ -371,7 +376,7 @@ class Session:
         return self._subscription(
             prepared,
             delivery,
-            prepared.result,
+            prepared.parse_result,
             prepared.best_effort_result,
             on_resubscribe,
             transport_args,
@@ -400,7 +405,7 @@ class Session:
         """
         delivery = Delivery(buffer_size)
         request = as_request(request, variable_values, operation_name, extensions)
-        _no_subscription(request)
+        _single_result_operation(request)
         options = self._options.conversions.override(serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
 
@@ -416,7 +421,7 @@ class Session:
 
         from .subscription import Subscription
 
-        return Subscription(begin, prepared.data)
+        return Subscription(begin, prepared.read_data)
 
     async def execute_batch(
         self,
@@ -461,11 +466,11 @@ class Session:
             await checkpoint()
             return []
         batch = [each.request for each in prepared]
-        kinds = {_no_subscription(request)[1] for request in batch}
+        kinds = {_single_result_operation(request)[1] for request in batch}
         outcomes = await self._attempts.run(
             "mutation" if "mutation" in kinds else "query",
             f"the batch of {len(batch)}",
-            lambda connection: _together(connection, batch, transport_args),
+            lambda connection: _execute_concurrently(connection, batch, transport_args),
             timeout,
             retry_mutations,
         )
@@ -473,9 +478,9 @@ class Session:
             if isinstance(outcome, Exception):
                 raise outcome
         results = [outcome for outcome in outcomes if isinstance(outcome, ExecutionResult)]
-        return [each.result(result) for each, result in zip(prepared, results, strict=True)]
+        return [each.parse_result(result) for each, result in zip(prepared, results, strict=True)]
 
-    async def _once(
+    async def _execute_once(
         self, connection: Connection, request: GraphQLRequest, args: TransportArgs
     ) -> ExecutionResult:
         if self._batcher is not None and args is None and isinstance(connection, Batching):
@@ -487,7 +492,7 @@ class Session:
         prepared: PreparedRequest,
         delivery: Delivery,
         convert: Callable[[ExecutionResult], _T],
-        item: Callable[[ExecutionResult], Any],
+        last_item: Callable[[ExecutionResult], Any],
         on_resubscribe: OnResubscribe | None,
         transport_args: TransportArgs,
     ) -> Subscription[_T]:
@@ -495,7 +500,7 @@ class Session:
         from .subscription import Subscription
 
         request = prepared.request
-        if self._supervisor.retry_subscribe.never:
+        if self._supervisor.retry_subscribe.is_disabled:
 
             async def begin() -> Results:
                 await checkpoint()
@@ -504,22 +509,27 @@ class Session:
 
             return Subscription(begin, convert)
 
-        def ask(last: ExecutionResult | None) -> Any:
-            subscription = known()
+        def resubscribing(last: ExecutionResult | None) -> Any:
+            subscription = subscription_ref()
             if on_resubscribe is None or subscription is None:
                 return None
-            return on_resubscribe(subscription, None if last is None else item(last))
+            return on_resubscribe(subscription, None if last is None else last_item(last))
 
         resuming = Resuming(
-            self._supervisor, request, delivery, ask, prepared.with_variables, transport_args
+            self._supervisor,
+            request,
+            delivery,
+            resubscribing,
+            prepared.with_variables,
+            transport_args,
         )
         subscription = Subscription(resuming.begin, convert)
         # Not a strong reference: dropping the last one must still end the subscription.
-        known = weakref.ref(subscription)
+        subscription_ref = weakref.ref(subscription)
         return subscription
 
 
-async def _together(
+async def _execute_concurrently(
     connection: Connection, requests: Sequence[GraphQLRequest], args: TransportArgs
 ) -> Sequence[ExecutionResult | Exception]:
     if isinstance(connection, Batching):
@@ -538,7 +548,7 @@ async def _together(
     return results
 
 
-def _no_subscription(request: GraphQLRequest) -> tuple[str | None, OperationKind]:
+def _single_result_operation(request: GraphQLRequest) -> tuple[str | None, OperationKind]:
     name, kind = request.operation
     if kind == "subscription":
         raise ValueError("a subscription has many results: use subscribe()")

@@ -37,7 +37,15 @@ class Subscription(Generic[T_co]):
     result can be asked for (``session.subscribe_results`` does not raise for them).
     """
 
-    __slots__ = ("__weakref__", "_abandon", "_begin", "_closed", "_convert", "_credit", "_results")
+    __slots__ = (
+        "__weakref__",
+        "_begin",
+        "_closed",
+        "_convert",
+        "_credit",
+        "_finalizer",
+        "_results",
+    )
 
     def __init__(
         self,
@@ -45,7 +53,7 @@ class Subscription(Generic[T_co]):
         convert: Callable[[ExecutionResult], T_co],
     ) -> None:
         self._results: Results | None = None
-        self._abandon: weakref.finalize[..., Any] | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
         self._begin = begin
         self._convert = convert
         self._credit = BURST
@@ -66,7 +74,7 @@ class Subscription(Generic[T_co]):
         """Start it. Cancelled, it hasn't started. Raises ``TransportError``."""
         if self._results is not None or self._closed:
             raise RuntimeError("a subscription can be entered once: subscribe again")
-        await self._started()
+        await self._start()
         return self
 
     async def __aexit__(
@@ -109,7 +117,7 @@ class Subscription(Generic[T_co]):
         here, ``TransportQueryError`` for a result with errors, ``SubscriptionOverflow``, or the
         ``TransportError`` that ended the connection, after all that came before it.
         """
-        results = self._results or await self._started()
+        results = self._results or await self._start()
         if not self._credit:
             # First, so that a consumer with no time at all (`move_on_after(0)`) still gets on.
             self._credit = BURST
@@ -134,13 +142,13 @@ class Subscription(Generic[T_co]):
         What is needed is done at once; cancelling changes nothing.
         """
         self._closed = True
-        if self._abandon is not None:
-            self._abandon.detach()
+        if self._finalizer is not None:
+            self._finalizer.detach()
         if self._results is not None:
             self._results.leave()
         await checkpoint()
 
-    async def _started(self) -> Results:
+    async def _start(self) -> Results:
         if self._closed:
             raise ClosedResourceError
         results = await self._begin()
@@ -152,6 +160,6 @@ class Subscription(Generic[T_co]):
         else:
             self._results = results
             # Not __del__: in a cycle that is collected as a whole, the stream could go first.
-            self._abandon = weakref.finalize(self, results.abandon)
-            self._abandon.atexit = False
+            self._finalizer = weakref.finalize(self, results.abandon)
+            self._finalizer.atexit = False
         return self._results

@@ -38,17 +38,17 @@ logger = logging.getLogger(__name__)
 
 #: A connection that lived this long, in seconds, is a good one: its loss is not held against
 #: the server, and the next attempt comes soon.
-SETTLED = 10.0
+STABLE_AFTER = 10.0
 
 
 class Resumable(Protocol):
     """A subscription that outlives its connection."""
 
-    def lost(self, fault: Exception, task_group: TaskGroup) -> None:
+    def connection_lost(self, fault: Exception, task_group: TaskGroup) -> None:
         """Its connection is gone; what it does about that runs in ``task_group``."""
         ...
 
-    def give_up(self, fault: Exception) -> None:
+    def fail(self, fault: Exception) -> None:
         """There will be no other connection."""
         ...
 
@@ -63,7 +63,7 @@ class Supervisor:
         #: Why there will be no connection any more.
         self.fault: Exception | None = None
         #: The fault that the owner of the session gets, if it did not end it itself.
-        self.gave_up: Exception | None = None
+        self.owner_error: Exception | None = None
         self.last_error: Exception | None = None
         self.resumables: set[Resumable] = set()
         policy: Policy = options.retry_connect if options.reconnecting else False
@@ -86,7 +86,7 @@ class Supervisor:
         self._connected_at = 0.0
         self._changed = Signal()
         # Set when the session is entered: there may be no event loop yet.
-        self._wanted: Event
+        self._connection_wanted: Event
         self._closed: Event
         self._scope: CancelScope
         self.token: EventLoopToken
@@ -110,7 +110,7 @@ class Supervisor:
             if self.fault is not None:
                 await cancelled_first(self.fault)
                 raise copy_to_raise_unsent(self.fault) from self.fault.__cause__
-            self._wanted.set()
+            self._connection_wanted.set()
             await self._changed.wait()
 
     async def wait_closed(self) -> None:
@@ -127,20 +127,20 @@ class Supervisor:
         connection = self._connection
         if connection is not None:
             self._unpublish()
-            self._wanted.set()
+            self._connection_wanted.set()
             connection.drop("reconnect() was called")
 
     def close(self) -> None:
         """Begin to close; leaving ``run``'s task group waits for the end of it."""
-        if self._finish(session_closed(self.description)):
-            self._tell(Closed())
+        if self._mark_closed(session_closed(self.description)):
+            self._emit(Closed())
         self._scope.cancel()
 
     # The supervising task.
 
-    def _take_loop(self) -> None:
+    def _bind_to_loop(self) -> None:
         self.token = current_token()
-        self._wanted = Event()
+        self._connection_wanted = Event()
         self._closed = Event()
         self._scope = CancelScope()
 
@@ -150,9 +150,9 @@ class Supervisor:
         """Connect, and stay connected; started when first connected (at once if ``lazy``).
 
         Raises what keeps it from connecting the first time. After that it raises nothing that
-        the network or the peer did: ``gave_up`` is set and the owner's body cancelled.
+        the network or the peer did: ``owner_error`` is set and the owner's body cancelled.
         """
-        self._take_loop()
+        self._bind_to_loop()
         if self.options.lazy:
             task_status.started()
         with self._scope, unwrapped():
@@ -161,30 +161,30 @@ class Supervisor:
                 try:
                     await self._supervise(tg, task_status)
                 except Exception as exc:
-                    self._give_up(exc)
+                    self._end_with(exc)
                     if not self._connections and not self.options.lazy:
                         raise
                     if self.options.reconnecting:
-                        self.gave_up = exc
+                        self.owner_error = exc
                         cancel_owner()
 
     async def _supervise(self, tg: TaskGroup, task_status: TaskStatus[None]) -> None:
         while True:
             if self.options.lazy:
-                await self._wanted.wait()
+                await self._connection_wanted.wait()
             connection = await self._connect(tg)
             if self._connections == 1 and not self.options.lazy:
                 task_status.started()
             await connection.wait_closed()
             if self.fault is not None:
                 return  # closed by its owner, whose cancellation is on its way
-            await self._after(connection, tg)
+            await self._handle_loss(connection, tg)
 
     async def _connect(self, tg: TaskGroup) -> Connection:
         self._attempts = 0
         try:
             connection = await self._retry_connect.call(
-                lambda: self._attempt(tg), self.options.is_retryable, self._wait
+                lambda: self._try_to_connect(tg), self.options.is_retryable, self._before_waiting
             )
         except Exception as exc:
             self._disconnected(exc, will_retry=False)
@@ -192,24 +192,24 @@ class Supervisor:
         self._connections += 1
         return connection
 
-    async def _attempt(self, tg: TaskGroup) -> Connection:
+    async def _try_to_connect(self, tg: TaskGroup) -> Connection:
         self._attempts += 1
         self.state = "connecting"
-        self._tell(Connecting(self._attempts))
+        self._emit(Connecting(self._attempts))
         try:
-            connection: Connection = await tg.start(self._hold)
+            connection: Connection = await tg.start(self._run_connection)
         except Exception as exc:
             self.last_error = exc
-            if self._retry_connect.opaque:
+            if self._retry_connect.is_custom:
                 self._disconnected(exc, will_retry=True)
             raise
         return connection
 
-    def _wait(self, error: Exception, seconds: float) -> None:
+    def _before_waiting(self, error: Exception, seconds: float) -> None:
         self.state = "waiting"
         self._disconnected(error, will_retry=True, next_wait=seconds)
 
-    async def _hold(self, *, task_status: TaskStatus[Connection]) -> None:
+    async def _run_connection(self, *, task_status: TaskStatus[Connection]) -> None:
         async with self._transport.connect() as connection:
             self._publish(connection)
             task_status.started(connection)
@@ -222,7 +222,7 @@ class Supervisor:
             since, now = connection.idle_since, current_time()
             due = (now if since is None else since) + timeout
             if due <= now:
-                self._wanted = Event()
+                self._connection_wanted = Event()
                 self._unpublish()
                 connection.close(reason=f"nothing was asked for {timeout:g} s")
                 return
@@ -236,42 +236,42 @@ class Supervisor:
         self.state = "connected"
         self._changed.notify()
         payload = connection.payloads.get("connection_ack")
-        self._tell(Connected(payload, reconnected=self._connections > 0))
+        self._emit(Connected(payload, reconnected=self._connections > 0))
 
     def _unpublish(self) -> None:
         self._connection = None
         self.state = "waiting"
 
-    async def _after(self, connection: Connection, tg: TaskGroup) -> None:
+    async def _handle_loss(self, connection: Connection, tg: TaskGroup) -> None:
         """A connection has ended: tell, and wait until it is time for the next."""
-        on_purpose = self._connection is not connection
+        dropped_by_us = self._connection is not connection
         fault = connection.fault
         assert fault is not None  # noqa: S101 - wait_closed() has returned
         self._unpublish()
-        if not on_purpose:
+        if not dropped_by_us:
             # A lazy session waits for somebody to ask again; whoever already does, asks once more.
-            self._wanted = Event()
+            self._connection_wanted = Event()
             self._changed.notify()
         for resumable in list(self.resumables):
-            resumable.lost(fault, tg)
+            resumable.connection_lost(fault, tg)
         self.last_error = fault
-        if not self.options.reconnecting or not (on_purpose or self.options.is_retryable(fault)):
+        if not self.options.reconnecting or not (dropped_by_us or self.options.is_retryable(fault)):
             self._disconnected(fault, will_retry=False)
             raise fault
-        if on_purpose:
+        if dropped_by_us:
             self._disconnected(fault, will_retry=True)
             return
-        settled = current_time() - self._connected_at >= SETTLED
-        self._short_lived = 1 if settled else self._short_lived + 1
+        stable = current_time() - self._connected_at >= STABLE_AFTER
+        self._short_lived = 1 if stable else self._short_lived + 1
         wait = wait_after(self._short_lived)
         self._disconnected(fault, will_retry=True, next_wait=wait)
         await sleep(wait)
 
-    def _give_up(self, error: Exception) -> None:
-        if self._finish(error):
-            self._tell(Closed(error))
+    def _end_with(self, error: Exception) -> None:
+        if self._mark_closed(error):
+            self._emit(Closed(error))
 
-    def _finish(self, fault: Exception) -> bool:
+    def _mark_closed(self, fault: Exception) -> bool:
         """There will be no connection any more; whether that is news."""
         if self.fault is not None:
             return False
@@ -281,7 +281,7 @@ class Supervisor:
         self._closed.set()
         self._changed.notify()
         for resumable in list(self.resumables):
-            resumable.give_up(fault)
+            resumable.fail(fault)
         return True
 
     def _disconnected(
@@ -295,8 +295,8 @@ class Supervisor:
         )
         code = getattr(error, "code", None)
         reason = getattr(error, "reason", "")
-        self._tell(Disconnected(code, reason, error, will_retry, next_wait))
+        self._emit(Disconnected(code, reason, error, will_retry, next_wait))
 
-    def _tell(self, event: SessionEvent) -> None:
+    def _emit(self, event: SessionEvent) -> None:
         if self.options.on_event is not None:
             self.options.on_event(event)
