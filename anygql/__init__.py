@@ -1,7 +1,7 @@
 """A GraphQL client for structured concurrency: one code path under asyncio and trio.
 
-Each name is loaded when it is first used: who speaks WebSocket doesn't load HTTP, and without a
-schema nothing of schemas is loaded.
+Each name is imported when it is first used. So using WebSocket does not import HTTP, and without a
+schema no schema code is imported.
 """
 
 from __future__ import annotations

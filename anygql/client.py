@@ -1,4 +1,4 @@
-"""The client: which server, and how sessions with it are opened and owned."""
+"""The client: it names a server, and opens and owns sessions with it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Client"]
 
 
 class _TaskGroup(Protocol):
-    """What ``connect_async`` needs of an owner: anyio's task group, or trio's nursery."""
+    """An owner of tasks, as ``connect_async`` needs it: an anyio task group or a trio nursery."""
 
     def start(
         self, func: Callable[..., Coroutine[Any, Any, Any]], /, *args: Any
@@ -37,12 +37,13 @@ class _TaskGroup(Protocol):
 
 
 def _as_transport(given: Transport | str) -> Transport:
+    """Return the transport that was given, or make the one for a URL's scheme."""
     if not isinstance(given, str):
         if not callable(getattr(given, "connect", None)):
             raise TypeError(f"a transport is a Transport or a URL, not {type(given).__name__}")
         return given
     url = check_url(given, ("https", "http", "wss", "ws"))
-    # Only one of them is loaded.
+    # Only the transport that is used gets imported.
     if url.startswith("http"):
         from .http import HTTPTransport
 
@@ -53,6 +54,7 @@ def _as_transport(given: Transport | str) -> Transport:
 
 
 def _load_schema(source: SchemaSource | None) -> GraphQLSchema | None:
+    """Load a schema, if one was given."""
     if source is None:
         return None
     from .schema import load_schema
@@ -61,6 +63,7 @@ def _load_schema(source: SchemaSource | None) -> GraphQLSchema | None:
 
 
 def _introspection_options(wanted: bool | IntrospectionOptions) -> IntrospectionOptions | None:
+    """Return what to ask the server about its schema, or ``None`` to ask nothing."""
     if wanted is False:
         return None
     from .schema import IntrospectionOptions
@@ -75,26 +78,41 @@ def _introspection_options(wanted: bool | IntrospectionOptions) -> Introspection
 
 
 class Client:
-    """A GraphQL server to have sessions with.
-
-    ``transport`` is a transport, or a URL: ``http(s)://`` for HTTP, ``ws(s)://`` for WebSocket.
-    ``execute_timeout``: seconds for each attempt to ``execute``, ``None`` for no limit.
-    ``on_event``: called with each ``SessionEvent`` of each session. ``is_retryable``: whether an
-    attempt may succeed after an error, instead of the default (``error.retryable``).
-    ``batch_interval``: over HTTP, calls of ``execute`` made within so many seconds travel as one
-    request, of ``batch_max`` at most; 0 sends each by itself.
-
-    ``schema``: the server's, as a ``GraphQLSchema``, SDL text or an introspection result; with
-    ``fetch_schema`` (``True``, or ``IntrospectionOptions``) the first session asks for it. With a
-    schema, documents are validated before they are sent. ``serialize_variables``: custom scalars
-    and enums may be Python values in variables; ``parse_results``: they become those in results.
-    ``camel_case``: a ``result_type``'s ``first_name`` is GraphQL's ``firstName``.
+    """A GraphQL server to open sessions with.
 
     Every session is a connection of its own, so one client may have many at the same time::
 
         async with client as session: ...
         async with client.connect(reconnecting=True) as session: ...
         session = await client.connect_async(task_group, reconnecting=True)
+
+    Args:
+        transport: A transport, or a URL: ``http(s)://`` makes an ``HTTPTransport``, ``ws(s)://`` a
+            ``WebSocketTransport``.
+        schema: The server's schema: a ``GraphQLSchema``, SDL text or an introspection result. With
+            a schema, documents are validated before they are sent. Default: ``None``.
+        fetch_schema: Whether the first session asks the server for its schema: ``True``, ``False``,
+            or ``IntrospectionOptions`` that say what to ask for. Default: ``False``.
+        serialize_variables: Whether variables may hold Python values for custom scalars and enums.
+            Needs a schema. Default: ``False``.
+        parse_results: Whether custom scalars and enums in results become Python values. Needs a
+            schema. Default: ``False``.
+        camel_case: Whether the field ``first_name`` of a ``result_type`` stands for GraphQL's
+            ``firstName``. Default: ``False``.
+        execute_timeout: Seconds for each attempt of an ``execute``, ``None`` for no limit.
+            Default: 10.
+        on_event: A function that is called with each ``SessionEvent`` of each session. It must not
+            block; what it raises ends the session. Default: ``None``.
+        is_retryable: A function from an error to whether another attempt may succeed. Default:
+            ``anygql.is_retryable``, which reads ``error.retryable``.
+        batch_interval: Seconds for which calls of ``execute`` are collected, to be sent over HTTP
+            as one request. Default: 0, each call is sent by itself.
+        batch_max: Largest number of calls in such a request. Default: 10.
+
+    Raises:
+        TransportInvalidURL: When the URL cannot be used.
+        ValueError: When a number is out of its range, or the schema is not valid.
+        TypeError: When an argument has a wrong type.
     """
 
     def __init__(
@@ -124,15 +142,15 @@ class Client:
             schema=self._schema,
             fetch_schema=_introspection_options(fetch_schema),
         )
-        # Contexts entered by `async with client`, by task: each task leaves its own.
+        # The contexts that `async with client` entered, by task: each task leaves its own.
         self._entered: dict[int, list[AbstractAsyncContextManager[Session]]] = {}
         self._hosted: list[_HostedSession] = []
 
     @property
     def schema(self) -> GraphQLSchema | None:
-        """The schema that documents are validated against; ``None`` if there is none (yet).
+        """The schema that documents are validated against, or ``None`` while there is none.
 
-        May be set, to whatever ``schema=`` takes: it then holds for all sessions.
+        It may be set to anything that ``schema=`` takes, and then holds for all sessions.
         """
         return self._schema.graphql
 
@@ -175,7 +193,7 @@ class Client:
         return _SessionContext(self.transport, self._options.for_session(**options))
 
     async def __aenter__(self) -> Session:
-        """``connect()``, entered."""
+        """Open a plain session, as ``connect()`` does."""
         context = self.connect()
         session = await context.__aenter__()
         self._entered.setdefault(get_current_task().id, []).append(context)
@@ -187,6 +205,11 @@ class Client:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
+        """Close the session that this task opened last.
+
+        Raises:
+            RuntimeError: When this task has opened none.
+        """
         task = get_current_task().id
         contexts = self._entered.get(task)
         if contexts is None:
@@ -199,11 +222,20 @@ class Client:
     async def connect_async(
         self, task_group: _TaskGroup, **options: Unpack[ConnectOptions]
     ) -> Session:
-        """``connect`` for an owner that can't hold an ``async with`` open.
+        """Open a session for an owner that cannot hold an ``async with`` open.
 
-        The session lives in ``task_group`` (anyio's, or a trio nursery) until ``close_async``, or
-        until the group ends. Raises, and can be cancelled, as ``connect`` does; what ends a
-        reconnecting session later is raised in ``task_group``.
+        The session lives in ``task_group`` until ``close_async``, or until the group ends. An
+        error that ends a reconnecting session later is raised in ``task_group``. Canceling while
+        it connects leaves nothing behind.
+
+        Args:
+            task_group: An anyio task group, or a trio nursery.
+            options: The options of ``connect``.
+
+        Raises:
+            TypeError: When ``task_group`` is neither.
+            ValueError: As for ``connect``.
+            TransportError: When the session cannot connect, as for ``connect``.
         """
         if not callable(getattr(task_group, "start", None)):
             raise TypeError(
@@ -217,7 +249,7 @@ class Client:
     async def close_async(self) -> None:
         """Close every session that ``connect_async`` opened, and wait until they are closed.
 
-        Cancelled, it has still asked them to close.
+        If canceled, it has already asked them to close.
         """
         hosted = list(self._hosted)
         for host in hosted:
@@ -228,6 +260,7 @@ class Client:
     async def _host(
         self, context: AbstractAsyncContextManager[Session], *, task_status: TaskStatus[Session]
     ) -> None:
+        """Hold a session open until it is to be closed."""
         host = _HostedSession()
         try:
             async with context as session:
@@ -241,7 +274,7 @@ class Client:
 
 
 class _HostedSession:
-    """A session that a task of `connect_async` holds open."""
+    """A session that a task of ``connect_async`` holds open."""
 
     def __init__(self) -> None:
         self.close_requested = Event()
@@ -249,6 +282,8 @@ class _HostedSession:
 
 
 class _SessionContext(AsyncContextManagerMixin):
+    """The context that ``connect`` returns: one session, from connecting to closing."""
+
     def __init__(self, transport: Transport, options: SessionOptions) -> None:
         self._supervisor = Supervisor(transport, options)
 
@@ -269,7 +304,7 @@ class _SessionContext(AsyncContextManagerMixin):
 
 
 async def _fetch_schema(session: Session, options: SessionOptions) -> None:
-    """Ask for the schema if it is wanted and not known: of the sessions that open, only one."""
+    """Ask for the schema if it is wanted and unknown; one session asks, the others wait."""
     schema = options.schema
     if options.fetch_schema is None or schema.current is not None:
         return

@@ -1,7 +1,7 @@
 """A subscription that goes on after a reconnect.
 
-What it received before the loss is delivered before anything else; then there is a gap, which
-``reconnects`` counts when the consumer crosses it; then come the results of the new connection.
+Its consumer gets the results from before the loss first. Then comes a gap, which ``reconnects``
+counts when the consumer crosses it. Then come the results of the new connection.
 """
 
 from __future__ import annotations
@@ -31,8 +31,14 @@ __all__ = ["Resuming"]
 class Resuming:
     """The results of a subscription over one connection after another.
 
-    ``ask``: called before each resubscription with the last result that came; it may be async,
-    and may return new variables. ``again``: the request with those.
+    Args:
+        supervisor: The session's supervisor.
+        request: The request to begin with.
+        delivery: How results wait for their consumer.
+        on_resubscribe: A function or async function that is called before each resubscription with
+            the last result, and may return new variables.
+        with_variables: The function that makes the request with new variables.
+        transport_args: Arguments for the transport alone.
     """
 
     def __init__(
@@ -52,8 +58,8 @@ class Resuming:
         self._delivery = delivery
         self._on_resubscribe = on_resubscribe
         self._with_variables = with_variables
-        # At most two: one that the consumer still reads, and the newest. So a consumer that
-        # takes nothing costs no more memory with every reconnect.
+        # At most two: one that the consumer still reads, and the newest. So memory does not grow
+        # with every reconnect while a consumer takes nothing.
         self._feeds: deque[ConnectionResults] = deque()
         self._last: ExecutionResult | None = None
         self._fault: Exception | None = None
@@ -65,7 +71,7 @@ class Resuming:
 
     @property
     def dropped(self) -> int:
-        """How many results ``"drop_oldest"`` has thrown away, on all connections."""
+        """Number of results that ``"drop_oldest"`` has thrown away, on all connections."""
         return self._dropped + sum(feed.dropped for feed in self._feeds)
 
     @property
@@ -75,11 +81,11 @@ class Resuming:
 
     @property
     def fault(self) -> Exception | None:
-        """Why there will be no more results, if that is a fault."""
+        """The error that ended the subscription, if one did."""
         return self._fault
 
     async def begin(self) -> Resuming:
-        """Start it. Cancelled, it hasn't started."""
+        """Begin the subscription. If canceled, it has not begun."""
         await checkpoint()
         connection = await self._supervisor.connection()
         self._subscribe(connection)
@@ -131,12 +137,12 @@ class Resuming:
     def abandon(self) -> None:
         """See ``Results``."""
         if self._supervisor.fault is not None:
-            self.leave()  # nothing runs any more that this could meet
+            self.leave()  # no task runs any more that this could interrupt
         else:
             call_soon(self._supervisor.token, self.leave)
 
     def _cross_gap(self) -> None:
-        """The consumer has read all from before the gap."""
+        """Go on with the next feed: the consumer has read everything from before the gap."""
         feed = self._feeds.popleft()
         self._dropped += feed.dropped
         feed.leave()
@@ -146,13 +152,16 @@ class Resuming:
     # The supervisor's side.
 
     def connection_lost(self, fault: Exception, task_group: TaskGroup) -> None:
-        """The connection is gone: start over on the next one, if it took this with it."""
+        """Begin to resubscribe on the next connection, if the loss ended this subscription."""
         if self._feeds[-1].fault is fault and not self._resuming:
             self._resuming = True
             task_group.start_soon(self._resume, name="anygql: resubscribe")
 
     def _feed_lost(self, fault: TransportError) -> None:
-        """It is gone, but not its connection: so it is this that must wait between attempts."""
+        """Resubscribe after a loss that the connection survived.
+
+        No connection attempt spaces out these attempts, so they wait here.
+        """
         if self._left:
             return
         if not self._may_retry(fault):
@@ -174,7 +183,7 @@ class Resuming:
             await self._resume()
 
     def fail(self, fault: Exception) -> None:
-        """There will be no other connection."""
+        """End the subscription with an error, after the results that wait."""
         if self._fault is None:
             self._fault = fault
         self._supervisor.resumables.discard(self)
@@ -185,7 +194,7 @@ class Resuming:
             await self._supervisor.retry_subscribe.call(
                 self._resubscribe, self._may_retry, sleep=self._supervisor.sleep
             )
-        except Exception as exc:  # noqa: BLE001 - whatever on_resubscribe raises is the consumer's
+        except Exception as exc:  # noqa: BLE001 - the consumer gets what on_resubscribe raises
             self.fail(exc)
         finally:
             self._resuming = False
@@ -195,6 +204,7 @@ class Resuming:
         return self._supervisor.fault is None and self._supervisor.options.is_retryable(error)
 
     async def _resubscribe(self) -> None:
+        """Subscribe on the next connection, once the consumer has come to the newest feed."""
         while True:
             connection = await self._supervisor.connection()
             while len(self._feeds) > 1:
@@ -211,6 +221,7 @@ class Resuming:
                 return
 
     async def _update_variables(self) -> None:
+        """Let ``on_resubscribe`` change the variables."""
         if self._on_resubscribe is None:
             return
         variables = self._on_resubscribe(self.last)

@@ -1,4 +1,4 @@
-"""A session: what a user runs operations on, while its owner keeps it open."""
+"""A session: it runs operations while its owner keeps it open."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .batch import Batcher
     from .subscription import Subscription
 
-# What only some sessions need is imported where they do: the first query comes sooner.
+# Modules that only some sessions need are imported on use: this makes the first query faster.
 
 __all__ = ["OnResubscribe", "Session"]
 
@@ -36,15 +36,16 @@ _T = TypeVar("_T")
 
 _Variables: TypeAlias = Mapping[str, Any] | None
 
-#: Given the subscription and its last item; may return new variables.
+#: A function of the subscription and its last item, which may return new variables.
 OnResubscribe: TypeAlias = "Callable[[Subscription[Any], Any], Awaitable[_Variables] | _Variables]"
 
 
 class Session:
-    """Runs operations. Made by ``Client.connect`` and its like; any task may use it.
+    """Runs operations on a connection that its owner keeps open.
 
-    Every method can be cancelled at any time; the session stays usable, and the server is told
-    once of what it needn't go on with.
+    ``Client.connect`` and its like make sessions. Any number of tasks may use one. Every method can
+    be canceled at any time: the session stays usable, and the server is told once that the
+    operation is over.
     """
 
     def __init__(self, supervisor: Supervisor) -> None:
@@ -66,23 +67,27 @@ class Session:
 
     @property
     def state(self) -> SessionState:
-        """``"connecting"``, ``"connected"``, ``"waiting"`` (for the next) or ``"closed"``."""
+        """``"connecting"``, ``"connected"``, ``"waiting"`` (for an attempt) or ``"closed"``."""
         return self._supervisor.state
 
     async def wait_connected(self) -> None:
-        """Until there is a connection; raises why there will be none any more."""
+        """Wait until there is a connection.
+
+        Raises:
+            TransportError: When there is none and there will be none; it says why.
+        """
         await checkpoint()
         await self._supervisor.connection()
 
     async def wait_closed(self) -> None:
-        """Until the session has no connection and won't get one."""
+        """Wait until the session is over: it has no connection and will get none."""
         await self._supervisor.wait_closed()
 
     def reconnect(self) -> None:
         """Drop a connection that is known to be stuck; a reconnecting session makes another.
 
-        The connection is dropped at once. Operations that wait on it are retried or fail, as
-        after any loss. ``wait_connected`` waits for the next connection. A plain session has none:
+        The connection is dropped at once. Operations that wait on it are retried or fail, as after
+        any loss. ``wait_connected`` waits for the next connection. A plain session has none, so
         it is over.
         """
         self._supervisor.reconnect()
@@ -93,12 +98,21 @@ class Session:
         *,
         timeout: float | EllipsisType | None = ...,
     ) -> GraphQLSchema:
-        """Ask the server for its schema (specification §4), and use it in all of the client's
-        sessions from now on.
+        """Ask the server for its schema (specification §4), for all of the client's sessions.
 
-        What the server refuses of ``options`` is left out. ``timeout``: seconds for each attempt
-        at each query, as for ``execute``. Raises ``TransportQueryError`` if introspection is not
-        allowed, ``TransportProtocolError`` if what comes is no schema, and as ``execute`` does.
+        Args:
+            options: What to ask for. What the server refuses of it is left out. Default: ``None``,
+                everything that the server can tell.
+            timeout: Seconds for each attempt at each query, ``None`` for no limit. Default:
+                ``...``, the client's ``execute_timeout``.
+
+        Returns:
+            The schema, by which documents are validated from now on.
+
+        Raises:
+            TransportQueryError: When the server doesn't allow introspection.
+            TransportProtocolError: When the answer holds no usable schema.
+            TransportError: As for ``execute``.
         """
         from ..schema.introspection import Introspection
 
@@ -113,7 +127,7 @@ class Session:
         self, request: GraphQLRequest, timeout: float | EllipsisType | None
     ) -> ExecutionResult:
         try:
-            # Not by a schema: this is how one is come by.
+            # Not validated: there may be no schema yet, or an old one.
             return await self._execute(request, timeout, None, None)
         except TransportServerError as refused:
             if not refused.errors:
@@ -186,24 +200,45 @@ class Session:
         camel_case: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Any:
-        """The data of a query or mutation.
+        """Run a query or mutation, and return its data.
 
-        ``timeout``: seconds for each attempt instead of the client's ``execute_timeout``, ``None``
-        for no limit. ``retry_mutations``: whether a reconnecting session may send a mutation again
-        that may have reached the server, instead of what the session says. ``transport_args``:
-        what goes with this one HTTP request (``headers``, ``params``, ``cookies``, ``auth``,
-        ``timeout``, ``follow_redirects``, ``extensions``, as httpx has them).
+        Canceling tells the server once that the operation is over.
 
-        ``result_type``: what the data are to become: a dataclass, attrs class, TypedDict, msgspec
-        Struct or pydantic model. ``serialize_variables``, ``parse_results`` and ``camel_case``
-        are the client's, for this call.
+        Args:
+            request: A document as text or ``DocumentNode``, or a ``GraphQLRequest``.
+            variable_values: The variables, by name; values may be anything with a JSON form.
+                Default: those of ``request``.
+            operation_name: The operation to run, where the document has several. Default: that of
+                ``request``.
+            extensions: A mapping to send as the request's ``extensions``. Default: that of
+                ``request``.
+            result_type: The type to make of the data: a dataclass, attrs class, TypedDict, msgspec
+                Struct or pydantic model, or a type built of those. Default: ``None``, plain data.
+            timeout: Seconds for each attempt, ``None`` for no limit. Default: ``...``, the client's
+                ``execute_timeout``.
+            retry_mutations: Whether a mutation that may have reached the server is sent again by a
+                reconnecting session. Default: ``None``, as the session was opened.
+            serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
+            parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
+            camel_case: As for ``Client``, for this call. Default: ``None``, the client's.
+            transport_args: Arguments for the transport alone. ``HTTPTransport`` takes ``headers``,
+                ``params``, ``cookies``, ``auth``, ``timeout``, ``follow_redirects`` and
+                ``extensions`` as httpx does, and ``progress`` for uploads. Default: ``None``.
 
-        Raises ``TransportQueryError`` if the answer has errors, ``TransportTimeout`` (a
-        ``TimeoutError``) if there is none in time, another ``TransportError`` if the connection
-        fails, ``ResultTypeError`` if the data are no ``result_type``; and, before anything is
-        sent, ``GraphQLSyntaxError``, ``GraphQLValidationError``, another ``ValueError`` (which
-        operation? a variable that the schema refuses) or ``TypeError`` (a variable without a JSON
-        form, a type that no data can be).
+        Returns:
+            The answer's data, or a value of ``result_type``.
+
+        Raises:
+            TransportQueryError: When the answer has errors.
+            TransportTimeout: When no answer came in time (a ``TimeoutError`` too).
+            TransportError: When the connection failed, or could not be made.
+            ResultTypeError: When the data don't fit ``result_type``.
+            GraphQLSyntaxError: Before sending, when the document doesn't parse.
+            GraphQLValidationError: Before sending, when the document doesn't fit the schema.
+            ValueError: Before sending, when it isn't clear which operation to run, the operation is
+                a subscription, or the schema refuses a variable.
+            TypeError: Before sending, when a variable has no JSON form, or no data can be read as
+                ``result_type``.
         """
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
@@ -224,7 +259,10 @@ class Session:
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> ExecutionResult:
-        """The whole result of a query or mutation: ``execute`` without ``TransportQueryError``."""
+        """Run a query or mutation, and return its whole result, with or without errors.
+
+        Arguments and errors are those of ``execute``, but for ``TransportQueryError``.
+        """
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
@@ -238,6 +276,7 @@ class Session:
         retry_mutations: bool | None,
         transport_args: TransportArgs = None,
     ) -> ExecutionResult:
+        """Run a query or mutation, as often as the retry policy allows."""
         name, kind = _single_result_operation(request)
         return await self._attempts.run(
             kind,
@@ -321,24 +360,49 @@ class Session:
         camel_case: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Subscription[Any]:
-        """The data of each result of a subscription.
+        """Subscribe to the data of each result of a subscription.
 
-        ``buffer_size`` results may wait for their consumer. Past that, ``on_overflow``:
-        ``"pause"`` stops reading from the server while nobody on the connection is waiting for
-        anything (up to 64 times ``buffer_size`` results wait while somebody is; there the
-        subscription fails if an ``execute`` is waiting, or its consumer takes nothing for
-        ``stall_timeout`` seconds); ``"error"`` fails it at once; ``"drop_oldest"`` keeps the
-        newest, and counts the others in ``subscription.dropped``.
+        The subscription begins when it is entered, or first asked for a result. On a reconnecting
+        session it goes on after a loss, and ``subscription.reconnects`` counts the gaps. A result
+        with errors raises ``TransportQueryError``, and one that doesn't fit ``result_type`` raises
+        ``ResultTypeError``; the subscription goes on after either.
 
-        On a reconnecting session it goes on after a loss: ``on_resubscribe`` (a function or async
-        function) is then called with the subscription and the last data that came, before it is
-        sent again; it may query what was missed, and return new variables. What it raises ends the
-        subscription. ``subscription.reconnects`` counts the gaps.
+        Args:
+            request: A document as text or ``DocumentNode``, or a ``GraphQLRequest``.
+            variable_values: The variables, by name; values may be anything with a JSON form.
+                Default: those of ``request``.
+            operation_name: The operation to run, where the document has several. Default: that of
+                ``request``.
+            extensions: A mapping to send as the request's ``extensions``. Default: that of
+                ``request``.
+            result_type: The type to make of the data: a dataclass, attrs class, TypedDict, msgspec
+                Struct or pydantic model, or a type built of those. Default: ``None``, plain data.
+            buffer_size: Number of results that may wait for their consumer. Default: 1024.
+            on_overflow: What happens when more results wait. ``"pause"`` stops reading from the
+                server, unless somebody on the connection waits for something; then up to 64 times
+                ``buffer_size`` results are kept. ``"error"`` ends the subscription with
+                ``SubscriptionOverflow``. ``"drop_oldest"`` keeps the newest results, and counts the
+                others in ``subscription.dropped``. Default: ``"pause"``.
+            stall_timeout: Seconds that a consumer at the limit of ``"pause"`` may take nothing
+                before its subscription ends with ``SubscriptionOverflow``, or ``None`` for no
+                limit. If an ``execute`` waits, the subscription ends there at once. Default: 10.
+            on_resubscribe: A function or async function that is called before the subscription is
+                sent again, with the subscription and its last data (``None`` if there were none).
+                It may query what was missed, and return new variables. What it raises ends the
+                subscription. Default: ``None``.
+            serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
+            parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
+            camel_case: As for ``Client``, for this call. Default: ``None``, the client's.
+            transport_args: Arguments for the transport alone. ``HTTPTransport`` takes ``headers``,
+                ``params``, ``cookies``, ``auth``, ``timeout``, ``follow_redirects`` and
+                ``extensions`` as httpx does, and ``progress`` for uploads. Default: ``None``.
 
-        ``result_type``, ``serialize_variables``, ``parse_results`` and ``camel_case``: as for
-        ``execute``. What an item can't become is raised for that item; the subscription lives on.
+        Returns:
+            A subscription, to be entered with ``async with``.
 
-        Raises what is wrong with the request, as ``execute`` does, before anything is sent.
+        Raises:
+            ValueError, TypeError, GraphQLSyntaxError: When the request or an option is wrong, as
+                for ``execute``; nothing was sent then.
         """
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
@@ -368,7 +432,11 @@ class Session:
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Subscription[ExecutionResult]:
-        """Each whole result of a subscription: ``subscribe`` without ``TransportQueryError``."""
+        """Subscribe to each whole result of a subscription, with or without errors.
+
+        Arguments and errors are those of ``subscribe``, but for ``TransportQueryError``.
+        ``on_resubscribe`` gets the last ``ExecutionResult``.
+        """
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results)
@@ -394,14 +462,38 @@ class Session:
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Subscription[Any]:
-        """The data of a query or mutation with ``@defer`` or ``@stream``, each time it has grown.
+        """Run a query or mutation with ``@defer`` or ``@stream``, and give its data as they grow.
 
-        The last is the whole, which is what ``execute`` gives. States share what they have in
-        common: they are to be read, not written. A state with errors raises
-        ``TransportQueryError``, which has its data. An answer that comes at once is one state.
+        The last state is the whole, as ``execute`` returns it. States share what they have in
+        common, so don't change them. A state with errors raises ``TransportQueryError``, which
+        has its data. An answer that comes at once is one state.
 
-        It runs until it is left or over, and is not retried. Raises ``TypeError`` where the
-        transport can't do this.
+        The operation ends when the subscription is left, or after its last state. It is not
+        retried.
+
+        Args:
+            request: A document as text or ``DocumentNode``, or a ``GraphQLRequest``.
+            variable_values: The variables, by name; values may be anything with a JSON form.
+                Default: those of ``request``.
+            operation_name: The operation to run, where the document has several. Default: that of
+                ``request``.
+            extensions: A mapping to send as the request's ``extensions``. Default: that of
+                ``request``.
+            buffer_size: Number of states that may wait for their consumer before reading from the
+                server stops. Default: 1024.
+            serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
+            parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
+            transport_args: Arguments for the transport alone. ``HTTPTransport`` takes ``headers``,
+                ``params``, ``cookies``, ``auth``, ``timeout``, ``follow_redirects`` and
+                ``extensions`` as httpx does, and ``progress`` for uploads. Default: ``None``.
+
+        Returns:
+            A subscription to the states, to be entered with ``async with``.
+
+        Raises:
+            ValueError, TypeError, GraphQLSyntaxError: When the request is wrong, as for
+                ``execute``. On entering, ``TypeError`` when the transport has no incremental
+                delivery.
         """
         delivery = Delivery(buffer_size)
         request = as_request(request, variable_values, operation_name, extensions)
@@ -433,10 +525,25 @@ class Session:
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> list[Any]:
-        """The data of several queries and mutations, in their order.
+        """Run several queries and mutations, and return their data in the same order.
 
-        Over HTTP they travel as one array; elsewhere they run at the same time. Raises as
-        ``execute`` does, for the first that failed.
+        Over HTTP they travel as one array; other transports run them at the same time.
+
+        Args:
+            requests: The requests, each as ``execute`` takes it.
+            timeout: Seconds for each attempt, ``None`` for no limit. Default: ``...``, the client's
+                ``execute_timeout``.
+            retry_mutations: Whether a mutation that may have reached the server is sent again by a
+                reconnecting session. Default: ``None``, as the session was opened.
+            serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
+            parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
+            transport_args: Arguments for the transport alone. ``HTTPTransport`` takes ``headers``,
+                ``params``, ``cookies``, ``auth``, ``timeout``, ``follow_redirects`` and
+                ``extensions`` as httpx does, and ``progress`` for uploads. Default: ``None``.
+
+        Raises:
+            TransportQueryError: For the first answer with errors.
+            TransportError, ValueError, TypeError: As for ``execute``, for the first that failed.
         """
         results = await self.execute_batch_results(
             requests,
@@ -458,7 +565,10 @@ class Session:
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> list[ExecutionResult]:
-        """The whole results of a batch: ``execute_batch`` without ``TransportQueryError``."""
+        """Run several queries and mutations, and return their whole results in the same order.
+
+        Arguments and errors are those of ``execute_batch``, but for ``TransportQueryError``.
+        """
         options = self._options.conversions.override(serialize_variables, parse_results)
         schema = self._options.schema.current
         prepared = [options.prepare(as_request(request), schema) for request in requests]
@@ -483,6 +593,7 @@ class Session:
     async def _execute_once(
         self, connection: Connection, request: GraphQLRequest, args: TransportArgs
     ) -> ExecutionResult:
+        """Run a query or mutation on one connection, with others if the client batches."""
         if self._batcher is not None and args is None and isinstance(connection, Batching):
             return await self._batcher.execute(connection, request)
         return await connection.execute(request, args)
@@ -496,6 +607,7 @@ class Session:
         on_resubscribe: OnResubscribe | None,
         transport_args: TransportArgs,
     ) -> Subscription[_T]:
+        """Make a subscription: one that resumes, unless the session retries none."""
         from .resuming import Resuming
         from .subscription import Subscription
 
@@ -524,7 +636,7 @@ class Session:
             transport_args,
         )
         subscription = Subscription(resuming.begin, convert)
-        # Not a strong reference: dropping the last one must still end the subscription.
+        # A weak reference: dropping the user's last one must still end the subscription.
         subscription_ref = weakref.ref(subscription)
         return subscription
 
@@ -532,6 +644,7 @@ class Session:
 async def _execute_concurrently(
     connection: Connection, requests: Sequence[GraphQLRequest], args: TransportArgs
 ) -> Sequence[ExecutionResult | Exception]:
+    """Run requests as one batch, or else at the same time; return an error in its place."""
     if isinstance(connection, Batching):
         return await connection.execute_batch(requests, args)
     results: list[ExecutionResult | Exception] = [ExecutionResult()] * len(requests)
@@ -549,6 +662,7 @@ async def _execute_concurrently(
 
 
 def _single_result_operation(request: GraphQLRequest) -> tuple[str | None, OperationKind]:
+    """Return the operation's name and kind. Raise ``ValueError`` for a subscription."""
     name, kind = request.operation
     if kind == "subscription":
         raise ValueError("a subscription has many results: use subscribe()")

@@ -1,8 +1,8 @@
-"""Who keeps a session connected.
+"""The supervisor: it keeps a session connected.
 
-One supervising task: connect, publish the connection, wait for its end, back off, again. Each
-connection lives in a task of its own, so that a retry policy may do what it likes around an
-attempt to make one. A plain session is the same thing with one attempt and no second connection.
+One task supervises: it connects, publishes the connection, waits for its end, waits some more, and
+connects again. Each connection lives in a task of its own, so that a retry policy may do what it
+likes around an attempt to connect. A plain session is the same with one attempt and one connection.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ __all__ = ["Resumable", "Supervisor"]
 
 logger = logging.getLogger(__name__)
 
-#: A connection that lived this long, in seconds, is a good one: its loss is not held against
-#: the server, and the next attempt comes soon.
+#: Seconds. After a connection that lived this long, the next attempt comes soon; after shorter
+#: ones, the waits grow.
 STABLE_AFTER = 10.0
 
 
@@ -45,11 +45,11 @@ class Resumable(Protocol):
     """A subscription that outlives its connection."""
 
     def connection_lost(self, fault: Exception, task_group: TaskGroup) -> None:
-        """Its connection is gone; what it does about that runs in ``task_group``."""
+        """Learn that the connection is gone; what follows runs in ``task_group``."""
         ...
 
     def fail(self, fault: Exception) -> None:
-        """There will be no other connection."""
+        """Learn that there will be no other connection."""
         ...
 
 
@@ -60,9 +60,9 @@ class Supervisor:
         self.options = options
         self.state: SessionState = "waiting" if options.lazy else "connecting"
         self.payloads: Mapping[str, Any] = {}
-        #: Why there will be no connection any more.
+        #: The error that ended the session.
         self.fault: Exception | None = None
-        #: The fault that the owner of the session gets, if it did not end it itself.
+        #: The error to raise to the session's owner: None if the owner ended the session.
         self.owner_error: Exception | None = None
         self.last_error: Exception | None = None
         self.resumables: set[Resumable] = set()
@@ -85,7 +85,7 @@ class Supervisor:
         self._short_lived = 0
         self._connected_at = 0.0
         self._changed = Signal()
-        # Set when the session is entered: there may be no event loop yet.
+        # Set by `_bind_to_loop`: a session may be made before there is an event loop.
         self._connection_wanted: Event
         self._closed: Event
         self._scope: CancelScope
@@ -94,15 +94,15 @@ class Supervisor:
 
     @property
     def description(self) -> str:
-        """The server, fit for messages."""
+        """A description of the server, for messages."""
         return self._transport.description
 
-    # What sessions ask.
+    # What sessions use.
 
     async def connection(self) -> Connection:
-        """The connection to use now, once there is one.
+        """Return the connection to use now, once there is one; while connected, at once.
 
-        Raises why there will be none any more. Does not wait while connected.
+        Raises the error that ended the session, if there will be no other connection.
         """
         while True:
             if self._connection is not None and self._connection.fault is None:
@@ -114,11 +114,14 @@ class Supervisor:
             await self._changed.wait()
 
     async def wait_closed(self) -> None:
-        """Until there is no connection, and will be none."""
+        """Wait until the session is over."""
         await self._closed.wait()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, but no longer than the session lives: what ends it is then raised at once."""
+        """Sleep, but no longer than the session lives.
+
+        So a call that sleeps between attempts raises the error that ends the session at once.
+        """
         with move_on_after(seconds):
             await self._closed.wait()
 
@@ -131,7 +134,7 @@ class Supervisor:
             connection.drop("reconnect() was called")
 
     def close(self) -> None:
-        """Begin to close; leaving ``run``'s task group waits for the end of it."""
+        """Begin to close the session; leaving ``run``'s task group waits until it is closed."""
         if self._mark_closed(session_closed(self.description)):
             self._emit(Closed())
         self._scope.cancel()
@@ -139,6 +142,7 @@ class Supervisor:
     # The supervising task.
 
     def _bind_to_loop(self) -> None:
+        """Make what needs the running event loop."""
         self.token = current_token()
         self._connection_wanted = Event()
         self._closed = Event()
@@ -147,10 +151,11 @@ class Supervisor:
     async def run(
         self, cancel_owner: Callable[[], object], *, task_status: TaskStatus[None]
     ) -> None:
-        """Connect, and stay connected; started when first connected (at once if ``lazy``).
+        """Connect and stay connected. Has started when first connected, or at once if ``lazy``.
 
-        Raises what keeps it from connecting the first time. After that it raises nothing that
-        the network or the peer did: ``owner_error`` is set and the owner's body cancelled.
+        Raises the error that keeps it from connecting the first time. An error of the network or
+        the peer that ends the session after that is not raised: it is set as ``owner_error``, and
+        ``cancel_owner`` is called.
         """
         self._bind_to_loop()
         if self.options.lazy:
@@ -177,22 +182,24 @@ class Supervisor:
                 task_status.started()
             await connection.wait_closed()
             if self.fault is not None:
-                return  # closed by its owner, whose cancellation is on its way
+                return  # closed by its owner, whose cancellation follows
             await self._handle_loss(connection, tg)
 
     async def _connect(self, tg: TaskGroup) -> Connection:
+        """Connect, as often as the retry policy allows."""
         self._attempts = 0
         try:
             connection = await self._retry_connect.call(
                 lambda: self._try_to_connect(tg), self.options.is_retryable, self._before_waiting
             )
         except Exception as exc:
-            self._disconnected(exc, will_retry=False)
+            self._emit_disconnected(exc, will_retry=False)
             raise
         self._connections += 1
         return connection
 
     async def _try_to_connect(self, tg: TaskGroup) -> Connection:
+        """Make one attempt to connect."""
         self._attempts += 1
         self.state = "connecting"
         self._emit(Connecting(self._attempts))
@@ -201,15 +208,17 @@ class Supervisor:
         except Exception as exc:
             self.last_error = exc
             if self._retry_connect.is_custom:
-                self._disconnected(exc, will_retry=True)
+                self._emit_disconnected(exc, will_retry=True)
             raise
         return connection
 
     def _before_waiting(self, error: Exception, seconds: float) -> None:
+        """Report a failed attempt, before the wait for the next one."""
         self.state = "waiting"
-        self._disconnected(error, will_retry=True, next_wait=seconds)
+        self._emit_disconnected(error, will_retry=True, next_wait=seconds)
 
     async def _run_connection(self, *, task_status: TaskStatus[Connection]) -> None:
+        """Open a connection, and hold it until its end."""
         async with self._transport.connect() as connection:
             self._publish(connection)
             task_status.started(connection)
@@ -218,6 +227,7 @@ class Supervisor:
             await connection.wait_closed()
 
     async def _close_when_idle(self, connection: Connection, timeout: float) -> None:
+        """Close a lazy session's connection after ``timeout`` seconds without operations."""
         while connection.fault is None:
             since, now = connection.idle_since, current_time()
             due = (now if since is None else since) + timeout
@@ -230,6 +240,7 @@ class Supervisor:
                 await connection.wait_closed()
 
     def _publish(self, connection: Connection) -> None:
+        """Let operations use a new connection."""
         self._connection = connection
         self._connected_at = current_time()
         self.payloads = connection.payloads
@@ -239,40 +250,42 @@ class Supervisor:
         self._emit(Connected(payload, reconnected=self._connections > 0))
 
     def _unpublish(self) -> None:
+        """Let operations wait for the next connection."""
         self._connection = None
         self.state = "waiting"
 
     async def _handle_loss(self, connection: Connection, tg: TaskGroup) -> None:
-        """A connection has ended: tell, and wait until it is time for the next."""
+        """Report the end of a connection, and wait until it is time for the next."""
         dropped_by_us = self._connection is not connection
         fault = connection.fault
         assert fault is not None  # noqa: S101 - wait_closed() has returned
         self._unpublish()
         if not dropped_by_us:
-            # A lazy session waits for somebody to ask again; whoever already does, asks once more.
+            # A lazy session waits for the next operation. Calls that already wait ask again.
             self._connection_wanted = Event()
             self._changed.notify()
         for resumable in list(self.resumables):
             resumable.connection_lost(fault, tg)
         self.last_error = fault
         if not self.options.reconnecting or not (dropped_by_us or self.options.is_retryable(fault)):
-            self._disconnected(fault, will_retry=False)
+            self._emit_disconnected(fault, will_retry=False)
             raise fault
         if dropped_by_us:
-            self._disconnected(fault, will_retry=True)
+            self._emit_disconnected(fault, will_retry=True)
             return
         stable = current_time() - self._connected_at >= STABLE_AFTER
         self._short_lived = 1 if stable else self._short_lived + 1
         wait = wait_after(self._short_lived)
-        self._disconnected(fault, will_retry=True, next_wait=wait)
+        self._emit_disconnected(fault, will_retry=True, next_wait=wait)
         await sleep(wait)
 
     def _end_with(self, error: Exception) -> None:
+        """End the session with an error."""
         if self._mark_closed(error):
             self._emit(Closed(error))
 
     def _mark_closed(self, fault: Exception) -> bool:
-        """There will be no connection any more; whether that is news."""
+        """Mark the session as closed. Return False if it already was."""
         if self.fault is not None:
             return False
         self.fault = fault
@@ -284,9 +297,10 @@ class Supervisor:
             resumable.fail(fault)
         return True
 
-    def _disconnected(
+    def _emit_disconnected(
         self, error: Exception, *, will_retry: bool, next_wait: float | None = None
     ) -> None:
+        """Log and emit a failed attempt or a lost connection."""
         logger.info(
             "%s: %s; %s",
             self.description,
