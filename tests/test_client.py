@@ -55,6 +55,13 @@ def test_bad_options(options: dict[str, object], error: type[Exception]) -> None
         WebSocketTransport("ws://example.org/", **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["reconnect", "execute_timeout", "on_event", "schema"])
+def test_what_connect_does_not_take(name: str) -> None:
+    client = Client("ws://example.org/")
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+        client.connect(**{name: None})  # type: ignore[call-arg]
+
+
 def test_bad_client_options() -> None:
     with pytest.raises(TypeError, match="transport"):
         Client(3)  # type: ignore[arg-type]

@@ -588,7 +588,8 @@ async def reconnect(body: Body) -> Setting:
     async with talking(reconnecting=True) as (_, session):
 
         async def run() -> None:
-            await session.reconnect()
+            session.reconnect()
+            await session.wait_connected()
             body.point()
             await session.execute("{ hello }")
             body.point()
