@@ -13,7 +13,7 @@ MAX_RETRY_AFTER = 86_400.0
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the delay in ``Retry-After``, in seconds; the header may be a date (RFC 9110 §10.2.3).
+    """Return the delay in ``Retry-After``, which may be a date (RFC 9110 §10.2.3), in seconds.
 
     The delay is at most ``MAX_RETRY_AFTER``. It is ``None`` if the header is neither a number nor a
     date. The names in ``headers`` are in lower case, or are found in any case.

@@ -27,8 +27,8 @@ DEFAULT_MAX_HEADER_SIZE = 2**14
 #: Maximum number of headers of a part.
 DEFAULT_MAX_HEADERS = 64
 
-#: A parameter of a media type. A comma ends a value that is not quoted: Strawberry sends the
-#: ``Accept`` as its content type, ``…;subscriptionSpec=1.0,application/json``.
+#: A parameter of a media type. A comma ends a value that is not quoted: Strawberry's
+#: content type is a list, ``…;subscriptionSpec=1.0,application/json``.
 _PARAMETER = re.compile(
     r""";[ \t]*([^\s;,="]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))""", re.DOTALL
 )
