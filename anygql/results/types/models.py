@@ -38,7 +38,7 @@ class ModelShape(FieldsShape):
 
     def renamed(self, value: Any) -> Any:
         if self.root:
-            return self.fields[0].shape.renamed(value) if self.touches else value
+            return self.fields[0].shape.renamed(value) if self.renames else value
         return self._with_names(value)
 
     def _mismatch(self, cause: Exception, value: Any, errors: list[dict[str, Any]]) -> Mismatch:

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from .hints import shown
 from .names import TYPENAME
+from .renaming import Field, is_renameable, renaming_struct
 from .shapes import Mismatch, Shape, is_object, is_sequence, unlike
 
-__all__ = ["Field", "FieldsShape", "ObjectShape", "UnionShape"]
+__all__ = ["FieldsShape", "ObjectShape", "UnionShape"]
 
 _MISSING: Any = object()
 _GRAPHQL_NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,100}")
-
-
-class Field(NamedTuple):
-    """A field of a type.
-
-    ``keys`` are what it is called in data, in the order in which they are looked for; ``argument``
-    is what the constructor calls it.
-    """
-
-    name: str
-    keys: tuple[str, ...]
-    argument: str
-    required: bool
-    shape: Shape
-    declared: bool  #: the class itself says what it is called in data
 
 
 class FieldsShape(Shape):
@@ -53,7 +40,7 @@ class FieldsShape(Shape):
         return f"{self.cls.__name__}.{field.name}"
 
     def _with_names(self, value: Any) -> Any:
-        if not self.touches or not is_object(value):
+        if not self.renames or not is_object(value):
             return value
         renamed: dict[str, Any] = dict(value)
         for field in self.fields:
@@ -73,16 +60,38 @@ class ObjectShape(FieldsShape):
     tagged = False  #: a Struct with a tag: other tags are refused
     forbids_unknown = False
     makes_dict = False  #: a TypedDict
-    known_to_pydantic = False
+    made_for_model = False  #: pydantic takes it ready made only
+    _struct: type | None = None
+
+    @property
+    def can_rename(self) -> bool:  # type: ignore[override]
+        # Nothing but objects with attributes can be made of a Struct.
+        return not self.makes_dict and is_renameable(self.fields, self._tag)
+
+    @property
+    def _tag(self) -> dict[str, Any]:
+        """How data says that it is for this Struct: the field's name, and what it holds."""
+        return {self.tag_field: next(iter(self.tags))} if self.tagged else {}
+
+    @property
+    def data_type(self) -> Any:
+        if not self.renames:
+            return self.type
+        if self._struct is None:
+            types: dict[str, Any] = {}
+            self._struct = renaming_struct(
+                self.cls.__name__,
+                self.fields,
+                types,
+                tag=self._tag,
+                forbid_unknown_fields=self.forbids_unknown,
+            )
+            # Only now: a type may be within itself.
+            types.update((field.name, field.shape.data_type) for field in self.fields)
+        return self._struct
 
     def finish(self) -> None:
-        # What `named` and the loop of `convert` need, looked up once.
-        self._names = {
-            field.keys[0]: field.name for field in self.fields if field.keys[0] != self._key(field)
-        }
-        self._renaming = [
-            (self._key(field), field.shape.named) for field in self.fields if field.shape.renames
-        ]
+        # What the loop of `convert` needs, looked up once.
         self._plan = [
             (
                 field.keys[0],
@@ -131,22 +140,6 @@ class ObjectShape(FieldsShape):
                 f"no {self.cls.__name__} can be made of it ({exc.__class__.__name__})", exc
             ) from exc
 
-    def _key(self, field: Field) -> str:
-        """What msgspec calls a field in data."""
-        return field.keys[0] if field.declared else field.name
-
-    def named(self, value: Any) -> Any:
-        if not is_object(value):
-            return value
-        names = self._names.get
-        named = {names(key, key): item for key, item in value.items()}
-        if len(named) != len(value):  # both spellings are there: the first one counts
-            named.update((name, value[key]) for key, name in self._names.items() if key in value)
-        for key, rename in self._renaming:
-            if key in named:
-                named[key] = rename(named[key])
-        return named
-
     def is_instance(self, value: Any) -> bool:
         return not self.makes_dict and super().is_instance(value)
 
@@ -159,10 +152,9 @@ class ObjectShape(FieldsShape):
                 raise Mismatch(f"{self.cls.__name__} has no such field, and forbids it").within(key)
 
     def renamed(self, value: Any) -> Any:
-        # pydantic reads dataclasses and TypedDicts; others it only takes ready made.
-        if self.known_to_pydantic:
-            return self._with_names(value)
-        return self.convert(value) if is_object(value) else value
+        if self.made_for_model:
+            return self.convert(value) if is_object(value) else value
+        return self._with_names(value)
 
 
 def _other_tag(tag: Any, expected: str) -> Mismatch:
@@ -194,6 +186,7 @@ class UnionShape(Shape):
             self.exact = scalars[0].exact
         # Tried one after the other, which msgspec doesn't do.
         self.native = len(scalars) < 2
+        self.can_rename = not scalars and mapping is None and sequence is None
 
     def children(self) -> Iterator[Shape]:
         yield from self.objects
@@ -214,9 +207,19 @@ class UnionShape(Shape):
             return self.sequence
         return self.scalars[0] if len(self.scalars) == 1 else None
 
+    def choose_read(self) -> None:
+        if self.objects or self.mapping or self.sequence:
+            super().choose_read()
+        else:
+            self.read = self.convert
+
     def convert(self, value: Any) -> Any:
         if value is None and self.nullable:
             return None
+        if self.objects and not is_object(value):
+            for one in self.objects:
+                if one.is_instance(value):
+                    return value
         shape = self.chosen(value)
         if shape is not None:
             return shape.read(value)
@@ -227,9 +230,6 @@ class UnionShape(Shape):
                 return scalar.read(value)
             except Mismatch:
                 continue
-        for one in self.objects:
-            if one.is_instance(value):
-                return value
         raise unlike(shown(self.type), value)
 
     def _no_object(self, value: dict[str, Any]) -> Mismatch:
@@ -240,10 +240,14 @@ class UnionShape(Shape):
             f"any of {shown(self.type)}: the document must ask for {field}, which tells them apart"
         )
 
-    def named(self, value: Any) -> Any:
-        shape = None if value is None else self.chosen(value)
-        return value if shape is None else shape.named(value)
+    @property
+    def data_type(self) -> Any:
+        if not self.renames:
+            return self.type
+        members = [shape.data_type for shape in self.objects]
+        nothing = [None] if self.nullable else []
+        return typing.Union[(*members, *nothing)]
 
     def renamed(self, value: Any) -> Any:
-        shape = self.chosen(value) if self.touches else None
+        shape = self.chosen(value) if self.renames else None
         return value if shape is None else shape.renamed(value)

@@ -1,7 +1,8 @@
 """The shapes that data can have to take: one for each type within a result's type.
 
-msgspec turns data into most types by itself, at once and fast. A shape is for what it can't do
-(renamed fields, unions of dataclasses, pydantic's models), and knows what it can: then it only
+msgspec turns data into most types by itself, at once and fast; fields that are renamed it reads
+through a Struct that knows their names in data. A shape is for what msgspec can't do (unions of
+dataclasses, renamed TypedDicts, pydantic's models), and knows what msgspec can: then the shape only
 says, where msgspec has refused, in which field of which type. A shape and msgspec must agree.
 """
 
@@ -86,14 +87,13 @@ def _is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
 class Shape:
     """One type, and how data becomes a value of it.
 
-    ``read`` is what to call. ``native``: msgspec's ``convert`` does the same, if it does not
-    refuse, with data as ``named`` gives it. ``renames``: ``named`` changes something, and
-    ``touches``: so does ``renamed``.
+    ``read`` is what to call. ``native``: msgspec does the same as ``convert``, if it does not
+    refuse; where something is renamed (``renames``), by reading ``data_type`` first.
     """
 
     native = True
     renames = False
-    touches = False
+    can_rename = True  #: msgspec can, with ``data_type``
     exact: type | None = None  #: values of exactly this type are what they should be
     read: Callable[[Any], Any]
 
@@ -108,16 +108,20 @@ class Shape:
         """The value of the type; raises ``Mismatch``."""
         raise NotImplementedError
 
-    def named(self, value: Any) -> Any:
-        """The data with the names that msgspec knows fields by. Called only if it ``renames``."""
-        return value
+    @property
+    def data_type(self) -> Any:
+        """The type as msgspec reads it from data: with Structs that know the names in data.
+
+        What is within them has Python's names, as attributes, and is converted to the type.
+        """
+        return self.type
 
     def renamed(self, value: Any) -> Any:
-        """The data for somebody else (pydantic) to read, with their names for fields."""
+        """Return the data with the names that pydantic knows fields by, for pydantic to read."""
         return value
 
     def finish(self) -> None:
-        """Called when all shapes have their ``read``."""
+        """Prepare ``convert``. Called when all shapes have their ``read``."""
 
     def _native(self, value: Any) -> Any:
         try:
@@ -125,18 +129,22 @@ class Shape:
         except msgspec.ValidationError:
             return self.convert(value)
 
-    def _native_named(self, value: Any) -> Any:
+    def _native_renaming(self, value: Any) -> Any:
         try:
-            return msgspec.convert(self.named(value), self.type, str_keys=True)
+            named = msgspec.convert(value, self._data_type, str_keys=True)
+            return msgspec.convert(named, self.type, str_keys=True, from_attributes=True)
         except msgspec.ValidationError:
             return self.convert(value)
 
     def choose_read(self) -> None:
-        """Called when it is known of all shapes whether they are native."""
+        """Set ``read``. Called when it is known of all shapes whether they are native."""
         if not self.native:
             self.read = self.convert
+        elif self.renames:
+            self._data_type = self.data_type
+            self.read = self._native_renaming
         else:
-            self.read = self._native_named if self.renames else self._native
+            self.read = self._native
 
 
 class AnythingShape(Shape):
@@ -175,6 +183,10 @@ class LeafShape(Shape):
     def __init__(self, type: Any) -> None:
         super().__init__(type)
         self.exact = type if type in _EXACT else None
+
+    @property
+    def data_type(self) -> Any:
+        return Any if self.exact else self.type  # once is enough for what can't be misread
 
     def convert(self, value: Any) -> Any:
         try:
@@ -247,14 +259,12 @@ class ListShape(Shape):
             raise mismatch.within(len(items)) from None
         return items if self._make is None else _made(self._make, items, self.type)
 
-    def named(self, value: Any) -> Any:
-        if not is_list(value):
-            return value
-        named = self.item.named
-        return [named(item) for item in value]
+    @property
+    def data_type(self) -> Any:
+        return types.GenericAlias(list, (self.item.data_type,)) if self.renames else self.type
 
     def renamed(self, value: Any) -> Any:
-        if not self.touches or not is_list(value):
+        if not self.renames or not is_list(value):
             return value
         return [_at(index, self.item.renamed, item) for index, item in enumerate(value)]
 
@@ -303,13 +313,13 @@ class TupleShape(Shape):
             for index, (shape, item) in enumerate(zip(self.items, value, strict=True))
         )
 
-    def named(self, value: Any) -> Any:
-        if not is_list(value) or len(value) != len(self.items):
-            return value
-        return [shape.named(item) for shape, item in zip(self.items, value, strict=True)]
+    @property
+    def data_type(self) -> Any:
+        items = tuple(shape.data_type for shape in self.items)
+        return types.GenericAlias(tuple, items) if self.renames else self.type
 
     def renamed(self, value: Any) -> Any:
-        if not self.touches or not is_list(value) or len(value) != len(self.items):
+        if not self.renames or not is_list(value) or len(value) != len(self.items):
             return value
         return [
             _at(index, shape.renamed, item)
@@ -348,13 +358,12 @@ class MappingShape(Shape):
         except msgspec.ValidationError as exc:
             raise _from_msgspec(exc, self.key.type) from None
 
-    def named(self, value: Any) -> Any:
-        if not is_object(value):
-            return value
-        named = self.item.named
-        return {key: named(item) for key, item in value.items()}
+    @property
+    def data_type(self) -> Any:
+        items = (Any, self.item.data_type)
+        return types.GenericAlias(dict, items) if self.renames else self.type
 
     def renamed(self, value: Any) -> Any:
-        if not self.touches or not is_object(value):
+        if not self.renames or not is_object(value):
             return value
         return {key: _at(str(key), self.item.renamed, item) for key, item in value.items()}

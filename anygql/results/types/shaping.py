@@ -16,7 +16,8 @@ import msgspec
 from .hints import field_types, is_class, is_required, is_typed_dict, shown, unwrapped
 from .models import ModelShape
 from .names import TYPENAME, TYPENAME_FIELD, camel_case
-from .objects import Field, ObjectShape, UnionShape
+from .objects import ObjectShape, UnionShape
+from .renaming import Field
 from .shapes import AnythingShape, EnumShape, LeafShape, ListShape, MappingShape, Shape, TupleShape
 
 __all__ = ["shape_of"]
@@ -62,12 +63,11 @@ class _Planner:
         while changed:
             changed = False
             for shape in self._shapes:
-                native = shape.native and all(child.native for child in shape.children())
                 renames = shape.renames or any(child.renames for child in shape.children())
-                touches = shape.touches or any(child.touches for child in shape.children())
-                found = native, renames, touches
-                changed |= found != (shape.native, shape.renames, shape.touches)
-                shape.native, shape.renames, shape.touches = found
+                native = shape.native and all(child.native for child in shape.children())
+                native = native and (shape.can_rename or not renames)
+                changed |= (native, renames) != (shape.native, shape.renames)
+                shape.native, shape.renames = native, renames
         for shape in self._shapes:
             shape.native = shape.native and _refusal(shape.type) is None
             shape.choose_read()
@@ -157,22 +157,20 @@ class _Planner:
     def _fields(self, hint: Any, cls: Any, where: str, within_model: bool) -> Shape:
         if issubclass(cls, msgspec.Struct) and cls.__struct_config__.array_like:
             return self._add(LeafShape(hint))
-        # pydantic reads these itself, with all that is in them.
-        known = dataclasses.is_dataclass(cls) or is_typed_dict(cls)
-        within_model = within_model and known
         if (hint, within_model) in self._known:
             return self._known[hint, within_model]
         shape: ModelShape | ObjectShape
         if hasattr(cls, "__pydantic_validator__"):
-            shape = _model(hint, cls, where)
+            shape = self._known[hint, within_model] = _model(hint, cls, where)
             found = _model_fields(cls)
             within_model = True
         else:
-            shape = ObjectShape(hint, cls)
+            shape = self._known[hint, within_model] = ObjectShape(hint, cls)
             found = _object_fields(shape, _types(hint, where))
-            shape.known_to_pydantic = known
-            shape.touches = not known
-        self._known[hint, within_model] = shape
+            if within_model and not (dataclasses.is_dataclass(cls) or is_typed_dict(cls)):
+                within_model = False  # what is within them isn't for pydantic to read
+                shape.made_for_model = shape.renames = True
+                shape.native = False
         self._add(shape)
         for name, type_, argument, required, declared in found:
             keys = declared or self._keys(name)
@@ -180,7 +178,6 @@ class _Planner:
             shape.fields.append(Field(name, keys, argument, required, child, bool(declared)))
             if not declared and keys != (name,):
                 shape.renames = True
-                shape.touches = True
             literal = unwrapped(type_)[0]
             if TYPENAME in keys and get_origin(literal) is Literal:
                 shape.tags = frozenset(get_args(literal))
