@@ -28,7 +28,7 @@ __all__ = ["SessionClient", "subscribed"]
 _T = TypeVar("_T")
 
 #: Generated code converts values itself: what a session's client says of that isn't for it.
-_RAW: dict[str, Any] = {"serialize_variables": False, "parse_results": False}
+_UNCONVERTED: dict[str, Any] = {"serialize_variables": False, "parse_results": False}
 
 
 @runtime_checkable
@@ -79,7 +79,10 @@ class SessionClient:
         nested too deeply.
         """
         return await self._session.execute_result(
-            query, self._variables(variables), operation_name=operation_name, **(_RAW | kwargs)
+            query,
+            self._variables(variables),
+            operation_name=operation_name,
+            **(_UNCONVERTED | kwargs),
         )
 
     def get_data(self, response: ExecutionResult) -> dict[str, Any]:
@@ -101,12 +104,15 @@ class SessionClient:
         # Not a generator, unlike the methods that call this: when one of them is left, nothing
         # has to be awaited to stop this, and dropping it is enough.
         return self._session.subscribe(
-            query, self._variables(variables), operation_name=operation_name, **(_RAW | kwargs)
+            query,
+            self._variables(variables),
+            operation_name=operation_name,
+            **(_UNCONVERTED | kwargs),
         )
 
     def _variables(self, variables: Mapping[str, Any] | None) -> dict[str, Any] | None:
         try:
-            return None if variables is None else _Variables().given(variables)
+            return None if variables is None else _Variables().without_unset(variables)
         except RecursionError as exc:
             raise TypeError("variables: nested too deeply, or within itself") from exc
 
@@ -149,11 +155,15 @@ class _Variables:
     def __init__(self) -> None:
         self._files: dict[int, FileVar] = {}  # by identity: a file at two places is read once
 
-    def given(self, values: Mapping[Any, Any]) -> dict[Any, Any]:
+    def without_unset(self, values: Mapping[Any, Any]) -> dict[Any, Any]:
         """The values, but for those that were not given."""
-        return {name: self._plain(value) for name, value in values.items() if not _is_unset(value)}
+        return {
+            name: self._as_session_takes(value)
+            for name, value in values.items()
+            if not _is_unset(value)
+        }
 
-    def _plain(self, value: Any) -> Any:
+    def _as_session_takes(self, value: Any) -> Any:
         """Models as mappings, by alias and without what was not set; uploads as ``FileVar``.
 
         Whatever else there is (dates, decimals, enums, …) is the session's to encode.
@@ -161,11 +171,11 @@ class _Variables:
         if value is None or isinstance(value, str | int | float | bytes | FileVar):
             return value
         if _is_mapping(value):
-            return self.given(value)
+            return self.without_unset(value)
         if _is_list(value):
-            return [self._plain(item) for item in value]
+            return [self._as_session_takes(item) for item in value]
         if isinstance(value, _Model):
-            return self.given(value.model_dump(by_alias=True, exclude_unset=True))
+            return self.without_unset(value.model_dump(by_alias=True, exclude_unset=True))
         if isinstance(value, _Upload):
             return self._files.setdefault(
                 id(value),

@@ -47,7 +47,7 @@ def _is_model(value: Any) -> bool:
     return pydantic is not None and isinstance(value, getattr(pydantic, "BaseModel", ()))
 
 
-def _plain(value: Any) -> Any:
+def _encodable(value: Any) -> Any:
     """What msgspec encodes instead of a value that it doesn't know."""
     if _is_mapping(value):
         return dict(value)
@@ -63,17 +63,17 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
-def _plain_or_text(value: Any) -> Any:
+def _checkable(value: Any) -> Any:
     if _is_model(value):
         if "ser_json_inf_nan" in value.model_config:  # the model says what becomes of them
             return None
         return value.model_dump(warnings=False)
-    return None if isinstance(value, msgspec.Raw) else _plain_or_none(value)
+    return None if isinstance(value, msgspec.Raw) else _encodable_or_none(value)
 
 
-def _plain_or_none(value: Any) -> Any:
+def _encodable_or_none(value: Any) -> Any:
     try:
-        return _plain(value)
+        return _encodable(value)
     except TypeError:  # within a model, which has a JSON form for it
         return None
 
@@ -92,7 +92,7 @@ _ESCAPE = (
 )
 
 
-def _whole_character(escape: re.Match[bytes]) -> bytes:
+def _replace_lone_surrogate(escape: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if escape[1] else escape[0]
 
 
@@ -103,7 +103,7 @@ def replace_lone_surrogates(text: bytes | str) -> bytes:
     which RFC 8259 §8.2 leaves open: JavaScript and the standard library accept it, msgspec not.
     """
     given = text.encode() if isinstance(text, str) else bytes(text)
-    return re.sub(_ESCAPE, _whole_character, given)
+    return re.sub(_ESCAPE, _replace_lone_surrogate, given)
 
 
 def decode_typed(decoder: msgspec.json.Decoder[_T], text: bytes | str, /) -> _T:
@@ -113,17 +113,17 @@ def decode_typed(decoder: msgspec.json.Decoder[_T], text: bytes | str, /) -> _T:
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        whole = replace_lone_surrogates(text)
-        if whole == text:
+        repaired = replace_lone_surrogates(text)
+        if repaired == text:
             raise
-        return decoder.decode(whole)
+        return decoder.decode(repaired)
 
 
 class MsgspecJSON:
     """The default: msgspec's encoder and decoder, but NaN and the infinities are refused."""
 
     def __init__(self) -> None:
-        self._encode = msgspec.json.Encoder(enc_hook=_plain).encode
+        self._encode = msgspec.json.Encoder(enc_hook=_encodable).encode
         self._decoder = msgspec.json.Decoder()
 
     def encode(self, value: Any, /) -> bytes:
@@ -131,7 +131,7 @@ class MsgspecJSON:
         text = self._encode(value)
         if b"null" in text:
             # msgspec writes a float that is not finite as null, which is another value.
-            _refuse_non_finite(msgspec.to_builtins(value, enc_hook=_plain_or_text))
+            _refuse_non_finite(msgspec.to_builtins(value, enc_hook=_checkable))
         return text
 
     def decode(self, text: bytes, /) -> Any:
@@ -156,16 +156,16 @@ def _field_names(value: Any) -> list[str]:
 
 
 def _failing_child(json: JSON, value: Any, path: str) -> tuple[str, Any] | None:
-    for where, child in _children(value, path):
+    for child_path, child in _children(value, path):
         try:
             json.encode(child)
         except Exception:  # noqa: BLE001  # the user's JSON, or a hook of theirs, may raise anything
-            return where, child
+            return child_path, child
     return None
 
 
-def _culprit(json: JSON, value: Any, path: str) -> tuple[str, Any]:
-    """The innermost value that can't be encoded, and where it is."""
+def _innermost_failure(json: JSON, value: Any, path: str) -> tuple[str, Any]:
+    """The innermost value that can't be encoded, and its path."""
     seen: set[int] = set()
     while id(value) not in seen:  # a structure within itself has no innermost value
         seen.add(id(value))
@@ -186,7 +186,7 @@ def encode_named(json: JSON, value: Any, name: str) -> bytes:
     except RecursionError as exc:
         raise TypeError(f"{name}: nested too deeply, or within itself") from exc
     except Exception as exc:
-        where, culprit = _culprit(json, value, name)
+        child_path, failing = _innermost_failure(json, value, name)
         raise TypeError(
-            f"{where}: a value of type {type(culprit).__name__} can't be sent as JSON ({exc})"
+            f"{child_path}: a value of type {type(failing).__name__} can't be sent as JSON ({exc})"
         ) from exc

@@ -85,7 +85,7 @@ class RoutedConnection(ABC):
             await cancelled_first(self.fault)
         self._check_open()
         route = Answer(self, str(next(self._ids)))
-        if request.source.grows:
+        if request.source.is_incremental:
             route.merge = _merge()
         self._start(route, request, transport_args)
         try:

@@ -59,7 +59,7 @@ class Document:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @cached_property
-    def grows(self) -> bool:
+    def is_incremental(self) -> bool:
         """Whether a result may come in parts: the text has ``@defer`` or ``@stream`` in it."""
         return "@defer" in self.text or "@stream" in self.text
 
@@ -124,7 +124,7 @@ def _from_text(text: str) -> Document:
     return Document(text)
 
 
-class _SameNode:
+class _NodeIdentity:
     """A tree by identity: its own hash reads the whole of it."""
 
     __slots__ = ("node",)
@@ -136,11 +136,11 @@ class _SameNode:
         return id(self.node)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _SameNode) and self.node is other.node
+        return isinstance(other, _NodeIdentity) and self.node is other.node
 
 
 @lru_cache(maxsize=DOCUMENT_CACHE)
-def _from_node(key: _SameNode) -> Document:
+def _from_node(key: _NodeIdentity) -> Document:
     return Document(None, key.node)
 
 
@@ -151,7 +151,7 @@ def document_of(source: object) -> Document:
     from graphql import DocumentNode
 
     if isinstance(source, DocumentNode):
-        return _from_node(_SameNode(source))
+        return _from_node(_NodeIdentity(source))
     raise TypeError(
         f"a GraphQL document is a str or a graphql.DocumentNode, not {type(source).__name__}"
     )

@@ -110,8 +110,8 @@ def extract_files(variables: Any) -> tuple[Any, _Files]:
     are given back as they are; nothing is changed in place. Raises ``TypeError`` for variables
     nested within themselves.
     """
-    search = _Search()
-    return search.nulled(variables, "variables"), search.files
+    search = _FileSearch()
+    return search.replaced(variables, "variables"), search.files
 
 
 def extract_batch_files(batch: Iterable[Any]) -> tuple[list[Any], _Files]:
@@ -119,9 +119,9 @@ def extract_batch_files(batch: Iterable[Any]) -> tuple[list[Any], _Files]:
 
     A file in several requests is one.
     """
-    search = _Search()
-    nulled = [search.nulled(item, f"{index}.variables") for index, item in enumerate(batch)]
-    return nulled, search.files
+    search = _FileSearch()
+    replaced = [search.replaced(item, f"{index}.variables") for index, item in enumerate(batch)]
+    return replaced, search.files
 
 
 def upload_fields(operations: bytes, files: _Files) -> list[UploadField]:
@@ -138,7 +138,7 @@ def upload_fields(operations: bytes, files: _Files) -> list[UploadField]:
 
 
 # Nearly all values are of these, and hold no file.
-_PLAIN = frozenset({str, int, float, bool, type(None)})
+_FILELESS = frozenset({str, int, float, bool, type(None)})
 
 # A path as its last key and the path before that: written out only for a file.
 _Path: TypeAlias = "tuple[_Path | None, Any]"
@@ -149,7 +149,7 @@ def _dotted(path: _Path) -> str:
     return str(key) if before is None else f"{_dotted(before)}.{key}"
 
 
-class _Search:
+class _FileSearch:
     """The files of one request."""
 
     def __init__(self) -> None:
@@ -159,37 +159,37 @@ class _Search:
     def files(self) -> _Files:
         return list(self._paths.items())
 
-    def nulled(self, variables: Any, path: str) -> Any:
+    def replaced(self, variables: Any, path: str) -> Any:
         try:
-            return self._nulled(variables, (None, path))
+            return self._replaced(variables, (None, path))
         except RecursionError as exc:
             raise TypeError("variables: nested too deeply, or within itself") from exc
 
-    def _nulled(self, value: Any, path: _Path) -> Any:
-        if type(value) in _PLAIN:
+    def _replaced(self, value: Any, path: _Path) -> Any:
+        if type(value) in _FILELESS:
             return value
         if isinstance(value, FileVar):
             self._paths.setdefault(value, []).append(_dotted(path))
             return None
         if _is_list(value):
-            items = [self._nulled(item, (path, index)) for index, item in enumerate(value)]
-            return value if _same(items, value) else items
-        members = _members(value)
+            items = [self._replaced(item, (path, index)) for index, item in enumerate(value)]
+            return value if _are_identical(items, value) else items
+        members = _input_members(value)
         if members is None:
             return value
-        nulled = {key: self._nulled(item, (path, key)) for key, item in members.items()}
-        return value if _same(nulled.values(), members.values()) else nulled
+        replaced = {key: self._replaced(item, (path, key)) for key, item in members.items()}
+        return value if _are_identical(replaced.values(), members.values()) else replaced
 
 
 def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
-def _same(values: Iterable[Any], others: Iterable[Any]) -> bool:
+def _are_identical(values: Iterable[Any], others: Iterable[Any]) -> bool:
     return all(value is other for value, other in zip(values, others, strict=True))
 
 
-def _members(value: Any) -> Mapping[Any, Any] | None:
+def _input_members(value: Any) -> Mapping[Any, Any] | None:
     """The members of an input object, in whatever form, by the names that they have as JSON."""
     if isinstance(value, Mapping):
         return value  # pyright: ignore[reportUnknownVariableType]

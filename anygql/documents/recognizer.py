@@ -52,7 +52,7 @@ _TOKENS = re.compile(
 )
 
 
-class _Unsure(Exception):
+class _NotRecognized(Exception):
     """The document is not certainly valid."""
 
 
@@ -73,8 +73,8 @@ def operations_in(text: str) -> list[tuple[str | None, OperationKind]] | None:
         return None
     tokens.append("")  # the end: equal to no token that is asked for
     try:
-        return _document(tokens)
-    except _Unsure:
+        return _read_document(tokens)
+    except _NotRecognized:
         return None
 
 
@@ -82,12 +82,12 @@ def operations_in(text: str) -> list[tuple[str | None, OperationKind]] | None:
 # place behind its last one.
 
 
-def _document(tokens: list[str]) -> list[tuple[str | None, OperationKind]]:
-    found: list[tuple[str | None, OperationKind]] = []
+def _read_document(tokens: list[str]) -> list[tuple[str | None, OperationKind]]:
+    operations: list[tuple[str | None, OperationKind]] = []
     at = 0
     while symbol := tokens[at]:
         if symbol == "{":
-            found.append((None, "query"))
+            operations.append((None, "query"))
         elif (kind := _KINDS.get(symbol)) is not None:
             at += 1
             name = None
@@ -95,111 +95,111 @@ def _document(tokens: list[str]) -> list[tuple[str | None, OperationKind]]:
                 name = tokens[at]
                 at += 1
             if tokens[at] == "(":
-                at = _variables(tokens, at)
-            at = _directives(tokens, at, const=False)
-            found.append((name, kind))
+                at = _read_variables(tokens, at)
+            at = _read_directives(tokens, at, const=False)
+            operations.append((name, kind))
         elif symbol == "fragment" and tokens[at + 1] != "on":
-            at = _name(tokens, at + 1)
-            at = _name(tokens, _expect(tokens, at, "on"))
-            at = _directives(tokens, at, const=False)
+            at = _read_name(tokens, at + 1)
+            at = _read_name(tokens, _read_symbol(tokens, at, "on"))
+            at = _read_directives(tokens, at, const=False)
         else:
-            raise _Unsure
-        at = _selections(tokens, at, 1)
-    return found
+            raise _NotRecognized
+        at = _read_selections(tokens, at, 1)
+    return operations
 
 
-def _expect(tokens: list[str], at: int, symbol: str) -> int:
+def _read_symbol(tokens: list[str], at: int, symbol: str) -> int:
     if tokens[at] != symbol:
-        raise _Unsure
+        raise _NotRecognized
     return at + 1
 
 
-def _name(tokens: list[str], at: int) -> int:
+def _read_name(tokens: list[str], at: int) -> int:
     if not tokens[at].isidentifier():  # no other kind of symbol is one
-        raise _Unsure
+        raise _NotRecognized
     return at + 1
 
 
-def _selections(tokens: list[str], at: int, depth: int) -> int:
-    at = _expect(tokens, at, "{")
+def _read_selections(tokens: list[str], at: int, depth: int) -> int:
+    at = _read_symbol(tokens, at, "{")
     if depth > MAX_DEPTH or tokens[at] == "}":
-        raise _Unsure
+        raise _NotRecognized
     while (symbol := tokens[at]) != "}":
         if symbol == "...":
             at += 1
             if tokens[at] == "on":
-                at = _name(tokens, at + 1)
+                at = _read_name(tokens, at + 1)
             elif tokens[at].isidentifier():  # the name of a fragment, which has no selections
-                at = _directives(tokens, at + 1, const=False)
+                at = _read_directives(tokens, at + 1, const=False)
                 continue
-            at = _directives(tokens, at, const=False)
-            at = _selections(tokens, at, depth + 1)
+            at = _read_directives(tokens, at, const=False)
+            at = _read_selections(tokens, at, depth + 1)
             continue
-        at = _name(tokens, at)
+        at = _read_name(tokens, at)
         if tokens[at] == ":":
-            at = _name(tokens, at + 1)
+            at = _read_name(tokens, at + 1)
         if tokens[at] == "(":
-            at = _arguments(tokens, at, const=False)
+            at = _read_arguments(tokens, at, const=False)
         if tokens[at] == "@":
-            at = _directives(tokens, at, const=False)
+            at = _read_directives(tokens, at, const=False)
         if tokens[at] == "{":
-            at = _selections(tokens, at, depth + 1)
+            at = _read_selections(tokens, at, depth + 1)
     return at + 1
 
 
-def _arguments(tokens: list[str], at: int, *, const: bool) -> int:
+def _read_arguments(tokens: list[str], at: int, *, const: bool) -> int:
     at += 1
     while True:  # at least one
-        at = _name(tokens, at)
-        at = _value(tokens, _expect(tokens, at, ":"), 1, const=const)
+        at = _read_name(tokens, at)
+        at = _read_value(tokens, _read_symbol(tokens, at, ":"), 1, const=const)
         if tokens[at] == ")":
             return at + 1
 
 
-def _directives(tokens: list[str], at: int, *, const: bool) -> int:
+def _read_directives(tokens: list[str], at: int, *, const: bool) -> int:
     while tokens[at] == "@":
-        at = _name(tokens, at + 1)
+        at = _read_name(tokens, at + 1)
         if tokens[at] == "(":
-            at = _arguments(tokens, at, const=const)
+            at = _read_arguments(tokens, at, const=const)
     return at
 
 
-def _value(tokens: list[str], at: int, depth: int, *, const: bool) -> int:
+def _read_value(tokens: list[str], at: int, depth: int, *, const: bool) -> int:
     symbol = tokens[at]
     at += 1
     if symbol == "$" and not const:
-        return _name(tokens, at)
+        return _read_name(tokens, at)
     if symbol in ("[", "{"):
         if depth > MAX_DEPTH:
-            raise _Unsure
+            raise _NotRecognized
         end = "]" if symbol == "[" else "}"
         while tokens[at] != end:
             if symbol == "{":
-                at = _expect(tokens, _name(tokens, at), ":")
-            at = _value(tokens, at, depth + 1, const=const)
+                at = _read_symbol(tokens, _read_name(tokens, at), ":")
+            at = _read_value(tokens, at, depth + 1, const=const)
         return at + 1
     if not symbol or symbol in "!$():=@]}...":
-        raise _Unsure
+        raise _NotRecognized
     return at  # a name (also true, false, null, a member of an enum), a number or a string
 
 
-def _variables(tokens: list[str], at: int) -> int:
+def _read_variables(tokens: list[str], at: int) -> int:
     at += 1
     while True:  # at least one
-        at = _name(tokens, _expect(tokens, at, "$"))
-        at = _type(tokens, _expect(tokens, at, ":"), 1)
+        at = _read_name(tokens, _read_symbol(tokens, at, "$"))
+        at = _read_type(tokens, _read_symbol(tokens, at, ":"), 1)
         if tokens[at] == "=":
-            at = _value(tokens, at + 1, 1, const=True)
-        at = _directives(tokens, at, const=True)
+            at = _read_value(tokens, at + 1, 1, const=True)
+        at = _read_directives(tokens, at, const=True)
         if tokens[at] == ")":
             return at + 1
 
 
-def _type(tokens: list[str], at: int, depth: int) -> int:
+def _read_type(tokens: list[str], at: int, depth: int) -> int:
     if tokens[at] == "[":
         if depth > MAX_DEPTH:
-            raise _Unsure
-        at = _expect(tokens, _type(tokens, at + 1, depth + 1), "]")
+            raise _NotRecognized
+        at = _read_symbol(tokens, _read_type(tokens, at + 1, depth + 1), "]")
     else:
-        at = _name(tokens, at)
+        at = _read_name(tokens, at)
     return at + 1 if tokens[at] == "!" else at

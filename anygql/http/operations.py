@@ -52,7 +52,7 @@ class RequestBuilder:
 
         Raises ``TypeError``, naming what in it has no JSON form.
         """
-        accept = accept or accept_for(incremental=request.source.grows)
+        accept = accept or accept_for(incremental=request.source.is_incremental)
         variables, files = extract_files(request.variable_values)
         wanted = parameters(
             self._json,

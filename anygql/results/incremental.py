@@ -73,7 +73,7 @@ class IncrementalMerge:
         self._root: list[Any] = []  # holds the data, once there is any
         self._errors: list[Any] = []
         self._extensions: dict[str, Any] | None = None
-        self._own: dict[int, _Container] = {}  # copies made for this payload, by their id()
+        self._copies: dict[int, _Container] = {}  # copies made for this payload, by their id()
         #: Whether more is to come.
         self.has_next = True
 
@@ -106,19 +106,19 @@ class IncrementalMerge:
         except msgspec.ValidationError as exc:
             raise _violation(str(exc)) from exc
         is_first = not self._root
-        self._own = {}
+        self._copies = {}
         if is_first:
             self._root = [None if payload.data is msgspec.UNSET else payload.data]
         else:
             self._root = [*self._root]
             self._merge_rest(payload)
-        self._collect(payload)
+        self._add_errors_and_extensions(payload)
         self._announce(payload.pending or ())
         for patch in payload.incremental or ():
             self._merge_patch(patch)
-            self._collect(patch)
-        for done in payload.completed or ():
-            self._complete(done)
+            self._add_errors_and_extensions(patch)
+        for completed in payload.completed or ():
+            self._complete(completed)
         # A first payload that doesn't say is the only one: a plain answer.
         self.has_next = not is_first if payload.has_next is None else payload.has_next
         return self.result
@@ -129,7 +129,7 @@ class IncrementalMerge:
         elif payload.data is not msgspec.UNSET and payload.data is not None:
             raise _violation("it has data but no path, and is not the first")
 
-    def _collect(self, patch: _Patch | _Completed) -> None:
+    def _add_errors_and_extensions(self, patch: _Patch | _Completed) -> None:
         self._errors += patch.errors or ()
         if isinstance(patch, _Patch) and patch.extensions:
             self._extensions = {**(self._extensions or {}), **patch.extensions}
@@ -142,10 +142,10 @@ class IncrementalMerge:
                 raise _violation(f"more than {self._max_pending} patches are pending (max_pending)")
             self._pending[announced.id] = announced.path
 
-    def _complete(self, done: _Completed) -> None:
-        if self._pending.pop(done.id, None) is None:
-            raise _unknown_id(done.id)
-        self._collect(done)
+    def _complete(self, completed: _Completed) -> None:
+        if self._pending.pop(completed.id, None) is None:
+            raise _unknown_id(completed.id)
+        self._add_errors_and_extensions(completed)
 
     def _merge_patch(self, patch: _Patch) -> None:
         if patch.id is not None:  # Strawberry adds a path; the id says it all
@@ -158,7 +158,8 @@ class IncrementalMerge:
         else:
             raise _violation("a patch has neither an id nor a path")
         if patch.id is None and patch.data is not msgspec.UNSET and self._is_next_item(path):
-            cast("list[Any]", self._at(path[:-1])).append(patch.data)  # the oldest form of @stream
+            # The oldest form of @stream.
+            cast("list[Any]", self._container_at(path[:-1])).append(patch.data)
         # A fragment that has failed is null: its errors say why.
         elif patch.data is not msgspec.UNSET and patch.data is not None:
             self._merge_data(path, patch.data)
@@ -166,9 +167,9 @@ class IncrementalMerge:
             self._merge_items(path, patch.items, at_index=patch.id is None)
 
     def _merge_data(self, path: _Path, data: Any) -> None:
-        target = self._at(path)
-        if not _mergeable(target, data):
-            raise _violation(f"a patch of another type than what is at the path {_shown(path)}")
+        target = self._container_at(path)
+        if not _can_merge(target, data):
+            raise _violation(f"a patch of another type than what is at the path {_shorten(path)}")
         self._merge(target, data)
 
     def _is_next_item(self, path: _Path) -> bool:
@@ -182,26 +183,26 @@ class IncrementalMerge:
     def _merge_items(self, path: _Path, items: list[Any], *, at_index: bool) -> None:
         """Add to a list; in the form of 2022, the path ends in the index of the first item."""
         index = path[-1] if at_index and path else None
-        target = self._at(path[:-1] if isinstance(index, int) else path)
+        target = self._container_at(path[:-1] if isinstance(index, int) else path)
         start = index if isinstance(index, int) else len(target)
         if not isinstance(target, list) or not 0 <= start <= len(target):
             raise _unknown_path(path)
         target[start : start + len(items)] = items
 
-    def _at(self, path: _Path) -> _Container:
+    def _container_at(self, path: _Path) -> _Container:
         """The container at ``path``, our own from the root to it."""
         here: _Container = self._root
         for key in (0, *path):
             if not _is_container(_child(here, key)):
                 raise _unknown_path(path)
-            here = self._owned(here, key)
+            here = self._copied_child(here, key)
         return here
 
-    def _owned(self, holder: _Container, key: Any) -> _Container:
+    def _copied_child(self, holder: _Container, key: Any) -> _Container:
         child: _Container = holder[key]
-        if id(child) not in self._own:
+        if id(child) not in self._copies:
             child = child.copy()
-            self._own[id(child)] = child
+            self._copies[id(child)] = child
             holder[key] = child
         return child
 
@@ -213,8 +214,8 @@ class IncrementalMerge:
             there = _child(target, key)
             if isinstance(target, list) and there is msgspec.UNSET:
                 target.append(value)
-            elif _mergeable(there, value):
-                self._merge(self._owned(target, key), value)
+            elif _can_merge(there, value):
+                self._merge(self._copied_child(target, key), value)
             else:
                 target[key] = value
 
@@ -223,7 +224,7 @@ def _is_container(value: Any) -> TypeGuard[_Container]:
     return isinstance(value, dict | list)
 
 
-def _mergeable(value: Any, patch: Any) -> bool:
+def _can_merge(value: Any, patch: Any) -> bool:
     return any(isinstance(value, kind) and isinstance(patch, kind) for kind in (dict, list))
 
 
@@ -237,7 +238,7 @@ def _child(holder: Any, key: Any) -> Any:
     return msgspec.UNSET
 
 
-def _shown(path: _Path) -> str:
+def _shorten(path: _Path) -> str:
     shown = ".".join(map(str, path))
     return repr(shown if len(shown) <= 80 else f"{shown[:79]}…")
 
@@ -251,4 +252,4 @@ def _unknown_id(id: str) -> ProtocolViolation:
 
 
 def _unknown_path(path: _Path) -> ProtocolViolation:
-    return _violation(f"a patch for the unknown path {_shown(path)}")
+    return _violation(f"a patch for the unknown path {_shorten(path)}")

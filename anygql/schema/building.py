@@ -26,13 +26,17 @@ _NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]*", re.ASCII)
 _STANDARD_SCALARS = ("Int", "Float", "String", "Boolean", "ID")
 _KINDS = ("SCALAR", "OBJECT", "INTERFACE", "UNION", "ENUM", "INPUT_OBJECT")
 _WRAPPERS = ("LIST", "NON_NULL")
-_IF = {
+_IF_ARGUMENT = {
     "name": "if",
     "type": {"kind": "NON_NULL", "ofType": {"kind": "SCALAR", "name": "Boolean"}},
 }
 #: What every executor has, whether it says so or not (specification §3.13).
-_ALWAYS = tuple(
-    {"name": name, "locations": ["FIELD", "FRAGMENT_SPREAD", "INLINE_FRAGMENT"], "args": [_IF]}
+_STANDARD_DIRECTIVES = tuple(
+    {
+        "name": name,
+        "locations": ["FIELD", "FRAGMENT_SPREAD", "INLINE_FRAGMENT"],
+        "args": [_IF_ARGUMENT],
+    }
     for name in ("skip", "include")
 )
 
@@ -101,7 +105,7 @@ class _Reader:
         raw = self._schema
         if not isinstance(raw.get("types"), list):
             raise IntrospectionError("'__schema.types' is missing or no list")
-        named = list(self._named(raw["types"], "__schema.types"))
+        named = list(self._named_items(raw["types"], "__schema.types"))
         self._known = {name for name, _, _ in named}
         types = [self._type(name, type_, where) for name, type_, where in named]
         directives = self._directives(raw.get("directives"))
@@ -118,7 +122,7 @@ class _Reader:
             **roots,
         }
 
-    def _named(self, raw: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    def _named_items(self, raw: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any], str]]:
         """Each mapping of a list with its name and its place; nothing for ``None``."""
         if raw is None:
             return
@@ -156,17 +160,19 @@ class _Reader:
             read["specifiedByURL"] = _text(url)
         elif kind in {"OBJECT", "INTERFACE"}:
             self._require(raw, "fields", where)
-            read["fields"] = self._all(raw["fields"], f"{where}.fields", self._field)
+            read["fields"] = self._read_named(raw["fields"], f"{where}.fields", self._field)
             read["interfaces"] = self._references(raw.get("interfaces"), f"{where}.interfaces")
         elif kind == "UNION":
             self._require(raw, "possibleTypes", where)
             read["possibleTypes"] = self._references(raw["possibleTypes"], f"{where}.possibleTypes")
         elif kind == "ENUM":
             self._require(raw, "enumValues", where)
-            read["enumValues"] = self._all(raw["enumValues"], f"{where}.enumValues", _member)
+            read["enumValues"] = self._read_named(raw["enumValues"], f"{where}.enumValues", _member)
         else:
             self._require(raw, "inputFields", where)
-            read["inputFields"] = self._all(raw["inputFields"], f"{where}.inputFields", self._input)
+            read["inputFields"] = self._read_named(
+                raw["inputFields"], f"{where}.inputFields", self._input
+            )
             read["isOneOf"] = raw.get("isOneOf") is True
         return read
 
@@ -176,16 +182,16 @@ class _Reader:
                 f"'{where}.{key}' is missing: it takes the full introspection query"
             )
 
-    def _all(
+    def _read_named(
         self, raw: Any, where: str, read: Callable[[str, Mapping[str, Any], str], dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        return [read(name, item, place) for name, item, place in self._named(raw, where)]
+        return [read(name, item, place) for name, item, place in self._named_items(raw, where)]
 
     def _field(self, name: str, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         return {
             "name": name,
             "description": _text(raw.get("description")),
-            "args": self._all(raw.get("args"), f"{where}.args", self._input),
+            "args": self._read_named(raw.get("args"), f"{where}.args", self._input),
             "type": self._reference(raw.get("type"), f"{where}.type"),
             "deprecationReason": _deprecation(raw),
         }
@@ -201,7 +207,7 @@ class _Reader:
 
     def _references(self, raw: Any, where: str) -> list[dict[str, Any]]:
         """References to types without wrappers."""
-        return [self._reference(item, place) for _, item, place in self._named(raw, where)]
+        return [self._reference(item, place) for _, item, place in self._named_items(raw, where)]
 
     def _root(self, raw: Any, where: str) -> dict[str, Any] | None:
         return None if raw is None else self._reference(raw, where)
@@ -233,11 +239,14 @@ class _Reader:
         return {"kind": "", "name": name}
 
     def _directives(self, raw: Any) -> list[dict[str, Any]]:
-        read = self._all(raw, "__schema.directives", self._directive)
+        read = self._read_named(raw, "__schema.directives", self._directive)
         names = {directive["name"] for directive in read}
         if not {"skip", "include"} <= names and "Boolean" not in self._known:
             self._missing.add("Boolean")
-        return [*read, *(directive for directive in _ALWAYS if directive["name"] not in names)]
+        return [
+            *read,
+            *(directive for directive in _STANDARD_DIRECTIVES if directive["name"] not in names),
+        ]
 
     def _directive(self, name: str, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         locations: Any = raw.get("locations")
@@ -249,7 +258,7 @@ class _Reader:
             "isRepeatable": raw.get("isRepeatable") is True,
             # A place that only a later specification knows can't be used here anyway.
             "locations": [place for place in cast("list[Any]", locations) if self._is_place(place)],
-            "args": self._all(raw.get("args"), f"{where}.args", self._input),
+            "args": self._read_named(raw.get("args"), f"{where}.args", self._input),
         }
 
     def _is_place(self, place: object) -> bool:

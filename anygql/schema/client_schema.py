@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from ..documents.document import Document
 from ..documents.request import GraphQLRequest
-from .validation import find_errors, invalid
+from .validation import find_errors, validation_error
 
 if TYPE_CHECKING:
     from graphql import GraphQLError, GraphQLSchema
@@ -25,8 +25,8 @@ __all__ = ["ClientSchema", "forget"]
 DOCUMENTS_KEPT = 4096
 
 
-class _Known:
-    """What is known of one document with one schema."""
+class _Findings:
+    """What was found out about one document with one schema."""
 
     __slots__ = ("errors", "plans")
 
@@ -35,18 +35,18 @@ class _Known:
         self.plans: dict[Hashable, Any] = {}
 
 
-class _Documents(WeakKeyDictionary[Document, _Known]):
-    """What is known of each document; an entry goes with its document, or with the schema.
+class _Documents(WeakKeyDictionary[Document, _Findings]):
+    """What was found out about each document. An entry goes with its document, or with the schema.
 
     The keys are weak. The values must refer neither to the ``Document`` nor to the
     ``GraphQLSchema`` (trees and types do not), or neither would ever be freed.
     """
 
-    def add(self, document: Document) -> _Known:
+    def add(self, document: Document) -> _Findings:
         while len(self) >= DOCUMENTS_KEPT:
             self.pop(next(iter(self)), None)  # the oldest
-        known = self[document] = _Known()
-        return known
+        findings = self[document] = _Findings()
+        return findings
 
 
 _documents: WeakKeyDictionary[GraphQLSchema, _Documents] = WeakKeyDictionary()
@@ -75,12 +75,12 @@ class ClientSchema:
         Raises ``GraphQLSyntaxError`` if it doesn't parse, and ``ValueError`` if the schema is
         not valid. The outcome is kept, good or bad, so asking again costs next to nothing.
         """
-        known = self._documents.get(document) or self._documents.add(document)
-        errors = known.errors
+        findings = self._documents.get(document) or self._documents.add(document)
+        errors = findings.errors
         if errors is None:
-            errors = known.errors = find_errors(self.graphql, document)
+            errors = findings.errors = find_errors(self.graphql, document)
         if errors:
-            raise invalid(errors)
+            raise validation_error(errors)
 
     def serialized(self, request: GraphQLRequest) -> GraphQLRequest:
         """The request with its variables as the server is to get them.

@@ -13,7 +13,7 @@ __all__ = [
     "GraphQLValidationError",
     "IntrospectionError",
     "VariableError",
-    "listed",
+    "list_errors",
 ]
 
 #: How many errors are written out in a message; all of them are on the exception.
@@ -82,7 +82,7 @@ def _line(error: GraphQLError) -> str:
     return f"{where}: {error.message}"
 
 
-def listed(what: str, errors: Iterable[GraphQLError]) -> str:
+def list_errors(what: str, errors: Iterable[GraphQLError]) -> str:
     """A message: ``what``, and each error with the line and column (from 1) that it has."""
     lines = [_line(error) for error in errors]
     if len(lines) == 1:

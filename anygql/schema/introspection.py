@@ -29,7 +29,7 @@ __all__ = ["Introspection", "IntrospectionOptions"]
 
 #: What can be left out, and how servers' messages call it. The oldest servers, and the plainest
 #: query, are of 2018 and have none of it.
-_WORDS = {
+_NAMES_IN_MESSAGES = {
     "schema_description": re.compile(
         r"(?=.*\bdescription\b)(?=.*\b__schema\b)", re.IGNORECASE | re.DOTALL
     ),
@@ -41,10 +41,10 @@ _WORDS = {
     ),
     "input_object_one_of": re.compile(r"\bisOneOf\b", re.IGNORECASE),
 }
-_FEATURES = frozenset(_WORDS)
+_FEATURES = frozenset(_NAMES_IN_MESSAGES)
 
 #: What to leave out, one step after the other, when the server doesn't say what it minds.
-_STEPS = (
+_LEFT_OUT_IN_TURN = (
     frozenset({"input_object_one_of"}),
     frozenset({"input_value_deprecation"}),
     _FEATURES,
@@ -52,7 +52,7 @@ _STEPS = (
 
 #: Suggestions name fields that weren't refused.
 _SUGGESTION = re.compile(r"did you mean\b.*", re.IGNORECASE | re.DOTALL)
-_TOO_MUCH = re.compile(r"\b(depth|deep|deeply|nest(ed|ing)|complex(ity)?)\b", re.IGNORECASE)
+_TOO_DEEP = re.compile(r"\b(depth|deep|deeply|nest(ed|ing)|complex(ity)?)\b", re.IGNORECASE)
 _DISABLED = re.compile(r"(?i:\bintrospection\b|INTROSPECTION_DISABLED)|['\"`]__schema\b")
 _NOT_ALLOWED = frozenset({"UNAUTHENTICATED", "UNAUTHORIZED", "FORBIDDEN"})
 
@@ -61,7 +61,7 @@ _DEPTH, _SMALLER_DEPTHS, _LARGER_DEPTH = 9, (5, 3), 25
 _MAX_DEPTH = 100
 _MAX_REQUESTS = 6
 #: After as many refusals, all that can be left out is.
-_PATIENCE = 3
+_REFUSALS_BEFORE_PLAINEST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ class Introspection:
         self._depth = options.type_depth or _DEPTH
         self._depths: tuple[int, ...] = () if options.type_depth else _SMALLER_DEPTHS
         self._larger_depth = None if options.type_depth else _LARGER_DEPTH
-        self._asked = 0
+        self._requests_made = 0
 
     def request(self) -> GraphQLRequest:
         """What to send next."""
@@ -137,7 +137,7 @@ class Introspection:
 
         The schema is not checked against the rules for schemas, since the server works with it.
         """
-        self._asked += 1
+        self._requests_made += 1
         data: Any = result.data
         if isinstance(data, Mapping) and cast("Mapping[str, Any]", data).get("__schema"):
             try:
@@ -157,7 +157,7 @@ class Introspection:
         return None
 
     def _reach_further(self) -> bool:
-        if self._larger_depth is None or self._asked >= _MAX_REQUESTS:
+        if self._larger_depth is None or self._requests_made >= _MAX_REQUESTS:
             return False
         self._depth, self._larger_depth, self._depths = self._larger_depth, None, ()
         return True
@@ -169,7 +169,7 @@ class Introspection:
         if named := refused & self._required:
             names = ", ".join(sorted(named))
             self._give_up(result, f"the server refuses what was asked for by {names}")
-        if self._asked >= _MAX_REQUESTS:
+        if self._requests_made >= _MAX_REQUESTS:
             self._give_up(result, "the server refuses each form of the introspection query")
         if refused:
             self._drop(refused)
@@ -181,12 +181,12 @@ class Introspection:
                 "the server does not allow introspection (its schema can be given to the client "
                 "instead, as SDL or a saved introspection result)",
             )
-        elif self._depths and any(_TOO_MUCH.search(error.message) for error in errors):
+        elif self._depths and any(_TOO_DEEP.search(error.message) for error in errors):
             # What it can't reach now, it can't by asking for more
             self._depth, *rest = self._depths
             self._depths, self._larger_depth = tuple(rest), None
         elif self._optional:
-            self._drop(next(step for step in _STEPS if step & self._optional))
+            self._drop(next(step for step in _LEFT_OUT_IN_TURN if step & self._optional))
         else:
             self._give_up(result, "the server refuses the introspection query")
 
@@ -196,7 +196,7 @@ class Introspection:
         lines = [feature for feature, _ in self._lines()]
         found: set[str] = set()
         for error in errors:
-            found.update(name for name in wanted if _WORDS[name].search(error.message))
+            found.update(name for name in wanted if _NAMES_IN_MESSAGES[name].search(error.message))
             for line in error.lines:
                 feature = lines[line - 1] if 1 <= line <= len(lines) else None
                 if feature is not None:
@@ -204,15 +204,17 @@ class Introspection:
         return frozenset(found)
 
     def _drop(self, features: frozenset[str]) -> None:
-        self._optional -= _FEATURES if self._asked >= _PATIENCE else features
+        self._optional -= (
+            _FEATURES if self._requests_made >= _REFUSALS_BEFORE_PLAINEST else features
+        )
 
     @staticmethod
     def _give_up(result: ExecutionResult, what: str) -> NoReturn:
         errors = result.errors or []
         more = f" (and {len(errors) - 1} more)" if errors[1:] else ""
-        said = _Error.of(errors[0]).whole_message if errors else "no reason given"
+        reason = _Error.of(errors[0]).whole_message if errors else "no reason given"
         raise TransportQueryError(
-            f"{what}: {said}{more}", errors=errors, data=result.data, extensions=result.extensions
+            f"{what}: {reason}{more}", errors=errors, data=result.data, extensions=result.extensions
         )
 
     def _lines(self) -> Iterator[tuple[str | None, str]]:

@@ -10,7 +10,7 @@ import msgspec
 
 from ..results.result import ExecutionResult
 from .building import build_client_schema
-from .errors import listed
+from .errors import list_errors
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -79,13 +79,13 @@ def _from_sdl(text: str, assume_valid: bool) -> GraphQLSchema:
             if name.endswith((".graphql", ".graphqls", ".gql", ".json")) and "\n" not in name
             else ""
         )
-        raise ValueError(f"{listed('the SDL text does not parse', [error])}{hint}") from error
+        raise ValueError(f"{list_errors('the SDL text does not parse', [error])}{hint}") from error
     if not assume_valid and (errors := validate_sdl(tree)):
-        raise ValueError(listed(_NOT_VALID, errors))
+        raise ValueError(list_errors(_NOT_VALID, errors))
     try:
         schema = build_ast_schema(tree, assume_valid, assume_valid_sdl=True)
     except (GraphQLError, TypeError, ValueError, KeyError) as error:
         raise ValueError(f"the SDL text can't be made a schema: {error}") from error
     if errors := validate_schema(schema):
-        raise ValueError(listed(_NOT_VALID, errors))
+        raise ValueError(list_errors(_NOT_VALID, errors))
     return schema

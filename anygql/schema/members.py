@@ -40,14 +40,14 @@ def members_of(value: Any, known: Collection[str]) -> Mapping[Any, Any] | None:
     elif isinstance(value, type):
         return None
     elif isinstance(value, msgspec.Struct):
-        members = _of_struct(value, known)
+        members = _struct_members(value, known)
     elif is_dataclass(value):
         members = ((field.name, getattr(value, field.name)) for field in fields(value))
     elif hasattr(cast("Any", type(value)), "__attrs_attrs__"):
         attributes = cast("Any", type(value)).__attrs_attrs__
         members = ((each.name, getattr(value, each.name)) for each in attributes)
     elif hasattr(cast("Any", type(value)), "__pydantic_fields__"):
-        members = _of_pydantic(value, known)
+        members = _pydantic_members(value, known)
     else:
         return None
     return {
@@ -57,7 +57,7 @@ def members_of(value: Any, known: Collection[str]) -> Mapping[Any, Any] | None:
     }
 
 
-def _of_struct(value: msgspec.Struct, known: Collection[str]) -> Iterator[tuple[str, Any]]:
+def _struct_members(value: msgspec.Struct, known: Collection[str]) -> Iterator[tuple[str, Any]]:
     config = value.__struct_config__
     if config.tag_field in known:
         yield cast("str", config.tag_field), config.tag
@@ -76,7 +76,7 @@ def _is_default(field: msgspec.structs.FieldInfo, member: Any) -> bool:
     return factory in (list, dict, set) and type(member) is factory and not member
 
 
-def _of_pydantic(value: Any, known: Collection[str]) -> Iterator[tuple[str, Any]]:
+def _pydantic_members(value: Any, known: Collection[str]) -> Iterator[tuple[str, Any]]:
     given: Collection[str] = value.model_fields_set
     for name, field in cast("Any", type(value)).__pydantic_fields__.items():
         member = getattr(value, name)

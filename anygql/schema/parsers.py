@@ -90,7 +90,9 @@ class ListOf:
         if not isinstance(value, list):
             return Misfit(path, f"{_json_kind(value)} where the schema has a list")
         items = enumerate(cast("list[Any]", value))
-        return _first(self.item.misfit(one, (path, at)) for at, one in items if one is not None)
+        return _first_misfit(
+            self.item.misfit(one, (path, at)) for at, one in items if one is not None
+        )
 
 
 class ObjectOf:
@@ -107,14 +109,14 @@ class ObjectOf:
             return Misfit(path, f"{_json_kind(value)} where the schema has {self.type_name}")
         data = cast("dict[str, Any]", value)
         members = [(key, data.get(key)) for key in self.fields]
-        return _first(
+        return _first_misfit(
             self.fields[key].misfit(member, (path, key))
             for key, member in members
             if member is not None
         )
 
 
-def _first(misfits: Iterable[Misfit | None]) -> Misfit | None:
+def _first_misfit(misfits: Iterable[Misfit | None]) -> Misfit | None:
     return next((misfit for misfit in misfits if misfit is not None), None)
 
 

@@ -135,7 +135,7 @@ class _Planner:
         selected: list[_Selected] = []
         leaves: dict[str, Leaf | None] = {}
         for type_, field in occurrences:
-            depth, named = _unwrapped(type_)
+            depth, named = _strip_wrappers(type_)
             depths.add(depth)
             if field.selection_set is not None:
                 selected.append((named, field.selection_set))
@@ -163,7 +163,7 @@ def _field_type(parent: GraphQLNamedType | None, name: str) -> GraphQLType | Non
     return None  # a union has no fields but __typename
 
 
-def _unwrapped(type_: GraphQLType) -> tuple[int, GraphQLNamedType]:
+def _strip_wrappers(type_: GraphQLType) -> tuple[int, GraphQLNamedType]:
     """How many lists are around the type, and the type."""
     depth = 0
     while isinstance(type_, GraphQLList | GraphQLNonNull):
@@ -189,7 +189,7 @@ class ResultsPlan:
         self._root = root
 
     @property
-    def untouched(self) -> bool:
+    def parses_nothing(self) -> bool:
         """Whether the operation selects nothing that has to be parsed: data stays as it is."""
         return self._root is None
 

@@ -60,14 +60,14 @@ def _refuse(value: Any) -> NoReturn:
     raise TypeError(type(value).__name__)
 
 
-def _plain(value: Any) -> Any:
+def _without_enum(value: Any) -> Any:
     """An ``Enum``'s member is the value that it has as JSON."""
     return value.value if isinstance(value, Enum) else value
 
 
 def _int(value: Any) -> int:
     """A whole number of 32 bits, of whatever number type."""
-    value = _plain(value)
+    value = _without_enum(value)
     # int() would read a text; and no server takes a boolean for a number.
     whole = _refuse(value) if isinstance(value, bool | str | bytes) else int(value)
     return (
@@ -77,7 +77,7 @@ def _int(value: Any) -> int:
 
 def _float(value: Any) -> float:
     """A finite number, of whatever number type; an ``int`` stays one, since it is exact."""
-    value = _plain(value)
+    value = _without_enum(value)
     if isinstance(value, bool | str | bytes):
         _refuse(value)
     if isinstance(value, int):
@@ -88,7 +88,7 @@ def _float(value: Any) -> float:
 
 def _text(value: Any) -> Any:
     """A text, or what JSON makes one of: a date, a UUID, a ``Decimal``, bytes, …"""
-    value = _plain(value)
+    value = _without_enum(value)
     if not isinstance(value, str) and (
         isinstance(value, bool | int | float) or is_list(value) or members_of(value, ()) is not None
     ):
@@ -97,14 +97,14 @@ def _text(value: Any) -> Any:
 
 
 def _id(value: Any) -> Any:
-    value = _plain(value)
+    value = _without_enum(value)
     # A number is sent as text: large ones would not survive JavaScript's.
     whole = isinstance(value, int) and not isinstance(value, bool)
     return str(int(value)) if whole else _text(value)
 
 
 def _boolean(value: Any) -> Any:
-    value = _plain(value)
+    value = _without_enum(value)
     if isinstance(value, bool):
         return value
     if type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_"):

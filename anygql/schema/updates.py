@@ -32,7 +32,7 @@ _CONVERSIONS = (
 )
 
 
-class _Missing(KeyError):
+class _MissingNameError(KeyError):
     """A ``KeyError``, as gql's users know it, whose message reads as one."""
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ def update_schema_scalar(schema: GraphQLSchema, name: str, scalar: GraphQLScalar
     or ``scalar`` is none, and ``ValueError`` for Int, Float, String, Boolean and ID: they are the
     same objects in all schemas of the process.
     """
-    _update_scalar(schema, name, _checked(scalar))
+    _update_scalar(schema, name, _check_scalar(scalar))
     forget(schema)
 
 
@@ -63,9 +63,9 @@ def update_schema_scalars(schema: GraphQLSchema, scalars: Iterable[GraphQLScalar
         raise TypeError(
             f"scalars must be a list of GraphQLScalarType, not {type(scalars).__name__}"
         )
-    checked = [_checked(scalar) for scalar in scalars]
+    checked = [_check_scalar(scalar) for scalar in scalars]
     for scalar in checked:
-        _scalar_of(schema, scalar.name)
+        _find_scalar(schema, scalar.name)
     for scalar in checked:
         _update_scalar(schema, scalar.name, scalar)
     forget(schema)
@@ -89,18 +89,18 @@ def update_schema_enum(
     """
     from graphql import GraphQLEnumType
 
-    given = _members(values, use_enum_values)
-    found = _type(schema, name, GraphQLEnumType, "an enum")
+    given = _member_values(values, use_enum_values)
+    found = _find_type(schema, name, GraphQLEnumType, "an enum")
     missing = [repr(member) for member in found.values if member not in given]
     if missing:
-        raise _Missing(f"the values for the enum {name!r} lack {', '.join(missing)}")
+        raise _MissingNameError(f"the values for the enum {name!r} lack {', '.join(missing)}")
     for member, value in found.values.items():
         value.value = given[member]
     found.__dict__.pop("_value_lookup", None)  # derived from the values, and kept
     forget(schema)
 
 
-def _members(values: object, use_enum_values: bool) -> Mapping[str, Any]:
+def _member_values(values: object, use_enum_values: bool) -> Mapping[str, Any]:
     if isinstance(values, type) and issubclass(values, Enum):
         members: Mapping[str, Enum] = values.__members__
         if use_enum_values:
@@ -112,7 +112,7 @@ def _members(values: object, use_enum_values: bool) -> Mapping[str, Any]:
     raise TypeError(f"the values of an enum are an Enum class or a mapping, not {given}")
 
 
-def _checked(scalar: object) -> GraphQLScalarType:
+def _check_scalar(scalar: object) -> GraphQLScalarType:
     from graphql import GraphQLScalarType
 
     if not isinstance(scalar, GraphQLScalarType):
@@ -125,10 +125,10 @@ def _checked(scalar: object) -> GraphQLScalarType:
     return scalar
 
 
-def _scalar_of(schema: GraphQLSchema, name: str) -> GraphQLScalarType:
+def _find_scalar(schema: GraphQLSchema, name: str) -> GraphQLScalarType:
     from graphql import GraphQLScalarType, is_specified_scalar_type
 
-    found = _type(schema, name, GraphQLScalarType, "a scalar")
+    found = _find_type(schema, name, GraphQLScalarType, "a scalar")
     if is_specified_scalar_type(found):
         raise ValueError(
             f"{name} is a standard scalar, which all schemas have in common: it can't be updated"
@@ -137,12 +137,12 @@ def _scalar_of(schema: GraphQLSchema, name: str) -> GraphQLScalarType:
 
 
 def _update_scalar(schema: GraphQLSchema, name: str, scalar: GraphQLScalarType) -> None:
-    found = _scalar_of(schema, name)
+    found = _find_scalar(schema, name)
     for conversion in _CONVERSIONS:
         setattr(found, conversion, getattr(scalar, conversion))
 
 
-def _type(schema: object, name: str, kind: type[_T], called: str) -> _T:
+def _find_type(schema: object, name: str, kind: type[_T], called: str) -> _T:
     """The type of that name, which must be of that kind."""
     from graphql import GraphQLSchema
     from graphql.pyutils import suggestion_list
@@ -153,7 +153,7 @@ def _type(schema: object, name: str, kind: type[_T], called: str) -> _T:
     if found is None:
         near = [repr(other) for other in suggestion_list(name, list(schema.type_map))[:3]]
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise _Missing(f"the schema has no type {name!r}{hint}")
+        raise _MissingNameError(f"the schema has no type {name!r}{hint}")
     if not isinstance(found, kind):
         what = type(found).__name__.removeprefix("GraphQL").removesuffix("Type")
         raise TypeError(f"the schema's type {name!r} is not {called}, but a GraphQL {what}")

@@ -6,12 +6,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..documents.document import Document
-from .errors import GraphQLValidationError, listed
+from .errors import GraphQLValidationError, list_errors
 
 if TYPE_CHECKING:
     from graphql import GraphQLError, GraphQLSchema
 
-__all__ = ["find_errors", "invalid"]
+__all__ = ["find_errors", "validation_error"]
 
 
 def find_errors(schema: GraphQLSchema, document: Document) -> tuple[GraphQLError, ...]:
@@ -28,7 +28,7 @@ def find_errors(schema: GraphQLSchema, document: Document) -> tuple[GraphQLError
         # What is wrong with a schema is found once, and kept by it.
         if faults := validate_schema(schema):
             raise ValueError(
-                listed(
+                list_errors(
                     "documents can't be validated, since the schema itself is not valid (one that "
                     "must be used as it is can be loaded with assume_valid=True)",
                     faults,
@@ -43,10 +43,10 @@ def find_errors(schema: GraphQLSchema, document: Document) -> tuple[GraphQLError
     return tuple(errors)
 
 
-def invalid(errors: tuple[GraphQLError, ...]) -> GraphQLValidationError:
+def validation_error(errors: tuple[GraphQLError, ...]) -> GraphQLValidationError:
     """What to raise for a document with these errors: a new exception each time."""
     return GraphQLValidationError(
-        listed("the document is not valid for the schema", errors), errors=errors
+        list_errors("the document is not valid for the schema", errors), errors=errors
     )
 
 

@@ -38,7 +38,7 @@ __all__ = ["PROBLEM_LIMIT", "VariableError", "VariablesPlan", "variables_plan"]
 _NAMES_SHOWN: Final = 10
 
 
-class _Enough(Exception):
+class _TooManyProblems(Exception):
     """As many problems were found as will be told."""
 
 
@@ -54,7 +54,7 @@ class _Problems:
             self._cause = cause
         self._found.append(f"{dotted(path)}: {problem}")
         if len(self._found) >= PROBLEM_LIMIT:
-            raise _Enough
+            raise _TooManyProblems
 
     def raise_any(self) -> None:
         if self._found:
@@ -264,7 +264,7 @@ class VariablesPlan:
         problems = _Problems()
         try:
             serialized = self._serialized(variable_values, problems)
-        except _Enough:
+        except _TooManyProblems:
             serialized = {}
         except RecursionError as exc:
             raise VariableError(["variables: nested too deeply, or within itself"]) from exc

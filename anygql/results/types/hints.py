@@ -8,13 +8,13 @@ import typing
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 __all__ = [
+    "bare_type",
+    "describe",
     "field_types",
     "is_class",
     "is_qualifier",
     "is_required",
     "is_typed_dict",
-    "shown",
-    "unwrapped",
 ]
 
 
@@ -23,11 +23,11 @@ def is_class(hint: Any) -> bool:
     return isinstance(hint, type)
 
 
-def shown(hint: Any) -> str:
+def describe(hint: Any) -> str:
     """A type as it stands in messages."""
     arguments = get_args(hint)
     if get_origin(hint) in {typing.Union, types.UnionType}:
-        return " | ".join(shown(argument) for argument in arguments)
+        return " | ".join(describe(argument) for argument in arguments)
     if hint is None or hint is type(None):
         return "None"
     if not isinstance(get_origin(hint) or hint, type):
@@ -35,10 +35,10 @@ def shown(hint: Any) -> str:
     name = (get_origin(hint) or hint).__qualname__.rpartition("<locals>.")[2]
     if not arguments:
         return str(name)
-    return f"{name}[{', '.join('...' if arg is ... else shown(arg) for arg in arguments)}]"
+    return f"{name}[{', '.join('...' if arg is ... else describe(arg) for arg in arguments)}]"
 
 
-def _substituted(hint: Any, arguments: dict[Any, Any]) -> Any:
+def _substitute(hint: Any, arguments: dict[Any, Any]) -> Any:
     """``hint`` with its type variables replaced."""
     if isinstance(hint, TypeVar):
         return arguments.get(hint, hint)
@@ -49,7 +49,7 @@ def _substituted(hint: Any, arguments: dict[Any, Any]) -> Any:
     return hint[tuple(arguments.get(parameter, parameter) for parameter in parameters)]
 
 
-def _arguments(hint: Any, found: dict[type, dict[Any, Any]]) -> None:
+def _collect_arguments(hint: Any, found: dict[type, dict[Any, Any]]) -> None:
     """For ``hint``'s class and each generic class it is derived from: its type variables."""
     cls: Any = get_origin(hint) or hint
     parameters: tuple[Any, ...] = getattr(cls, "__parameters__", ())
@@ -61,7 +61,7 @@ def _arguments(hint: Any, found: dict[type, dict[Any, Any]]) -> None:
     for base in bases:
         origin: Any = get_origin(base) or base
         if origin not in {typing.Generic, typing.Protocol, object}:
-            _arguments(_substituted(base, given), found)
+            _collect_arguments(_substitute(base, given), found)
 
 
 def field_types(hint: Any) -> dict[str, Any]:
@@ -73,17 +73,17 @@ def field_types(hint: Any) -> dict[str, Any]:
     cls = get_origin(hint) or hint
     hints = typing.get_type_hints(cls, include_extras=True)
     found: dict[type, dict[Any, Any]] = {}
-    _arguments(hint, found)
+    _collect_arguments(hint, found)
     if not any(found.values()):
         return hints
     if is_typed_dict(cls):  # its annotations are those of its bases too
         merged = {name: value for given in found.values() for name, value in given.items()}
-        return {name: _substituted(value, merged) for name, value in hints.items()}
+        return {name: _substitute(value, merged) for name, value in hints.items()}
     own: dict[str, Any] = {}
     for owner in reversed(cls.__mro__):
         for name in inspect.get_annotations(owner):
             if name in hints:
-                own[name] = _substituted(hints[name], found.get(owner, {}))
+                own[name] = _substitute(hints[name], found.get(owner, {}))
     return own
 
 
@@ -110,7 +110,7 @@ def is_required(hint: Any, otherwise: bool) -> bool:
         hint = get_args(hint)[0]
 
 
-def unwrapped(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+def bare_type(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     """A type without its names, bounds and annotations; and those of ``Annotated``."""
     metadata: tuple[Any, ...] = ()
     while True:

@@ -39,7 +39,7 @@ class ModelShape(FieldsShape):
     def renamed(self, value: Any) -> Any:
         if self.root:
             return self.fields[0].shape.renamed(value) if self.renames else value
-        return self._with_names(value)
+        return self._rename_fields(value)
 
     def _mismatch(self, cause: Exception, value: Any, errors: list[dict[str, Any]]) -> Mismatch:
         first = errors[0]
@@ -50,12 +50,12 @@ class ModelShape(FieldsShape):
             what = f"a validator refused it ({first['type']})"  # its text may quote the data
         more = f" (and {len(errors) - 1} more)" if errors[1:] else ""
         mismatch = Mismatch(what[:1].lower() + what[1:] + more, cause)
-        path, mismatch.where = _located(self, value, first["loc"])
+        path, mismatch.where = _locate(self, value, first["loc"])
         mismatch.path = path[::-1]
         return mismatch
 
 
-def _located(model: ModelShape, value: Any, loc: Sequence[Any]) -> tuple[list[str | int], str]:
+def _locate(model: ModelShape, value: Any, loc: Sequence[Any]) -> tuple[list[str | int], str]:
     """A location of pydantic's as a path in the data, and the field it is in.
 
     It holds pydantic's names for fields, and between them labels for the members of unions.
@@ -66,7 +66,7 @@ def _located(model: ModelShape, value: Any, loc: Sequence[Any]) -> tuple[list[st
     for part in loc:
         while True:
             if isinstance(shape, UnionShape):
-                shape = shape.chosen(value)
+                shape = shape.choose(value)
             elif isinstance(shape, ModelShape) and shape.root:
                 shape = shape.fields[0].shape
             else:

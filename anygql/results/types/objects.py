@@ -7,10 +7,10 @@ import typing
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from .hints import shown
+from .hints import describe
 from .names import TYPENAME
 from .renaming import Field, is_renameable, renaming_struct
-from .shapes import Mismatch, Shape, is_object, is_sequence, unlike
+from .shapes import Mismatch, Shape, is_object, is_sequence, wrong_kind
 
 __all__ = ["FieldsShape", "ObjectShape", "UnionShape"]
 
@@ -39,7 +39,7 @@ class FieldsShape(Shape):
     def where(self, field: Field) -> str:
         return f"{self.cls.__name__}.{field.name}"
 
-    def _with_names(self, value: Any) -> Any:
+    def _rename_fields(self, value: Any) -> Any:
         if not self.renames or not is_object(value):
             return value
         renamed: dict[str, Any] = dict(value)
@@ -108,7 +108,7 @@ class ObjectShape(FieldsShape):
         if not is_object(value):
             if self.is_instance(value):
                 return value
-            raise unlike(f"object for {self.cls.__name__}", value)
+            raise wrong_kind(f"object for {self.cls.__name__}", value)
         data = value
         if self.tagged and data.get(self.tag_field, _MISSING) not in {*self.tags, _MISSING}:
             raise _other_tag(data[self.tag_field], self.cls.__name__).within(self.tag_field)
@@ -154,7 +154,7 @@ class ObjectShape(FieldsShape):
     def renamed(self, value: Any) -> Any:
         if self.made_for_model:
             return self.convert(value) if is_object(value) else value
-        return self._with_names(value)
+        return self._rename_fields(value)
 
 
 def _other_tag(tag: Any, expected: str) -> Mismatch:
@@ -193,7 +193,7 @@ class UnionShape(Shape):
         yield from (shape for shape in (self.mapping, self.sequence) if shape is not None)
         yield from self.scalars
 
-    def chosen(self, value: Any) -> Shape | None:
+    def choose(self, value: Any) -> Shape | None:
         """The shape for this value, if it can be told without reading it."""
         if is_object(value):
             if len(self.objects) == 1 and self.mapping is None:
@@ -220,7 +220,7 @@ class UnionShape(Shape):
             for one in self.objects:
                 if one.is_instance(value):
                     return value
-        shape = self.chosen(value)
+        shape = self.choose(value)
         if shape is not None:
             return shape.read(value)
         if is_object(value) and self.objects:
@@ -230,14 +230,15 @@ class UnionShape(Shape):
                 return scalar.read(value)
             except Mismatch:
                 continue
-        raise unlike(shown(self.type), value)
+        raise wrong_kind(describe(self.type), value)
 
     def _no_object(self, value: dict[str, Any]) -> Mismatch:
         field = self.objects[0].tag_field
         if field in value:
-            return _other_tag(value[field], shown(self.type)).within(field)
+            return _other_tag(value[field], describe(self.type)).within(field)
         return Mismatch(
-            f"any of {shown(self.type)}: the document must ask for {field}, which tells them apart"
+            f"any of {describe(self.type)}: "
+            f"the document must ask for {field}, which tells them apart"
         )
 
     @property
@@ -249,5 +250,5 @@ class UnionShape(Shape):
         return typing.Union[(*members, *nothing)]
 
     def renamed(self, value: Any) -> Any:
-        shape = self.chosen(value) if self.renames else None
+        shape = self.choose(value) if self.renames else None
         return value if shape is None else shape.renamed(value)

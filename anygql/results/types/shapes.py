@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeGuard
 
 import msgspec
 
-from .hints import shown
+from .hints import describe
 
 __all__ = [
     "AnythingShape",
@@ -30,10 +30,10 @@ __all__ = [
     "is_list",
     "is_object",
     "is_sequence",
-    "unlike",
+    "wrong_kind",
 ]
 
-_EXACT = (str, int, float, bool)
+_EXACT_TYPES = (str, int, float, bool)
 
 
 class Mismatch(Exception):
@@ -55,7 +55,7 @@ class Mismatch(Exception):
 _KINDS: dict[Any, str] = {type(None): "null", dict: "object", list: "list"}
 
 
-def unlike(expected: str, value: Any) -> Mismatch:
+def wrong_kind(expected: str, value: Any) -> Mismatch:
     """The mismatch of a value of another kind. The value itself is not told."""
     kind: Any = value.__class__
     return Mismatch(f"expected {expected}, got {_KINDS.get(kind, kind.__name__)}")
@@ -157,20 +157,20 @@ class AnythingShape(Shape):
         self.read = self.convert
 
 
-_TOLD = re.compile(r"(?P<what>.*?)(?: - at (?P<at>.*))?", re.DOTALL)
+_MESSAGE = re.compile(r"(?P<what>.*?)(?: - at (?P<at>.*))?", re.DOTALL)
 _STEP = re.compile(r"\[(\d+)\]|\.(\w+)")
 
 
 def _from_msgspec(error: msgspec.ValidationError, type: Any) -> Mismatch:
     """msgspec's error in our words: it may quote the data, which ours must not."""
-    told = _TOLD.fullmatch(str(error))
-    what, at = (told["what"], told["at"] or "") if told else ("", "")
+    match = _MESSAGE.fullmatch(str(error))
+    what, at = (match["what"], match["at"] or "") if match else ("", "")
     if what.startswith(("Expected ", "Object ", "Array ")):
         what = what[0].lower() + what[1:].replace("`", "").replace("got array", "got list")
     elif what.startswith("Invalid ") and "value" not in what:
-        what = f"expected {shown(type)}: {what[0].lower()}{what[1:]}"
+        what = f"expected {describe(type)}: {what[0].lower()}{what[1:]}"
     else:
-        what = f"not a value of {shown(type)}"
+        what = f"not a value of {describe(type)}"
     mismatch = Mismatch(what, error)
     for index, name in reversed(_STEP.findall(at)):
         mismatch.within(name or int(index))
@@ -182,7 +182,7 @@ class LeafShape(Shape):
 
     def __init__(self, type: Any) -> None:
         super().__init__(type)
-        self.exact = type if type in _EXACT else None
+        self.exact = type if type in _EXACT_TYPES else None
 
     @property
     def data_type(self) -> Any:
@@ -226,8 +226,8 @@ class EnumShape(Shape):
             return self.type(value)
         except (ValueError, TypeError) as exc:
             if isinstance(value, str | int):
-                raise Mismatch(f"not a value of {shown(self.type)}", exc) from None
-            raise unlike(shown(self.type), value) from None
+                raise Mismatch(f"not a value of {describe(self.type)}", exc) from None
+            raise wrong_kind(describe(self.type), value) from None
 
     def choose_read(self) -> None:
         self.read = self.convert
@@ -242,22 +242,22 @@ class ListShape(Shape):
         super().__init__(type)
         self.item = item
         self._make = None if make is list else make
-        self._constrained: Any = Annotated[(list[Any], *metadata)] if metadata else None
+        self._constraints: Any = Annotated[(list[Any], *metadata)] if metadata else None
 
     def children(self) -> Iterable[Shape]:
         return (self.item,)
 
     def convert(self, value: Any) -> Any:
         if not _is_collection(value):
-            raise unlike("list", value)
-        if self._constrained is not None:
-            _constrained(value, self._constrained)
+            raise wrong_kind("list", value)
+        if self._constraints is not None:
+            _check_constraints(value, self._constraints)
         items: list[Any] = []
         try:
             items.extend(map(self.item.read, value))  # keeps what came before a mismatch
         except Mismatch as mismatch:
             raise mismatch.within(len(items)) from None
-        return items if self._make is None else _made(self._make, items, self.type)
+        return items if self._make is None else _construct(self._make, items, self.type)
 
     @property
     def data_type(self) -> Any:
@@ -266,17 +266,17 @@ class ListShape(Shape):
     def renamed(self, value: Any) -> Any:
         if not self.renames or not is_list(value):
             return value
-        return [_at(index, self.item.renamed, item) for index, item in enumerate(value)]
+        return [_read_at(index, self.item.renamed, item) for index, item in enumerate(value)]
 
 
-def _at(part: str | int, read: Callable[[Any], Any], value: Any) -> Any:
+def _read_at(part: str | int, read: Callable[[Any], Any], value: Any) -> Any:
     try:
         return read(value)
     except Mismatch as mismatch:
         raise mismatch.within(part) from None
 
 
-def _constrained(value: Any, type: Any) -> None:
+def _check_constraints(value: Any, type: Any) -> None:
     """Have msgspec check the length and the like of what is read by us."""
     try:
         msgspec.convert(value, type, str_keys=True)
@@ -284,12 +284,12 @@ def _constrained(value: Any, type: Any) -> None:
         raise _from_msgspec(exc, type) from None
 
 
-def _made(make: Callable[..., Any], value: Any, type: Any) -> Any:
+def _construct(make: Callable[..., Any], value: Any, type: Any) -> Any:
     try:
         return make(value)
     except (ValueError, TypeError) as exc:
         raise Mismatch(
-            f"no {shown(type)} can be made of it ({exc.__class__.__name__})", exc
+            f"no {describe(type)} can be made of it ({exc.__class__.__name__})", exc
         ) from exc
 
 
@@ -305,11 +305,11 @@ class TupleShape(Shape):
 
     def convert(self, value: Any) -> Any:
         if not is_sequence(value):
-            raise unlike("list", value)
+            raise wrong_kind("list", value)
         if len(value) != len(self.items):
             raise Mismatch(f"expected {len(self.items)} items, got {len(value)}")
         return tuple(
-            _at(index, shape.read, item)
+            _read_at(index, shape.read, item)
             for index, (shape, item) in enumerate(zip(self.items, value, strict=True))
         )
 
@@ -322,7 +322,7 @@ class TupleShape(Shape):
         if not self.renames or not is_list(value) or len(value) != len(self.items):
             return value
         return [
-            _at(index, shape.renamed, item)
+            _read_at(index, shape.renamed, item)
             for index, (shape, item) in enumerate(zip(self.items, value, strict=True))
         ]
 
@@ -334,18 +334,18 @@ class MappingShape(Shape):
         super().__init__(type)
         self.key = key
         self.item = item
-        self._constrained: Any = Annotated[(dict[str, Any], *metadata)] if metadata else None
+        self._constraints: Any = Annotated[(dict[str, Any], *metadata)] if metadata else None
 
     def children(self) -> Iterable[Shape]:
         return (self.key, self.item)
 
     def convert(self, value: Any) -> Any:
         if not _is_mapping(value):
-            raise unlike("object", value)
-        if self._constrained is not None:
-            _constrained(value, self._constrained)
+            raise wrong_kind("object", value)
+        if self._constraints is not None:
+            _check_constraints(value, self._constraints)
         return {
-            _at(str(key), self._read_key, key): _at(str(key), self.item.read, item)
+            _read_at(str(key), self._read_key, key): _read_at(str(key), self.item.read, item)
             for key, item in value.items()
         }
 
@@ -366,4 +366,4 @@ class MappingShape(Shape):
     def renamed(self, value: Any) -> Any:
         if not self.renames or not is_object(value):
             return value
-        return {key: _at(str(key), self.item.renamed, item) for key, item in value.items()}
+        return {key: _read_at(str(key), self.item.renamed, item) for key, item in value.items()}

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from .hints import field_types, is_class, is_required, is_typed_dict, shown, unwrapped
+from .hints import bare_type, describe, field_types, is_class, is_required, is_typed_dict
 from .models import ModelShape
 from .names import TYPENAME, TYPENAME_FIELD, camel_case
 from .objects import ObjectShape, UnionShape
@@ -46,7 +46,7 @@ def shape_of(hint: Any, *, renames: bool) -> Shape:
     try:
         shape = planner.plan(hint, "result_type")
     except RecursionError as exc:
-        raise TypeError(f"result_type: {shown(hint)} is within itself, without a class") from exc
+        raise TypeError(f"result_type: {describe(hint)} is within itself, without a class") from exc
     planner.finish()
     return shape
 
@@ -69,14 +69,14 @@ class _Planner:
                 changed |= (native, renames) != (shape.native, shape.renames)
                 shape.native, shape.renames = native, renames
         for shape in self._shapes:
-            shape.native = shape.native and _refusal(shape.type) is None
+            shape.native = shape.native and _why_unreadable(shape.type) is None
             shape.choose_read()
         for shape in self._shapes:
             shape.finish()
 
     def plan(self, hint: Any, where: str, *, within_model: bool = False) -> Shape:
         """``within_model``: pydantic reads it, and knows types that we don't."""
-        bare, metadata = unwrapped(hint)
+        bare, metadata = bare_type(hint)
         cls = get_origin(bare) or bare
         arguments = get_args(bare)
         if bare is Any or bare is object:
@@ -102,9 +102,9 @@ class _Planner:
             return self._add(MappingShape(whole, key, item, metadata))
         if within_model:
             return self._add(AnythingShape(Any))
-        refused = _refusal(whole)
-        if refused is not None:
-            raise TypeError(f"{where}: data can't be read as {shown(bare)}: {refused}") from refused
+        why = _why_unreadable(whole)
+        if why is not None:
+            raise TypeError(f"{where}: data can't be read as {describe(bare)}: {why}") from why
         return self._add(LeafShape(whole))
 
     def _add(self, shape: Shape) -> Shape:
@@ -114,7 +114,7 @@ class _Planner:
     def _union(self, hint: Any, where: str, within_model: bool) -> Shape:
         # An absent field is not in the data, so nothing is read as UNSET.
         absent = {type(None), msgspec.UnsetType}
-        members = {member: unwrapped(member)[0] for member in get_args(hint)}
+        members = {member: bare_type(member)[0] for member in get_args(hint)}
         if not {Any, object}.isdisjoint(members.values()):
             return self._add(AnythingShape(Any))
         groups: dict[str, list[Any]] = {"objects": [], "mapping": [], "sequence": [], "scalars": []}
@@ -125,7 +125,9 @@ class _Planner:
                 groups[_group_of(get_origin(bare) or bare)].append(member)
         for several in (groups["mapping"], groups["sequence"]):
             if several[1:] and not within_model:
-                raise TypeError(f"{where}: nothing tells apart {' and '.join(map(shown, several))}")
+                raise TypeError(
+                    f"{where}: nothing tells apart {' and '.join(map(describe, several))}"
+                )
 
         def plan(member: Any) -> Any:
             return self.plan(member, where, within_model=within_model)
@@ -145,13 +147,13 @@ class _Planner:
         )
 
     def _scalars(self, members: list[Any], where: str) -> list[Shape]:
-        enums = [member for member in members if _is_enum(unwrapped(member)[0])]
+        enums = [member for member in members if _is_enum(bare_type(member)[0])]
         others = [member for member in members if member not in enums]
         if others[1:]:
             together: Any = typing.Union[tuple(others)]  # noqa: UP007 - made of a tuple
-            if _refusal(together) is None:
+            if _why_unreadable(together) is None:
                 return [*(self.plan(one, where) for one in enums), self._add(LeafShape(together))]
-        others.sort(key=lambda member: unwrapped(member)[0] is str)  # which takes any string
+        others.sort(key=lambda member: bare_type(member)[0] is str)  # which takes any string
         return [self.plan(member, where) for member in (*enums, *others)]
 
     def _fields(self, hint: Any, cls: Any, where: str, within_model: bool) -> Shape:
@@ -178,7 +180,7 @@ class _Planner:
             shape.fields.append(Field(name, keys, argument, required, child, bool(declared)))
             if not declared and keys != (name,):
                 shape.renames = True
-            literal = unwrapped(type_)[0]
+            literal = bare_type(type_)[0]
             if TYPENAME in keys and get_origin(literal) is Literal:
                 shape.tags = frozenset(get_args(literal))
         return shape
@@ -191,7 +193,7 @@ class _Planner:
         return (name,) if key == name else (key, name)
 
 
-def _refusal(type_: Any) -> Exception | None:
+def _why_unreadable(type_: Any) -> Exception | None:
     """Why msgspec can't read a type, if it can't."""
     try:
         msgspec.json.Decoder(type_)
@@ -230,7 +232,7 @@ def _flattened(hint: Any) -> Any:
     """A union without unions in it that hide behind names."""
 
     def members(one: Any) -> Iterator[Any]:
-        bare = unwrapped(one)[0]
+        bare = bare_type(one)[0]
         if get_origin(bare) in _UNIONS:
             for member in get_args(bare):
                 yield from members(member)
@@ -245,12 +247,12 @@ def _refuse_same_tags(shapes: list[ModelShape | ObjectShape], where: str) -> Non
         for other in shapes[:index]:
             if one.tag_field == other.tag_field and one.tags & other.tags:
                 raise TypeError(
-                    f"{where}: nothing tells apart {shown(other.type)} and {shown(one.type)}: "
-                    f"both are for the same {one.tag_field}"
+                    f"{where}: nothing tells apart {describe(other.type)} and "
+                    f"{describe(one.type)}: both are for the same {one.tag_field}"
                 )
 
 
-class _Found(NamedTuple):
+class _FieldInfo(NamedTuple):
     """A field as its class has it; ``declared``: its names in data, if the class says so."""
 
     name: str
@@ -265,18 +267,18 @@ def _types(hint: Any, where: str) -> dict[str, Any]:
         return field_types(hint)
     except Exception as exc:
         raise TypeError(
-            f"{where}: the annotations of {shown(hint)} can't be evaluated: {exc}"
+            f"{where}: the annotations of {describe(hint)} can't be evaluated: {exc}"
         ) from exc
 
 
-def _object_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_Found]:
+def _object_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_FieldInfo]:
     """The fields of a class, and in its shape what else there is to say of it."""
     cls: Any = shape.cls
     if is_typed_dict(cls):
         shape.makes_dict = True
         required = cls.__required_keys__
         return [
-            _Found(name, type_, name, is_required(type_, name in required))
+            _FieldInfo(name, type_, name, is_required(type_, name in required))
             for name, type_ in types.items()
         ]
     if issubclass(cls, msgspec.Struct):
@@ -287,7 +289,7 @@ def _object_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_Found]:
             shape.tag_field = config.tag_field
             shape.tags = frozenset([config.tag])
         return [
-            _Found(
+            _FieldInfo(
                 field.name,
                 types[field.name],
                 field.name,
@@ -301,9 +303,13 @@ def _object_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_Found]:
         fields = [field for field in _dataclass_fields(cls) if field.init]
         # Otherwise msgspec sets the fields itself, and does not call the constructor.
         shape.native = len(fields) == len(_dataclass_fields(cls)) and parameters.init
-        none = dataclasses.MISSING
         return [
-            _Found(f.name, types[f.name], f.name, f.default is none and f.default_factory is none)
+            _FieldInfo(
+                f.name,
+                types[f.name],
+                f.name,
+                f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING,
+            )
             for f in fields
         ]
     return _attrs_fields(shape, types)
@@ -313,14 +319,14 @@ def _dataclass_fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cls)
 
 
-def _attrs_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_Found]:
+def _attrs_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_FieldInfo]:
     from attr import NOTHING
 
     cls: Any = shape.cls
     attributes: list[Any] = list(cls.__attrs_attrs__)
     shape.native = all(a.init and a.converter is None for a in attributes)
     return [
-        _Found(
+        _FieldInfo(
             a.name,
             # What a converter takes, only it knows.
             types.get(a.name, Any) if a.converter is None else Any,
@@ -340,15 +346,15 @@ def _model(hint: Any, cls: Any, where: str) -> ModelShape:
             else:
                 sys.modules["pydantic"].dataclasses.rebuild_dataclass(cls)
         except Exception as exc:
-            raise TypeError(f"{where}: the model {shown(hint)} is not complete: {exc}") from exc
+            raise TypeError(f"{where}: the model {describe(hint)} is not complete: {exc}") from exc
     shape = ModelShape(hint, cls)
     shape.root = bool(getattr(cls, "__pydantic_root_model__", False))
     return shape
 
 
-def _model_fields(cls: Any) -> list[_Found]:
+def _model_fields(cls: Any) -> list[_FieldInfo]:
     return [
-        _Found(
+        _FieldInfo(
             name,
             info.annotation,
             name,
