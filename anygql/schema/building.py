@@ -1,9 +1,9 @@
-"""An introspection result made into a schema (specification §4.2).
+"""Building a schema from an introspection result (specification §4.2).
 
-graphql-core's builder wants an answer to its own query, complete and correct. Servers leave out
-what they never had, or what is empty to them; saved results come from other tools' queries. So a
-result is first read leniently, each omission that has one meaning being filled in; what can't be
-guessed is an error that says where it is.
+graphql-core's builder takes only a complete and correct result of its own query. Servers omit
+features that they don't have and lists that are empty, and saved results come from other tools'
+queries. So a result is first read leniently: an omission that can only mean one thing is filled in,
+and any other raises an error with its path.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _IF_ARGUMENT = {
     "name": "if",
     "type": {"kind": "NON_NULL", "ofType": {"kind": "SCALAR", "name": "Boolean"}},
 }
-#: What every executor has, whether it says so or not (specification §3.13).
+#: Directives that every executor has, even if it doesn't list them (specification §3.13).
 _STANDARD_DIRECTIVES = tuple(
     {
         "name": name,
@@ -44,15 +44,19 @@ _STANDARD_DIRECTIVES = tuple(
 def build_client_schema(
     introspection: Mapping[str, Any] | ExecutionResult, assume_valid: bool = False
 ) -> GraphQLSchema:
-    """The schema that an introspection result describes: without resolvers, to validate against.
+    """Build the schema that an introspection result describes, without resolvers.
 
-    ``introspection`` is ``{"__schema": …}``, the whole response ``{"data": {"__schema": …}}``, or
-    an ``ExecutionResult``. ``assume_valid`` leaves out the check of the schema against the rules
-    for schemas, which otherwise precedes the first validation: for servers that break some rule
-    and work all the same.
+    Args:
+        introspection: The result, as ``{"__schema": …}``, as the whole response
+            ``{"data": {"__schema": …}}``, or as an ``ExecutionResult``.
+        assume_valid: Whether to skip the check against the rules for schemas, which otherwise
+            precedes the first validation; ``False`` by default. Some servers break a rule and
+            still work.
 
-    Raises ``IntrospectionError`` (a ``ValueError``), which names the place, if something is
-    missing or contradictory, and ``TypeError`` if it is no introspection result at all.
+    Raises:
+        IntrospectionError: Something is missing or contradictory. The message has its path. This
+            is a ``ValueError``.
+        TypeError: ``introspection`` is no introspection result.
     """
     from graphql import GraphQLError
     from graphql import build_client_schema as build
@@ -65,14 +69,14 @@ def build_client_schema(
 
 
 def _schema_in(source: object) -> Mapping[str, Any]:
-    """What is under ``__schema``, however it is wrapped."""
+    """Return the value of ``__schema`` in a result of any form."""
     data: Any
     errors: Any
     if isinstance(source, Mapping):
         response = cast("Mapping[str, Any]", source)
         data, errors = response.get("data", response), response.get("errors")
     else:
-        # graphql-core's own results look the same as ours
+        # graphql-core's results have the same attributes as ours.
         data, errors = getattr(source, "data", source), getattr(source, "errors", None)
     if isinstance(data, Mapping):
         found: Any = cast("Mapping[str, Any]", data).get("__schema")
@@ -90,7 +94,7 @@ def _schema_in(source: object) -> Mapping[str, Any]:
 
 
 class _Reader:
-    """Reads one introspection result; ``where`` is always the path to what is being read."""
+    """Reads one introspection result. ``where`` is the path to the part that is read."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         from graphql import DirectiveLocation, introspection_types
@@ -113,7 +117,7 @@ class _Reader:
             key: self._root(raw.get(key), f"__schema.{key}")
             for key in ("queryType", "mutationType", "subscriptionType")
         }
-        # Standard scalars are used by some servers without being listed.
+        # Some servers use standard scalars without listing them.
         types += [{"kind": "SCALAR", "name": name} for name in sorted(self._missing)]
         return {
             "description": _text(raw.get("description")),
@@ -123,7 +127,7 @@ class _Reader:
         }
 
     def _named_items(self, raw: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-        """Each mapping of a list with its name and its place; nothing for ``None``."""
+        """Yield each mapping of a list with its name and path; yield nothing for ``None``."""
         if raw is None:
             return
         if not isinstance(raw, list):
@@ -152,10 +156,10 @@ class _Reader:
             "description": _text(raw.get("description")),
         }
         if name in self._introspection:
-            # graphql-core has its own, and takes them
+            # graphql-core replaces these by its own.
             read.update(fields=[], interfaces=[], enumValues=[])
         elif kind == "SCALAR":
-            # the name that drafts had for it, and some servers still have
+            # Drafts called it specifiedByUrl, and some servers still do.
             url = raw.get("specifiedByURL", raw.get("specifiedByUrl"))
             read["specifiedByURL"] = _text(url)
         elif kind in {"OBJECT", "INTERFACE"}:
@@ -206,14 +210,14 @@ class _Reader:
         }
 
     def _references(self, raw: Any, where: str) -> list[dict[str, Any]]:
-        """References to types without wrappers."""
+        """Read references to types that are not wrapped."""
         return [self._reference(item, place) for _, item, place in self._named_items(raw, where)]
 
     def _root(self, raw: Any, where: str) -> dict[str, Any] | None:
         return None if raw is None else self._reference(raw, where)
 
     def _reference(self, raw: Any, where: str) -> dict[str, Any]:
-        """A type, or lists and non-nulls around one."""
+        """Read a reference to a type, with the lists and non-nulls around it."""
         if not isinstance(raw, Mapping):
             raise IntrospectionError(f"'{where}' is missing, or no mapping")
         reference = cast("Mapping[str, Any]", raw)
@@ -256,7 +260,7 @@ class _Reader:
             "name": name,
             "description": _text(raw.get("description")),
             "isRepeatable": raw.get("isRepeatable") is True,
-            # A place that only a later specification knows can't be used here anyway.
+            # graphql-core can't use locations of later specifications.
             "locations": [place for place in cast("list[Any]", locations) if self._is_place(place)],
             "args": self._read_named(raw.get("args"), f"{where}.args", self._input),
         }
@@ -266,7 +270,7 @@ class _Reader:
 
 
 def _member(name: str, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """One member of an enum."""
+    """Read one member of an enum."""
     if name in {"true", "false", "null"}:
         raise IntrospectionError(f"{where!r} is a literal, and can't be a member of an enum")
     description = _text(raw.get("description"))
@@ -278,7 +282,7 @@ def _text(value: object) -> str | None:
 
 
 def _deprecation(raw: Mapping[str, Any]) -> str | None:
-    """Why it is deprecated; some servers say that it is, and not why."""
+    """Return the reason for a deprecation; some servers give none."""
     reason = _text(raw.get("deprecationReason"))
     if reason is None and raw.get("isDeprecated") is True:
         from graphql import DEFAULT_DEPRECATION_REASON
@@ -288,10 +292,10 @@ def _deprecation(raw: Mapping[str, Any]) -> str | None:
 
 
 def _default(value: Any) -> str | None:
-    """A default value as a GraphQL literal.
+    """Return a default value as a GraphQL literal.
 
-    Some servers give JSON, or their own language's notation. That there is a default must be
-    kept even if it can't be read, or else an optional argument would become a required one.
+    Some servers send JSON, or their programming language's notation. A default that can't be read
+    is kept as a string: without a default, an optional argument would become a required one.
     """
     if value is None:
         return None

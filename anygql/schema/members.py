@@ -1,7 +1,7 @@
-"""What input values may be in Python: the members of objects, and the items of lists.
+"""Input values in Python: the members of objects, and the items of lists.
 
-Objects are mappings, dataclasses, msgspec Structs, and the instances of attrs and pydantic classes,
-which are told by what they have, so that neither library need be imported.
+Objects are mappings, dataclasses, msgspec Structs, and instances of attrs classes and pydantic
+models. The latter two are recognized by their attributes, without importing attrs or pydantic.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["is_list", "members_of"]
 
 
 def is_list(value: Any) -> TypeGuard[Iterable[Any]]:
-    """Whether these are items, and not one item: many a scalar's Python value can be iterated."""
+    """Return whether ``value`` is a list, and not a scalar's value that can be iterated."""
     if isinstance(value, str | bytes | bytearray | memoryview):
         return False
     if isinstance(value, Iterator):
@@ -27,13 +27,15 @@ def is_list(value: Any) -> TypeGuard[Iterable[Any]]:
 
 
 def members_of(value: Any, known: Collection[str]) -> Mapping[Any, Any] | None:
-    """The members that are set, by name; ``None`` if ``value`` is no object with members.
+    """Return the members that are set, by name; ``None`` if ``value`` is no object.
 
-    A member's name is the one that it has as JSON (a Struct's ``rename``, pydantic's ``alias``) if
-    that is among ``known``, and its attribute's otherwise. Left out are those that are
-    ``msgspec.UNSET`` or graphql-core's ``Undefined``; a Struct's defaults, if it omits them
-    (``omit_defaults``); and of pydantic's those that nobody set and that are ``None``: a null
-    that was never asked for would delete what the server has.
+    A member's name is its name in JSON (a Struct's ``rename``, pydantic's ``alias``) if that is
+    among ``known``, and the attribute's name otherwise. These members are left out:
+
+    - members that are ``msgspec.UNSET`` or graphql-core's ``Undefined``;
+    - a Struct's defaults, if it omits them (``omit_defaults``);
+    - a pydantic model's ``None`` that was not set explicitly, since a null could delete a value on
+      the server.
     """
     if isinstance(value, Mapping):
         members: Iterable[tuple[Any, Any]] = cast("Mapping[Any, Any]", value).items()
@@ -69,7 +71,7 @@ def _struct_members(value: msgspec.Struct, known: Collection[str]) -> Iterator[t
 
 
 def _is_default(field: msgspec.structs.FieldInfo, member: Any) -> bool:
-    """As msgspec sees it: the default itself, or an empty one of what its factory makes."""
+    """Return whether msgspec omits the member, as equal to a default or an empty container."""
     if field.default is not msgspec.NODEFAULT:
         return type(member) is type(field.default) and bool(member == field.default)
     factory = field.default_factory

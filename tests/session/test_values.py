@@ -199,7 +199,7 @@ async def test_a_fetched_schema_can_be_updated(way: Backend) -> None:
 
 
 async def test_a_file(bounded: None) -> None:
-    """It goes through parses_nothing."""
+    """It goes through untouched."""
     transport = LocalSchemaTransport(diary.served())
     document = "query ($file: Upload!) { size(file: $file) }"
     async with Client(transport, schema=diary.known(), **VALUES) as session:

@@ -1,4 +1,4 @@
-"""What the fields of a Python type are annotated with."""
+"""The annotations of a type's fields."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = [
 
 
 def is_class(hint: Any) -> bool:
-    """Whether a type is a class. (Type checkers needn't follow.)"""
+    """Return whether a type is a class. Unlike ``isinstance``, this narrows no type."""
     return isinstance(hint, type)
 
 
 def describe(hint: Any) -> str:
-    """A type as it stands in messages."""
+    """Return the name of a type for messages."""
     arguments = get_args(hint)
     if get_origin(hint) in {typing.Union, types.UnionType}:
         return " | ".join(describe(argument) for argument in arguments)
@@ -39,7 +39,7 @@ def describe(hint: Any) -> str:
 
 
 def _substitute(hint: Any, arguments: dict[Any, Any]) -> Any:
-    """``hint`` with its type variables replaced."""
+    """Return ``hint`` with its type variables replaced."""
     if isinstance(hint, TypeVar):
         return arguments.get(hint, hint)
     parameters: tuple[Any, ...] = getattr(hint, "__parameters__", ())
@@ -50,12 +50,12 @@ def _substitute(hint: Any, arguments: dict[Any, Any]) -> Any:
 
 
 def _collect_arguments(hint: Any, found: dict[type, dict[Any, Any]]) -> None:
-    """For ``hint``'s class and each generic class it is derived from: its type variables."""
+    """Add to ``found`` the type arguments of ``hint``'s class and of its generic bases."""
     cls: Any = get_origin(hint) or hint
     parameters: tuple[Any, ...] = getattr(cls, "__parameters__", ())
     given = dict(zip(parameters, get_args(hint), strict=False))
     found[cls] = given
-    # Only a class's own list of bases: the attribute is inherited.
+    # From the class's own namespace, since the attribute is inherited.
     inherited: tuple[Any, ...] = getattr(cls, "__bases__", ())
     bases: tuple[Any, ...] = getattr(cls, "__dict__", {}).get("__orig_bases__", inherited)
     for base in bases:
@@ -65,10 +65,13 @@ def _collect_arguments(hint: Any, found: dict[type, dict[Any, Any]]) -> None:
 
 
 def field_types(hint: Any) -> dict[str, Any]:
-    """The annotations of a class, or of a generic one with arguments, by the fields' names.
+    """Return the annotations of a class, or of a generic class with arguments, by field.
 
-    ``Annotated`` and what TypedDict says of its fields are kept. Raises ``NameError`` for a name
-    that can't be found in the class's module, and what else its evaluation raises.
+    ``Annotated`` and a TypedDict's qualifiers are kept.
+
+    Raises:
+        NameError: An annotation has a name that isn't in the class's module. Evaluating an
+            annotation may raise any other exception.
     """
     cls = get_origin(hint) or hint
     hints = typing.get_type_hints(cls, include_extras=True)
@@ -76,7 +79,7 @@ def field_types(hint: Any) -> dict[str, Any]:
     _collect_arguments(hint, found)
     if not any(found.values()):
         return hints
-    if is_typed_dict(cls):  # its annotations are those of its bases too
+    if is_typed_dict(cls):  # whose annotations include those of its bases
         merged = {name: value for given in found.values() for name, value in given.items()}
         return {name: _substitute(value, merged) for name, value in hints.items()}
     own: dict[str, Any] = {}
@@ -88,19 +91,19 @@ def field_types(hint: Any) -> dict[str, Any]:
 
 
 def is_qualifier(origin: Any, *names: str) -> bool:
-    """Whether a type's origin says something of the field, not of its values."""
-    # By name, since typing_extensions has its own of those that came to Python late.
+    """Return whether the origin of a type qualifies the field, not its values."""
+    # By name, since typing_extensions defines qualifiers of its own.
     name = str(origin).rpartition(".")[2] if origin is not None else ""
     return name in (names or ("Final", "NotRequired", "ReadOnly", "Required"))
 
 
 def is_typed_dict(cls: Any) -> bool:
-    """Whether it is a TypedDict: typing's, or typing_extensions'."""
+    """Return whether ``cls`` is a TypedDict of ``typing`` or ``typing_extensions``."""
     return is_class(cls) and hasattr(cls, "__required_keys__") and issubclass(cls, dict)
 
 
 def is_required(hint: Any, otherwise: bool) -> bool:
-    """Whether a TypedDict's field must be there, by its annotation, or else ``otherwise``."""
+    """Return whether a TypedDict's field is required; by default ``otherwise``."""
     while True:
         origin = get_origin(hint)
         if is_qualifier(origin, "Required", "NotRequired"):
@@ -111,7 +114,7 @@ def is_required(hint: Any, otherwise: bool) -> bool:
 
 
 def bare_type(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A type without its names, bounds and annotations; and those of ``Annotated``."""
+    """Return a type without aliases, qualifiers and type variables, and its metadata."""
     metadata: tuple[Any, ...] = ()
     while True:
         if get_origin(hint) is Annotated:

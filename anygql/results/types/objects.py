@@ -1,4 +1,4 @@
-"""The shapes of types with fields, and of unions, which choose among them."""
+"""The shapes of types with fields, and of unions."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ class FieldsShape(Shape):
         return [field.shape for field in self.fields]
 
     def is_instance(self, value: Any) -> bool:
-        """Whether a value of Python's is one already: a custom scalar's, say."""
+        """Return whether a Python value, such as a custom scalar's, already has the type."""
         return isinstance(value, self.cls)
 
     def where(self, field: Field) -> str:
+        """Return the name of a field for messages."""
         return f"{self.cls.__name__}.{field.name}"
 
     def _rename_fields(self, value: Any) -> Any:
@@ -57,20 +58,20 @@ class FieldsShape(Shape):
 class ObjectShape(FieldsShape):
     """A dataclass, attrs class, Struct or TypedDict."""
 
-    tagged = False  #: a Struct with a tag: other tags are refused
-    forbids_unknown = False
-    makes_dict = False  #: a TypedDict
-    made_for_model = False  #: pydantic takes it ready made only
+    tagged = False  #: whether it is a Struct with a tag; other tags are refused
+    forbids_unknown = False  #: whether other fields are refused
+    makes_dict = False  #: whether it is a TypedDict
+    made_for_model = False  #: whether pydantic takes instances of it, but can't make them
     _struct: type | None = None
 
     @property
     def can_rename(self) -> bool:  # type: ignore[override]
-        # Nothing but objects with attributes can be made of a Struct.
+        # msgspec converts a Struct to types with attributes, but not to a TypedDict.
         return not self.makes_dict and is_renameable(self.fields, self._tag)
 
     @property
     def _tag(self) -> dict[str, Any]:
-        """How data says that it is for this Struct: the field's name, and what it holds."""
+        """The tag by the name of its field; empty if there is none."""
         return {self.tag_field: next(iter(self.tags))} if self.tagged else {}
 
     @property
@@ -86,12 +87,12 @@ class ObjectShape(FieldsShape):
                 tag=self._tag,
                 forbid_unknown_fields=self.forbids_unknown,
             )
-            # Only now: a type may be within itself.
+            # After `_struct` is set, since a type may contain itself.
             types.update((field.name, field.shape.data_type) for field in self.fields)
         return self._struct
 
     def finish(self) -> None:
-        # What the loop of `convert` needs, looked up once.
+        # Looked up once for the loop of `convert`.
         self._plan = [
             (
                 field.keys[0],
@@ -158,13 +159,13 @@ class ObjectShape(FieldsShape):
 
 
 def _other_tag(tag: Any, expected: str) -> Mismatch:
-    # The name of a type is the schema's, not data; but only if it is one.
+    # A type's name is no secret data, but data that isn't a name may be.
     given = repr(tag) if isinstance(tag, str) and _GRAPHQL_NAME.fullmatch(tag) else "another value"
     return Mismatch(f"{given} is not a type of {expected}")
 
 
 class UnionShape(Shape):
-    """One of several types: null, a list, an object by its ``__typename``, or something else."""
+    """One of several types, chosen by the kind of data and, among objects, by ``__typename``."""
 
     def __init__(
         self,
@@ -184,7 +185,7 @@ class UnionShape(Shape):
         self.scalars = scalars
         if len(scalars) == 1:
             self.exact = scalars[0].exact
-        # Tried one after the other, which msgspec doesn't do.
+        # Several are tried one after the other, which msgspec doesn't do.
         self.native = len(scalars) < 2
         self.can_rename = not scalars and mapping is None and sequence is None
 
@@ -194,7 +195,7 @@ class UnionShape(Shape):
         yield from self.scalars
 
     def choose(self, value: Any) -> Shape | None:
-        """The shape for this value, if it can be told without reading it."""
+        """Return the shape for this value, or ``None`` if several have to be tried."""
         if is_object(value):
             if len(self.objects) == 1 and self.mapping is None:
                 return self.objects[0]

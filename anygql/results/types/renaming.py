@@ -1,6 +1,8 @@
-"""Fields renamed by msgspec: it reads a Struct with the names in data and Python's attributes.
+"""Renaming fields with msgspec.
 
-msgspec makes the user's own type of such a Struct's attributes, so no data are renamed in Python.
+msgspec first reads data into a Struct that has the fields' Python names as attributes and their
+names in data as encoded names. Then msgspec converts that Struct, by its attributes, to the user's
+type. So no dictionary is renamed in Python.
 """
 
 from __future__ import annotations
@@ -15,15 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Field", "is_renameable", "renaming_struct"]
 
-#: The attribute by which the annotations of a Struct's fields find their types.
+#: The class attribute to which the annotations of a Struct's fields refer.
 _TYPES = "__field_types__"
 
 
 class Field(NamedTuple):
     """A field of a type.
 
-    ``keys`` are what it is called in data, in the order in which they are looked for; ``argument``
-    is what the constructor calls it.
+    ``keys`` are its names in data, the preferred one first. ``argument`` is its name in the
+    constructor.
     """
 
     name: str
@@ -31,16 +33,16 @@ class Field(NamedTuple):
     argument: str
     required: bool
     shape: Shape
-    declared: bool  #: the class itself says what it is called in data
+    declared: bool  #: whether the class itself declares the name in data
 
 
 def _second_names(fields: Sequence[Field]) -> dict[str, str]:
-    """Return the second names that fields have in data, by the attribute for each."""
+    """Return the second names of fields in data, by the attribute that holds the value."""
     return {f"{field.name}__second": field.keys[1] for field in fields if field.keys[1:]}
 
 
 def is_renameable(fields: Sequence[Field], tag: dict[str, Any]) -> bool:
-    """Whether a Struct can have these names, each once."""
+    """Return whether a Struct can have these names, each of which must be unique."""
     seconds = _second_names(fields)
     attributes = [*(field.name for field in fields), *seconds, *tag]
     keys = [*(field.keys[0] for field in fields), *seconds.values(), *tag]
@@ -59,10 +61,15 @@ def renaming_struct(
     tag: dict[str, Any],
     forbid_unknown_fields: bool,
 ) -> type:
-    """Return a Struct that is read by the names in data and has Python's as attributes.
+    """Return a Struct that is read by the names in data and has Python's names as attributes.
 
-    ``types`` are those of the fields, by name. It may be filled until the Struct is first read.
-    ``tag`` is the name of the field that holds the tag, and the tag, if there is one.
+    Args:
+        name: The name of the class.
+        fields: The fields of the user's type.
+        types: The type of each field, by its name. It may be filled after this call, but before
+            data is first read into the Struct: types may contain themselves.
+        tag: The tag, by the name of the field that holds it; empty for a class without a tag.
+        forbid_unknown_fields: Whether other names in data are refused.
     """
     seconds = _second_names(fields)
     annotated = {field.name: f"{_TYPES}[{field.name!r}]" for field in fields}
@@ -72,7 +79,7 @@ def renaming_struct(
         name,
         [(attribute, type_, msgspec.UNSET) for attribute, type_ in annotated.items()],
         rename={field.name: field.keys[0] for field in fields} | seconds,
-        # The tag is an attribute too: by it msgspec chooses among the types of a union.
+        # msgspec chooses among the types of a union by the tag, which it reads as an attribute.
         namespace={_TYPES: types, "__post_init__": _settle(fields), **tag},
         tag_field=tag_field,
         tag=tag_value,
@@ -83,7 +90,7 @@ def renaming_struct(
 
 
 def _settle(fields: Sequence[Field]) -> Callable[[Any], None]:
-    """Return what ends the reading of a Struct: second names count, absent fields are absent."""
+    """Return a ``__post_init__`` that uses second names and deletes absent fields."""
     attributes = [(f.name, f"{f.name}__second" if f.keys[1:] else None) for f in fields]
     absent = msgspec.UNSET
 
@@ -92,7 +99,7 @@ def _settle(fields: Sequence[Field]) -> Callable[[Any], None]:
             if getattr(self, name) is absent:
                 found = absent if second is None else getattr(self, second)
                 if found is absent:
-                    delattr(self, name)  # so that the user's type gives its default, or refuses
+                    delattr(self, name)  # the user's type then has its default, or is refused
                 else:
                     setattr(self, name, found)
 

@@ -1,9 +1,9 @@
-"""The shapes that data can have to take: one for each type within a result's type.
+"""The shapes of types: each knows how data is converted to its type.
 
-msgspec turns data into most types by itself, at once and fast; fields that are renamed it reads
-through a Struct that knows their names in data. A shape is for what msgspec can't do (unions of
-dataclasses, renamed TypedDicts, pydantic's models), and knows what msgspec can: then the shape only
-says, where msgspec has refused, in which field of which type. A shape and msgspec must agree.
+msgspec converts data to most types by itself, quickly, and renames fields through Structs that know
+the names in data. A shape converts what msgspec can't: unions of dataclasses, renamed TypedDicts,
+pydantic's models. Where msgspec refuses data, the shape converts it again, to find the field that
+doesn't fit. A shape and msgspec must agree.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _EXACT_TYPES = (str, int, float, bool)
 
 
 class Mismatch(Exception):
-    """Data that doesn't have its shape. The path is collected on the way up, innermost first."""
+    """Data that doesn't fit its shape. The path is collected on the way up, in reverse."""
 
     def __init__(self, what: str, cause: Exception | None = None) -> None:
         super().__init__(what)
@@ -47,6 +47,7 @@ class Mismatch(Exception):
         self.where = ""
 
     def within(self, part: str | int, where: str = "") -> Mismatch:
+        """Add a part to the path, and the field's name if there is none yet; return ``self``."""
         self.path.append(part)
         self.where = self.where or where
         return self
@@ -56,23 +57,23 @@ _KINDS: dict[Any, str] = {type(None): "null", dict: "object", list: "list"}
 
 
 def wrong_kind(expected: str, value: Any) -> Mismatch:
-    """The mismatch of a value of another kind. The value itself is not told."""
+    """Return the mismatch of a value of another kind, without quoting the value."""
     kind: Any = value.__class__
     return Mismatch(f"expected {expected}, got {_KINDS.get(kind, kind.__name__)}")
 
 
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether data is an object. (Not narrowed to a dict of unknown things.)"""
+    """Return whether data is an object. Unlike ``isinstance``, this narrows to known types."""
     return isinstance(value, dict)
 
 
 def is_list(value: Any) -> TypeGuard[list[Any]]:
-    """Whether data is a list."""
+    """Return whether data is a list."""
     return isinstance(value, list)
 
 
 def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
-    """Whether data is a list, or a tuple in its place."""
+    """Return whether data is a list, or a Python value that takes its place."""
     return isinstance(value, list | tuple)
 
 
@@ -85,43 +86,43 @@ def _is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
 
 
 class Shape:
-    """One type, and how data becomes a value of it.
+    """One type, and how data is converted to it. Call ``read``."""
 
-    ``read`` is what to call. ``native``: msgspec does the same as ``convert``, if it does not
-    refuse; where something is renamed (``renames``), by reading ``data_type`` first.
-    """
-
+    #: Whether msgspec does the same as ``convert`` for data that it doesn't refuse.
     native = True
+    #: Whether a field of the type, or of a type within it, has another name in data.
     renames = False
-    can_rename = True  #: msgspec can, with ``data_type``
-    exact: type | None = None  #: values of exactly this type are what they should be
+    #: Whether msgspec can rename the fields, by reading ``data_type`` first.
+    can_rename = True
+    #: Values of exactly this type need no conversion.
+    exact: type | None = None
     read: Callable[[Any], Any]
 
     def __init__(self, type: Any) -> None:
         self.type = type
 
     def children(self) -> Iterable[Shape]:
-        """The shapes of what is within."""
+        """Return the shapes of the types within this one."""
         return ()
 
     def convert(self, value: Any) -> Any:
-        """The value of the type; raises ``Mismatch``."""
+        """Convert data to the type without msgspec's help; raise ``Mismatch`` if it doesn't fit."""
         raise NotImplementedError
 
     @property
     def data_type(self) -> Any:
-        """The type as msgspec reads it from data: with Structs that know the names in data.
+        """The type into which msgspec reads data, before it converts the result to the type.
 
-        What is within them has Python's names, as attributes, and is converted to the type.
+        Where ``renames`` is true, it has Structs in the place of the types with fields.
         """
         return self.type
 
     def renamed(self, value: Any) -> Any:
-        """Return the data with the names that pydantic knows fields by, for pydantic to read."""
+        """Rename the fields in data to the names by which pydantic knows them."""
         return value
 
     def finish(self) -> None:
-        """Prepare ``convert``. Called when all shapes have their ``read``."""
+        """Prepare ``convert``. This is called when all shapes have their ``read``."""
 
     def _native(self, value: Any) -> Any:
         try:
@@ -137,7 +138,7 @@ class Shape:
             return self.convert(value)
 
     def choose_read(self) -> None:
-        """Set ``read``. Called when it is known of all shapes whether they are native."""
+        """Set ``read``. This is called when ``native`` is known for all shapes."""
         if not self.native:
             self.read = self.convert
         elif self.renames:
@@ -148,7 +149,7 @@ class Shape:
 
 
 class AnythingShape(Shape):
-    """``Any``: the data as it is."""
+    """``Any``: the data itself."""
 
     def convert(self, value: Any) -> Any:
         return value
@@ -162,7 +163,7 @@ _STEP = re.compile(r"\[(\d+)\]|\.(\w+)")
 
 
 def _from_msgspec(error: msgspec.ValidationError, type: Any) -> Mismatch:
-    """msgspec's error in our words: it may quote the data, which ours must not."""
+    """Translate msgspec's error, which may quote the data, to one that doesn't."""
     match = _MESSAGE.fullmatch(str(error))
     what, at = (match["what"], match["at"] or "") if match else ("", "")
     if what.startswith(("Expected ", "Object ", "Array ")):
@@ -178,7 +179,7 @@ def _from_msgspec(error: msgspec.ValidationError, type: Any) -> Mismatch:
 
 
 class LeafShape(Shape):
-    """What msgspec reads, and nothing of ours is within: numbers, dates, literals, …"""
+    """A type that msgspec reads by itself, such as a number, a date or a literal."""
 
     def __init__(self, type: Any) -> None:
         super().__init__(type)
@@ -186,7 +187,7 @@ class LeafShape(Shape):
 
     @property
     def data_type(self) -> Any:
-        return Any if self.exact else self.type  # once is enough for what can't be misread
+        return Any if self.exact else self.type  # the second conversion checks it
 
     def convert(self, value: Any) -> Any:
         try:
@@ -199,9 +200,9 @@ class LeafShape(Shape):
 
 
 class EnumShape(Shape):
-    """A member of an enum: by its value, or by its name, which is what GraphQL sends.
+    """A member of an enum, by its value or else by its name, which GraphQL sends.
 
-    A value comes first. What is neither goes to the enum, whose ``_missing_`` may know it.
+    Data that is neither is given to the enum, whose ``_missing_`` may know it.
     """
 
     def __init__(self, type: type[enum.Enum]) -> None:
@@ -254,7 +255,7 @@ class ListShape(Shape):
             _check_constraints(value, self._constraints)
         items: list[Any] = []
         try:
-            items.extend(map(self.item.read, value))  # keeps what came before a mismatch
+            items.extend(map(self.item.read, value))  # its length is the index of a mismatch
         except Mismatch as mismatch:
             raise mismatch.within(len(items)) from None
         return items if self._make is None else _construct(self._make, items, self.type)
@@ -277,7 +278,7 @@ def _read_at(part: str | int, read: Callable[[Any], Any], value: Any) -> Any:
 
 
 def _check_constraints(value: Any, type: Any) -> None:
-    """Have msgspec check the length and the like of what is read by us."""
+    """Let msgspec check constraints of a collection, such as its length."""
     try:
         msgspec.convert(value, type, str_keys=True)
     except msgspec.ValidationError as exc:
@@ -294,7 +295,7 @@ def _construct(make: Callable[..., Any], value: Any, type: Any) -> Any:
 
 
 class TupleShape(Shape):
-    """A tuple of a fixed length, each item of which has a type of its own."""
+    """A tuple of a fixed length. Each item has its own type."""
 
     def __init__(self, type: Any, items: Sequence[Shape]) -> None:
         super().__init__(type)
@@ -328,7 +329,7 @@ class TupleShape(Shape):
 
 
 class MappingShape(Shape):
-    """A dict: its keys are data, and never renamed."""
+    """A dict, whose keys are data and are never renamed."""
 
     def __init__(self, type: Any, key: Shape, item: Shape, metadata: tuple[Any, ...]) -> None:
         super().__init__(type)
@@ -353,7 +354,7 @@ class MappingShape(Shape):
         if not isinstance(self.key, LeafShape) or self.key.exact is str:
             return self.key.read(key)
         keys: Any = types.GenericAlias(dict, (self.key.type, None))
-        try:  # a key may be a number, which is a string in JSON
+        try:  # a number as a key is a string in JSON
             return next(iter(msgspec.convert({key: None}, keys, str_keys=True)))
         except msgspec.ValidationError as exc:
             raise _from_msgspec(exc, self.key.type) from None

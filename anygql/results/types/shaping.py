@@ -1,4 +1,4 @@
-"""From a type to its shape, once for each type."""
+"""Making the shape of a type, once for each type."""
 
 from __future__ import annotations
 
@@ -38,9 +38,14 @@ _UNIONS = {typing.Union, types.UnionType}
 
 
 def shape_of(hint: Any, *, renames: bool) -> Shape:
-    """The shape of a type; raises ``TypeError`` for what can't be read, naming the field.
+    """Return the shape of a type.
 
-    ``renames``: fields that Python calls ``first_name`` are ``firstName`` in the data.
+    Args:
+        hint: The type.
+        renames: Whether fields that are ``first_name`` in Python are ``firstName`` in data.
+
+    Raises:
+        TypeError: No data can be converted to the type. The message names the field.
     """
     planner = _Planner(renames)
     try:
@@ -55,10 +60,10 @@ class _Planner:
     def __init__(self, camel: bool) -> None:
         self._camel = camel
         self._shapes: list[Shape] = []
-        self._known: dict[Any, Shape] = {}  # of types with fields, which may be within themselves
+        self._known: dict[Any, Shape] = {}  # types with fields may contain themselves
 
     def finish(self) -> None:
-        """When all shapes are there: what they are by what is within them."""
+        """Complete the shapes, by the shapes within them, when all have been made."""
         changed = True
         while changed:
             changed = False
@@ -75,7 +80,7 @@ class _Planner:
             shape.finish()
 
     def plan(self, hint: Any, where: str, *, within_model: bool = False) -> Shape:
-        """``within_model``: pydantic reads it, and knows types that we don't."""
+        """Make the shape of a type; pydantic, which knows more types, reads it ``within_model``."""
         bare, metadata = bare_type(hint)
         cls = get_origin(bare) or bare
         arguments = get_args(bare)
@@ -112,7 +117,7 @@ class _Planner:
         return shape
 
     def _union(self, hint: Any, where: str, within_model: bool) -> Shape:
-        # An absent field is not in the data, so nothing is read as UNSET.
+        # No data is read as UNSET, which stands for an absent field.
         absent = {type(None), msgspec.UnsetType}
         members = {member: bare_type(member)[0] for member in get_args(hint)}
         if not {Any, object}.isdisjoint(members.values()):
@@ -170,7 +175,7 @@ class _Planner:
             shape = self._known[hint, within_model] = ObjectShape(hint, cls)
             found = _object_fields(shape, _types(hint, where))
             if within_model and not (dataclasses.is_dataclass(cls) or is_typed_dict(cls)):
-                within_model = False  # what is within them isn't for pydantic to read
+                within_model = False  # pydantic doesn't read their fields
                 shape.made_for_model = shape.renames = True
                 shape.native = False
         self._add(shape)
@@ -186,7 +191,7 @@ class _Planner:
         return shape
 
     def _keys(self, name: str) -> tuple[str, ...]:
-        """What a field may be called in data: in GraphQL's spelling first."""
+        """Return the names that a field may have in data, the one in GraphQL's spelling first."""
         if name == TYPENAME_FIELD:
             return TYPENAME, name
         key = camel_case(name) if self._camel else name
@@ -194,12 +199,12 @@ class _Planner:
 
 
 def _why_unreadable(type_: Any) -> Exception | None:
-    """Why msgspec can't read a type, if it can't."""
+    """Return why msgspec can't read a type, or ``None`` if it can."""
     try:
         msgspec.json.Decoder(type_)
         if is_class(type_):
-            isinstance(None, type_)  # some protocols refuse to be asked
-    except Exception as exc:  # noqa: BLE001 - whatever the evaluation of annotations raises
+            isinstance(None, type_)  # some protocols raise here
+    except Exception as exc:  # noqa: BLE001 - evaluating annotations may raise anything
         return exc
     return None
 
@@ -229,7 +234,7 @@ def _group_of(cls: Any) -> str:
 
 
 def _flattened(hint: Any) -> Any:
-    """A union without unions in it that hide behind names."""
+    """Return a union in which aliases of unions are replaced by their members."""
 
     def members(one: Any) -> Iterator[Any]:
         bare = bare_type(one)[0]
@@ -253,7 +258,7 @@ def _refuse_same_tags(shapes: list[ModelShape | ObjectShape], where: str) -> Non
 
 
 class _FieldInfo(NamedTuple):
-    """A field as its class has it; ``declared``: its names in data, if the class says so."""
+    """A field of a class. ``declared`` are its names in data that the class itself declares."""
 
     name: str
     type: Any
@@ -272,7 +277,7 @@ def _types(hint: Any, where: str) -> dict[str, Any]:
 
 
 def _object_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_FieldInfo]:
-    """The fields of a class, and in its shape what else there is to say of it."""
+    """Return the fields of a class, and set the other attributes of its shape."""
     cls: Any = shape.cls
     if is_typed_dict(cls):
         shape.makes_dict = True
@@ -301,7 +306,7 @@ def _object_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_FieldInfo
     if hasattr(cls, "__dataclass_params__"):
         parameters: Any = cls.__dataclass_params__
         fields = [field for field in _dataclass_fields(cls) if field.init]
-        # Otherwise msgspec sets the fields itself, and does not call the constructor.
+        # msgspec sets the fields itself and doesn't call the constructor.
         shape.native = len(fields) == len(_dataclass_fields(cls)) and parameters.init
         return [
             _FieldInfo(
@@ -328,7 +333,7 @@ def _attrs_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_FieldInfo]
     return [
         _FieldInfo(
             a.name,
-            # What a converter takes, only it knows.
+            # Only the converter knows which types it takes.
             types.get(a.name, Any) if a.converter is None else Any,
             a.alias,
             a.default is NOTHING,
@@ -366,7 +371,7 @@ def _model_fields(cls: Any) -> list[_FieldInfo]:
 
 
 def _aliases(alias: Any) -> tuple[str, ...]:
-    """The names among pydantic's aliases; a path into the data is no name."""
+    """Return the names among pydantic's aliases, which may also be paths into the data."""
     if isinstance(alias, str):
         return (alias,)
     choices: list[Any] = getattr(alias, "choices", [alias])
