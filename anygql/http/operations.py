@@ -51,7 +51,7 @@ class RequestBuilder:
         Raises:
             TypeError: A value has no JSON form; the message names it.
         """
-        accept = accept or accept_for(incremental=request.source.grows)
+        accept = accept or accept_for(incremental=request.source.is_incremental)
         variables, files = extract_files(request.variable_values)
         parameters = make_parameters(
             self._json,

@@ -67,7 +67,7 @@ class Conversions(msgspec.Struct, frozen=True):
                 request = serialize(request)
             if self.parse_results:
                 plan = schema.results_plan(request)
-                parse = None if plan.untouched else plan
+                parse = None if plan.parses_nothing else plan
         elif self.serialize_variables or self.parse_results:
             option = "serialize_variables" if self.serialize_variables else "parse_results"
             raise ValueError(
