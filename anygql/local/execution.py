@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import graphql
@@ -24,12 +25,17 @@ from ..documents.request import GraphQLRequest
 from ..json import JSON, encode_named
 from ..results.incremental import IncrementalMerge
 from ..results.result import ExecutionResult
-from .executor import aclose
-from .incremental import GrowingExecutor, GrowingResult
+from .executor import AnyioExecution, AnyioExecutor, aclose
+
+if TYPE_CHECKING:
+    from .incremental import GrowingResult
 
 __all__ = ["LocalExecution"]
 
 logger = logging.getLogger(__name__)
+
+#: ``@defer`` or ``@stream``, with what the language ignores in between (specification §2.1).
+_INCREMENTAL_DIRECTIVE = re.compile(r"@(?:[\s,\ufeff]|#[^\r\n]*)*(?:defer|stream)\b")
 
 _Show: TypeAlias = Callable[[ExecutionResult], Awaitable[bool]]
 
@@ -91,7 +97,7 @@ class LocalExecution:
             result: Any = executor.execute_operation()
             if inspect.isawaitable(result):
                 result = await result
-            if isinstance(result, GrowingResult):
+            if not isinstance(result, graphql.ExecutionResult):
                 return await self._grow(result, show)
             whole = self._result(result)
             if show is not None:
@@ -148,7 +154,7 @@ class LocalExecution:
             with move_on_after(self._close_timeout, shield=True):
                 await aclose(events)
 
-    async def _follow(self, executor: GrowingExecutor, events: Any, stream: RunningStream) -> None:
+    async def _follow(self, executor: AnyioExecution, events: Any, stream: RunningStream) -> None:
         while await stream.room():
             try:
                 event = await anext(events)
@@ -166,7 +172,7 @@ class LocalExecution:
 
     async def _executor(
         self, request: GraphQLRequest, variables: dict[str, Any]
-    ) -> GrowingExecutor | ExecutionResult:
+    ) -> AnyioExecution | ExecutionResult:
         """What will execute the operation, or the errors of the request as a whole."""
         errors = self._check(request)
         if errors:
@@ -174,9 +180,10 @@ class LocalExecution:
         try:
             context = await _asked(self._context, request)
             root_value = await _asked(self._root_value, request)
+            kind = _incremental_executor() if _is_incremental(request.source) else AnyioExecutor
         except GraphQLError as exc:
             return ExecutionResult(None, _formatted([exc]))
-        executor = GrowingExecutor.build(
+        executor = kind.build(
             self._schema,
             request.document,
             root_value,
@@ -187,8 +194,9 @@ class LocalExecution:
         )
         if isinstance(executor, list):
             return ExecutionResult(None, _formatted(executor))
-        executor = cast("GrowingExecutor", executor)
+        executor = cast("AnyioExecution", executor)
         executor.close_timeout = self._close_timeout
+        executor.logger = logger
         return executor
 
     def _check(self, request: GraphQLRequest) -> list[GraphQLError]:
@@ -216,6 +224,22 @@ class LocalExecution:
         except TypeError as exc:
             return ExecutionResult(None, [{"message": str(exc)}])
         return cast("dict[str, Any]", self._json.decode(text))
+
+
+def _is_incremental(document: Document) -> bool:
+    return document.grows or _INCREMENTAL_DIRECTIVE.search(document.text) is not None
+
+
+def _incremental_executor() -> type[AnyioExecution]:
+    """Import the executor for ``@defer`` and ``@stream``, which needs private names."""
+    try:
+        from .incremental import GrowingExecutor
+    except ImportError as exc:
+        raise GraphQLError(
+            f"@defer and @stream can't be executed with graphql-core {graphql.__version__}: {exc}",
+            original_error=exc,
+        ) from exc
+    return GrowingExecutor
 
 
 def _formatted(errors: Iterable[GraphQLError]) -> list[Any]:

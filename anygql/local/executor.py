@@ -20,11 +20,13 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
+from logging import Logger
 from typing import Any, NoReturn
 
 import anyio
 from graphql import (
     Executor,
+    GraphQLError,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
@@ -84,6 +86,26 @@ class AnyioExecution(Executor[Any]):
     It overrides the three places where graphql-core 3.3 gathers (an object's fields, a list's
     items, an async iterator's items) and the two hooks for asynchronous work.
     """
+
+    #: Seconds that a source of events, or of a streamed list, may take to close.
+    close_timeout: float | None = 10
+    #: Gets the exceptions of resolvers that aren't a ``GraphQLError``.
+    logger: Logger | None = None
+
+    def handle_field_error(
+        self,
+        raw_error: Exception,
+        return_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        path: Path,
+    ) -> None:
+        """Make it an error of the result; log a bug too, since its traceback ends here."""
+        if self.logger is not None and not isinstance(raw_error, GraphQLError):
+            self.logger.error("%s failed", ".".join(map(str, path.as_list())), exc_info=raw_error)
+        super().handle_field_error(raw_error, return_type, field_details_list, path)
+
+    async def aclose(self) -> None:
+        """Close what the operation has left open. Call it when the operation is over."""
 
     def gather_async_work(self, values: Sequence[Awaitable[Any]]) -> Awaitable[list[Any]]:
         """Await the values at once."""

@@ -12,14 +12,13 @@ in an anyio task group, which is over when the operation is, whatever ends that.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, cast
 
 import anyio
 from anyio.abc import TaskGroup
-from graphql import GraphQLError, GraphQLOutputType, GraphQLResolveInfo, located_error
+from graphql import GraphQLOutputType, GraphQLResolveInfo, located_error
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.execution.executor import to_nodes
 from graphql.execution.incremental.incremental_executor import (
@@ -49,8 +48,6 @@ from ..concurrency.tasks import unwrapped
 from .executor import AnyioExecution, aclose
 
 __all__ = ["GrowingExecutor", "GrowingResult"]
-
-logger = logging.getLogger(__name__)
 
 #: How many items of a streamed list go together, if they can be had without waiting.
 BATCH = 100
@@ -276,25 +273,10 @@ class GrowingExecutor(AnyioExecution, IncrementalExecutor):
     at the end, whatever that is.
     """
 
-    #: Seconds that the source of a streamed list may take to close.
-    close_timeout: float | None = 10
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Shared by the sub-executors, which are shallow copies.
         self._sources: list[_Items] = []
-
-    def handle_field_error(
-        self,
-        raw_error: Exception,
-        return_type: GraphQLOutputType,
-        field_details_list: FieldDetailsList,
-        path: Path,
-    ) -> None:
-        """Make it an error of the result; a bug is logged too, since its traceback ends here."""
-        if not isinstance(raw_error, GraphQLError):
-            logger.error("%s failed", ".".join(map(str, path.as_list())), exc_info=raw_error)
-        super().handle_field_error(raw_error, return_type, field_details_list, path)
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
         """The result, or the first of it."""
