@@ -39,7 +39,7 @@ from graphql.pyutils import AwaitableOrValue, Path, Undefined
 
 from ..concurrency.tasks import single
 
-__all__ = ["AnyioExecution", "AnyioExecutor", "aclose", "gather"]
+__all__ = ["AnyioExecution", "AnyioExecutor", "aclose", "aclose_within", "gather"]
 
 
 async def gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
@@ -280,3 +280,9 @@ async def aclose(iterable: AsyncIterable[Any]) -> None:
     close = getattr(iterable, "aclose", None)
     if close is not None:
         await close()
+
+
+async def aclose_within(iterable: AsyncIterable[Any], timeout: float | None) -> None:
+    """Close an async generator, shielded from cancellation for ``timeout`` seconds at most."""
+    with anyio.move_on_after(timeout, shield=True):
+        await aclose(iterable)

@@ -45,9 +45,9 @@ from graphql.pyutils import Path
 from graphql.type import GraphQLObjectType
 
 from ..concurrency.tasks import unwrapped
-from .executor import AnyioExecution, aclose
+from .executor import AnyioExecution, aclose_within
 
-__all__ = ["GrowingExecutor", "GrowingResult"]
+__all__ = ["AnyioIncrementalExecutor", "IncrementalResult"]
 
 #: How many items of a streamed list go together, if they can be had without waiting.
 BATCH = 100
@@ -149,8 +149,7 @@ class _Items:
                 scope.cancel()
                 await self._begun
         if not isinstance(self._iterator, Iterator):
-            with anyio.move_on_after(self._close_timeout, shield=True):
-                await aclose(self._iterator)
+            await aclose_within(self._iterator, self._close_timeout)
         elif isinstance(self._iterator, _OF_COLLECTIONS):
             for item in self._iterator:  # a coroutine among them would never be awaited
                 if isinstance(item, Coroutine):
@@ -236,7 +235,7 @@ class _Plan(WorkQueue):
             await items.aclose()  # by the task that has iterated it
 
 
-class GrowingResult:
+class IncrementalResult:
     """A first result, and what is left to do for the rest."""
 
     def __init__(self, data: Any, errors: list[Any], work: Work) -> None:
@@ -254,7 +253,7 @@ class GrowingResult:
         if errors:
             self.initial["errors"] = [error.formatted for error in errors]
 
-    async def rest(self, deliver: Callable[[dict[str, Any]], Awaitable[bool]]) -> None:
+    async def run(self, deliver: Callable[[dict[str, Any]], Awaitable[bool]]) -> None:
         """Do what is left, handing each payload to ``deliver`` until that says no.
 
         Cancelling it, or an exception of ``deliver``'s, cancels everything that it runs.
@@ -266,11 +265,11 @@ class GrowingResult:
         await self._plan.run(publish)
 
 
-class GrowingExecutor(AnyioExecution, IncrementalExecutor):
+class AnyioIncrementalExecutor(AnyioExecution, IncrementalExecutor):
     """Executes operations with ``@defer`` and ``@stream``, on either loop.
 
-    Where there are any, ``execute_operation`` gives a ``GrowingResult``. ``aclose`` must be called
-    at the end, whatever that is.
+    ``execute_operation`` returns an ``IncrementalResult`` where something is deferred or streamed.
+    ``aclose`` must be called when the operation is over.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -283,7 +282,7 @@ class GrowingExecutor(AnyioExecution, IncrementalExecutor):
         work = self.get_incremental_work()
         if not work.tasks and not work.streams:
             return super().build_response(data)
-        return GrowingResult(data, self.collected_errors.errors, work)
+        return IncrementalResult(data, self.collected_errors.errors, work)
 
     def execute_execution_group(
         self,

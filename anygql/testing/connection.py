@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from ..protocols.close_codes import CloseCode
 from ..websocket.sockets.base import WebSocketEnded
 from .dialects import DIALECTS, REASONS, Dialect, Init, Malformed, Ping, Start, Stop, Terminate
-from .execution import Execution
+from .execution import ServerExecution
 from .operations import Operations
 from .outbox import Bell, MessageLog, Outbox, encode
 from .websocket import ServerWebSocket
@@ -29,7 +29,7 @@ OnConnect: TypeAlias = "Callable[[Any], Any | Awaitable[Any]]"
 class Serving:
     """How a server treats its connections."""
 
-    execution: Execution
+    execution: ServerExecution
     context_value: Any = None
     protocols: Sequence[str] = tuple(DIALECTS)
     on_connect: OnConnect | None = None
@@ -65,9 +65,7 @@ class ServerConnection:
         self._serving = serving
         self._outbox = Outbox(serving.max_queued_messages, serving.max_queued_bytes)
         self._changed = Bell()
-        self._operations = Operations(
-            self._dialect, serving.execution, self._outbox, self._changed, serving.close_timeout
-        )
+        self._operations = Operations(self._dialect, serving.execution, self._outbox, self._changed)
         self._thawed: anyio.Event | None = None
         self._tasks: TaskGroup | None = None
         self._init_received = self._acknowledged = False

@@ -13,7 +13,7 @@ from ..websocket.sockets.base import WebSocketEnded
 from ._endpoint import Endpoint
 from .connection import OnConnect, ServerConnection, Serving
 from .dialects import DIALECTS
-from .execution import Execution
+from .execution import ServerExecution
 from .outbox import Bell
 from .websocket import ServerWebSocket
 
@@ -75,7 +75,7 @@ class GraphQLServer(Endpoint):
         self._changed = Bell()
         self._streams: set[ServerWebSocket] = set()
         self._serving = Serving(
-            Execution(schema, root_value),
+            ServerExecution(schema, root_value, close_timeout),
             context_value=context_value,
             protocols=tuple(protocols),
             on_connect=on_connect,
