@@ -11,7 +11,7 @@ from anyio import AsyncContextManagerMixin, Event, create_task_group, get_curren
 from anyio.abc import TaskStatus
 from msgspec.structs import replace
 
-from .concurrency.tasks import unwrapped
+from .concurrency.exception_groups import unwrapped
 from .delivery.interfaces import Transport
 from .net.urls import check_url
 from .schema.shared import SharedSchema

@@ -1,4 +1,4 @@
-"""Which of two things that ended a call its caller is told: a fault, or a cancellation."""
+"""Cancellation comes before a fault that it caused."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["cancelled_first"]
 
 
 async def cancelled_first(fault: BaseException) -> None:
-    """For who is about to raise ``fault``: if it is cancelled, that is raised instead.
+    """Raise a pending cancellation instead of ``fault``. Call this just before raising it.
 
-    The end of everything around a session may reach the connection's own tasks first. Who is
-    cancelled by it must not be told that the session was closed.
+    When everything around a session is canceled, the connection's own tasks may notice first and
+    close it. A call that is canceled together with them must not report a closed session.
     """
     if isinstance(fault, TransportClosed):
         await checkpoint_if_cancelled()

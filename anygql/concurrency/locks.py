@@ -1,4 +1,4 @@
-"""A lock for whoever shares something, on whichever loop it is used."""
+"""A lock for what is shared, on whichever loop it is used."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..delivery.base import Endpoint
 from ..delivery.buffering import Delivery
-from ..delivery.independent import Endpoint, Exchanges, RunningFeed, RunningStream
+from ..delivery.independent import IndependentConnection, RunningFeed, RunningStream
 from ..delivery.interfaces import TransportArgs, refuse_args
 from ..documents.request import GraphQLRequest
 from ..results.result import ExecutionResult
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["LocalConnection"]
 
 
-class LocalConnection(Exchanges):
+class LocalConnection(IndependentConnection):
     """What a session has instead of a connection. Made by ``LocalSchemaTransport.connect``."""
 
-    def __init__(self, peer: Endpoint, execution: LocalExecution) -> None:
-        super().__init__(peer)
+    def __init__(self, endpoint: Endpoint, execution: LocalExecution) -> None:
+        super().__init__(endpoint)
         self._execution = execution
 
     async def execute(
@@ -33,7 +34,7 @@ class LocalConnection(Exchanges):
 
         Cancelling cancels its resolvers, and waits until they have ended.
         """
-        refuse_args(transport_args, self._peer.description)
+        refuse_args(transport_args, self._endpoint.description)
         variables = self._execution.variables(request)
         return await self._run(lambda: self._execution.execute(request, variables))
 
@@ -41,7 +42,7 @@ class LocalConnection(Exchanges):
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> RunningFeed:
         """Run a query or mutation whose result grows; the caller must leave the feed."""
-        refuse_args(transport_args, self._peer.description)
+        refuse_args(transport_args, self._endpoint.description)
         variables = self._execution.variables(request)
 
         async def work(stream: RunningStream) -> None:
@@ -59,7 +60,7 @@ class LocalConnection(Exchanges):
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> RunningFeed:
         """Start a subscription; the caller must leave the feed."""
-        refuse_args(transport_args, self._peer.description)
+        refuse_args(transport_args, self._endpoint.description)
         variables = self._execution.variables(request)
 
         async def work(stream: RunningStream) -> None:

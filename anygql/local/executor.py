@@ -37,7 +37,7 @@ from graphql.execution.executor import to_nodes
 from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
 from graphql.pyutils import AwaitableOrValue, Path, Undefined
 
-from ..concurrency.tasks import single
+from ..concurrency.exception_groups import single
 
 __all__ = ["AnyioExecution", "AnyioExecutor", "aclose", "aclose_within", "gather"]
 

@@ -44,7 +44,7 @@ from graphql.execution.incremental.work_queue import (
 from graphql.pyutils import Path
 from graphql.type import GraphQLObjectType
 
-from ..concurrency.tasks import unwrapped
+from ..concurrency.exception_groups import unwrapped
 from .executor import AnyioExecution, aclose_within
 
 __all__ = ["AnyioIncrementalExecutor", "IncrementalResult"]

@@ -15,7 +15,6 @@ from anyio import EndOfStream, Event, current_time
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from ..concurrency.tasks import call_soon
 from ..delivery.buffering import Delivery
 from ..delivery.interfaces import Connection, ConnectionResults, TransportArgs
 from ..documents.request import GraphQLRequest
@@ -132,7 +131,7 @@ class Resuming:
         if self._supervisor.fault is not None:
             self.leave()  # nothing runs any more that this could meet
         else:
-            call_soon(self._supervisor.token, self.leave)
+            self._supervisor.loop.call_soon(self.leave)
 
     def _cross(self) -> None:
         """The consumer has read all from before the gap."""

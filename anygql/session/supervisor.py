@@ -20,10 +20,10 @@ from anyio import (
     sleep,
 )
 from anyio.abc import TaskGroup, TaskStatus
-from anyio.lowlevel import EventLoopToken, current_token
 
 from ..concurrency.cancellation import cancelled_first
-from ..concurrency.tasks import unwrapped
+from ..concurrency.exception_groups import unwrapped
+from ..concurrency.loop import RunningLoop
 from ..delivery.interfaces import Connection, Transport
 from ..exceptions import TransportClosed, TransportError, copy_to_raise_unsent
 from .events import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
@@ -87,7 +87,7 @@ class Supervisor:
         self._wanted: Event
         self._closed: Event
         self._scope: CancelScope
-        self.token: EventLoopToken
+        self.loop: RunningLoop
         self.task_group: TaskGroup
 
     @property
@@ -137,7 +137,7 @@ class Supervisor:
     # The supervising task.
 
     def _take_loop(self) -> None:
-        self.token = current_token()
+        self.loop = RunningLoop()
         self._changed = Event()
         self._wanted = Event()
         self._closed = Event()

@@ -15,7 +15,7 @@ from anyio import AsyncContextManagerMixin, BrokenResourceError, ClosedResourceE
 from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.tls import TLSStream
 
-from ..concurrency.tasks import single
+from ..concurrency.exception_groups import single
 from ..websocket.sockets.base import Connector
 from .loopback import LoopbackListener, Reservation
 from .memory import DEFAULT_BUFFER_SIZE, memory_stream_pair
