@@ -14,7 +14,7 @@ from anyio.abc import ByteStream
 from websockets.frames import Frame, Opcode
 
 from ..websocket.sockets.base import WebSocketEnded
-from ._endpoint import Endpoint
+from .base_server import Endpoint
 from .outbox import Bell
 from .websocket import HandshakeRequest, Header, ServerWebSocket
 

@@ -10,11 +10,11 @@ from anyio.abc import ByteStream
 from graphql import GraphQLSchema, assert_valid_schema
 
 from ..websocket.sockets.base import WebSocketEnded
-from ._endpoint import Endpoint
-from .connection import OnConnect, ServerConnection, Serving
+from .base_server import Endpoint
 from .dialects import DIALECTS
 from .execution import ServerExecution
 from .outbox import Bell
+from .server_connection import OnConnect, ServerConnection, Serving
 from .websocket import ServerWebSocket
 
 if TYPE_CHECKING:
