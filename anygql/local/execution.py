@@ -21,7 +21,7 @@ from ..documents.request import GraphQLRequest
 from ..json import JSON, encode_named
 from ..results.incremental import IncrementalMerge
 from ..results.result import ExecutionResult
-from .executor import AnyioExecution, aclose_within
+from .executor import AnyioExecutorMixin, aclose_within
 from .schema_execution import (
     Payload,
     SchemaExecution,
@@ -35,7 +35,7 @@ __all__ = ["LocalExecution"]
 
 logger = logging.getLogger(__name__)
 
-_Show: TypeAlias = Callable[[ExecutionResult], Awaitable[bool]]
+_OnState: TypeAlias = Callable[[ExecutionResult], Awaitable[bool]]
 
 
 class LocalExecution:
@@ -80,9 +80,9 @@ class LocalExecution:
         return cast("dict[str, Any]", variables)
 
     async def execute(
-        self, request: GraphQLRequest, variables: dict[str, Any], show: _Show | None = None
+        self, request: GraphQLRequest, variables: dict[str, Any], on_state: _OnState | None = None
     ) -> ExecutionResult:
-        """Run a query or mutation; ``show`` is given each state, and returns whether to go on.
+        """Run a query or mutation; ``on_state`` is given each state, and returns whether to go on.
 
         Canceling cancels the resolvers, and waits until they have ended.
         """
@@ -90,8 +90,8 @@ class LocalExecution:
         executor = await self._executor(request, variables)
         if isinstance(executor, list):
             state = ExecutionResult(None, _formatted(executor))
-            if show is not None:
-                await show(state)
+            if on_state is not None:
+                await on_state(state)
             return state
         state = ExecutionResult()
         merge = IncrementalMerge()
@@ -105,7 +105,7 @@ class LocalExecution:
                 state = merge.add(plain)
             else:
                 state = ExecutionResult(**plain)
-            going_on = show is None or await show(state)
+            going_on = on_state is None or await on_state(state)
             return going_on and state is not plain
 
         await run(executor, add)
@@ -147,13 +147,13 @@ class LocalExecution:
 
     async def _executor(
         self, request: GraphQLRequest, variables: dict[str, Any]
-    ) -> AnyioExecution | list[GraphQLError]:
+    ) -> AnyioExecutorMixin | list[GraphQLError]:
         """What will execute the operation, or the errors of the request as a whole."""
         if errors := self._execution.check(request.source):
             return errors
         try:
-            context = await _asked(self._context, request)
-            root_value = await _asked(self._root_value, request)
+            context = await _resolve(self._context, request)
+            root_value = await _resolve(self._root_value, request)
         except GraphQLError as exc:
             return [exc]
         return self._execution.prepare(
@@ -181,7 +181,7 @@ def _formatted(errors: Iterable[GraphQLError]) -> list[Any]:
     return [error.formatted for error in errors]
 
 
-async def _asked(value: Any, request: GraphQLRequest) -> Any:
+async def _resolve(value: Any, request: GraphQLRequest) -> Any:
     """The value, or what a function or async function gives for it and the request."""
     if callable(value) and not isinstance(value, type):
         value = value(request)

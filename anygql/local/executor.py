@@ -39,7 +39,7 @@ from graphql.pyutils import AwaitableOrValue, Path, Undefined
 
 from ..concurrency.exception_groups import single
 
-__all__ = ["AnyioExecution", "AnyioExecutor", "aclose", "aclose_within", "gather"]
+__all__ = ["AnyioExecutor", "AnyioExecutorMixin", "aclose", "aclose_within", "gather"]
 
 
 async def gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
@@ -54,13 +54,13 @@ async def gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
             for index, awaitable in enumerate(awaitables):
                 task_group.start_soon(run, index, awaitable)
     except BaseExceptionGroup as group:
-        error = _foremost(group)
+        error = _most_urgent(group)
     else:
         return results
     raise error
 
 
-def _foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _most_urgent(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first of a group; but a cancellation or an interrupt goes before any error."""
     for error in group.exceptions:
         if not isinstance(single(error), Exception):
@@ -80,7 +80,7 @@ async def _abandon(awaitables: Sequence[Awaitable[Any]], error: Exception) -> No
     raise error
 
 
-class AnyioExecution(Executor[Any]):
+class AnyioExecutorMixin(Executor[Any]):
     """What makes an executor run on either loop, mixed into one of graphql-core's.
 
     It overrides the three places where graphql-core 3.3 gathers (an object's fields, a list's
@@ -267,7 +267,7 @@ class AnyioExecution(Executor[Any]):
         return container
 
 
-class AnyioExecutor(AnyioExecution, ExecutorThrowingOnIncremental):
+class AnyioExecutor(AnyioExecutorMixin, ExecutorThrowingOnIncremental):
     """The executor of ``execute`` and ``subscribe``, on either loop.
 
     ``execute(schema, document, executor_class=AnyioExecutor)``. What is deferred or streamed is

@@ -45,7 +45,8 @@ from graphql.pyutils import Path
 from graphql.type import GraphQLObjectType
 
 from ..concurrency.exception_groups import unwrapped
-from .executor import AnyioExecution, aclose_within
+from ..concurrency.signal import Signal
+from .executor import AnyioExecutorMixin, aclose_within
 
 __all__ = ["AnyioIncrementalExecutor", "IncrementalResult"]
 
@@ -53,17 +54,17 @@ __all__ = ["AnyioIncrementalExecutor", "IncrementalResult"]
 BATCH = 100
 
 #: The iterators of what has an end, and need not be run to come there.
-_OF_COLLECTIONS: tuple[type, ...] = (type(iter([])), type(iter(())))
+_COLLECTION_ITERATORS: tuple[type, ...] = (type(iter([])), type(iter(())))
 
 
-class _Later:
+class _PendingPart:
     """The result of a deferred part, which is awaited by whom the task group has do it."""
 
     def __init__(self, result: Any) -> None:
         self.result = result
 
 
-class _Items:
+class _StreamedItems:
     """The rest of a streamed list: graphql-core's queue of items, without a task of its own."""
 
     def __init__(
@@ -72,13 +73,13 @@ class _Items:
         index: int,
         close_timeout: float | None,
         complete: Callable[[int, Any], WorkResult | Awaitable[WorkResult]],
-        located: Callable[[Exception], Exception],
+        locate: Callable[[Exception], Exception],
     ) -> None:
         self._iterator = iterator
         self._index = index
         self._close_timeout = close_timeout
         self._complete = complete
-        self._located = located
+        self._locate = locate
         self._closed = False
         self._begun: WorkResult | Awaitable[WorkResult] | None = None
         self._failure: Exception | None = None
@@ -133,7 +134,7 @@ class _Items:
             self._stopped = True
             return False
         except Exception as exc:
-            raise self._located(exc) from exc
+            raise self._locate(exc) from exc
         self._begun = self._complete(self._index, item)
         self._index += 1
         return True
@@ -150,20 +151,20 @@ class _Items:
                 await self._begun
         if not isinstance(self._iterator, Iterator):
             await aclose_within(self._iterator, self._close_timeout)
-        elif isinstance(self._iterator, _OF_COLLECTIONS):
+        elif isinstance(self._iterator, _COLLECTION_ITERATORS):
             for item in self._iterator:  # a coroutine among them would never be awaited
                 if isinstance(item, Coroutine):
                     item.close()
 
 
-class _Plan(WorkQueue):
+class _IncrementalWork(WorkQueue):
     """graphql-core's graph of the work, run by a task group."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work)
         self._tasks: TaskGroup
         self._failures: dict[WorkTask, Exception] = {}
-        self._come = anyio.Event()
+        self._pushed = Signal()
 
     async def run(self, deliver: Callable[[list[Any]], Awaitable[bool]]) -> None:
         """Do all that is left; ``deliver`` takes what is done, and says whether to go on."""
@@ -174,17 +175,16 @@ class _Plan(WorkQueue):
                 for stream in list(self._root_streams):
                     self._start_stream(stream)
                 while not self._stopped:
-                    events = self._handled()
+                    events = self._take_events()
                     if not events:
-                        await self._come.wait()
+                        await self._pushed.wait()
                     elif not await deliver(events):
                         self._stopped = True
                 # Parts that failed with another may still be at work, for nothing.
                 self._tasks.cancel_scope.cancel()
 
-    def _handled(self) -> list[Any]:
+    def _take_events(self) -> list[Any]:
         """What has been done since it was last asked for."""
-        self._come = anyio.Event()
         events: list[Any] = []
         while not self._channel.empty():
             events += self._handle_graph_event(self._channel.get_nowait())
@@ -195,18 +195,18 @@ class _Plan(WorkQueue):
 
     def _push(self, graph_event: Any) -> None:
         super()._push(graph_event)
-        self._come.set()
+        self._pushed.notify()
 
     def _start_task(self, task: WorkTask) -> None:
         if task not in self._task_nodes:
             self._task_nodes[task] = _TaskNode()
-            self._tasks.start_soon(self._do, task)
+            self._tasks.start_soon(self._run_task, task)
         elif task in self._failures:
             self._push(_TaskFailure(task, self._failures[task]))
 
-    async def _do(self, task: WorkTask) -> None:
+    async def _run_task(self, task: WorkTask) -> None:
         try:
-            later = cast("_Later", task.computation.result())
+            later = cast("_PendingPart", task.computation.result())
             result = later.result
             if not isinstance(result, WorkResult):
                 result = await result
@@ -217,10 +217,10 @@ class _Plan(WorkQueue):
             self._push(_TaskSuccess(task, result))
 
     def _start_stream(self, stream: Stream) -> None:
-        self._tasks.start_soon(self._pump, stream)
+        self._tasks.start_soon(self._run_stream, stream)
 
-    async def _pump(self, stream: Stream) -> None:
-        items = cast("_Items", stream.queue)
+    async def _run_stream(self, stream: Stream) -> None:
+        items = cast("_StreamedItems", stream.queue)
         try:
             while found := await items.batch():
                 handled = anyio.Event()
@@ -239,10 +239,10 @@ class IncrementalResult:
     """A first result, and what is left to do for the rest."""
 
     def __init__(self, data: Any, errors: list[Any], work: Work) -> None:
-        self._plan = _Plan(work)
+        self._work = _IncrementalWork(work)
         self._publisher = IncrementalPublisher()
         pending = self._publisher._to_pending_results(
-            cast("Any", self._plan.initial_groups), cast("Any", self._plan.initial_streams)
+            cast("Any", self._work.initial_groups), cast("Any", self._work.initial_streams)
         )
         #: The first payload, as it would go over the wire.
         self.initial: dict[str, Any] = {
@@ -262,10 +262,10 @@ class IncrementalResult:
         async def publish(events: list[Any]) -> bool:
             return await deliver(cast("Any", self._publisher._handle_batch(events).formatted))
 
-        await self._plan.run(publish)
+        await self._work.run(publish)
 
 
-class AnyioIncrementalExecutor(AnyioExecution, IncrementalExecutor):
+class AnyioIncrementalExecutor(AnyioExecutorMixin, IncrementalExecutor):
     """Executes operations with ``@defer`` and ``@stream``, on either loop.
 
     ``execute_operation`` returns an ``IncrementalResult`` where something is deferred or streamed.
@@ -275,7 +275,7 @@ class AnyioIncrementalExecutor(AnyioExecution, IncrementalExecutor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Shared by the sub-executors, which are shallow copies.
-        self._sources: list[_Items] = []
+        self._sources: list[_StreamedItems] = []
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
         """The result, or the first of it."""
@@ -294,7 +294,7 @@ class AnyioIncrementalExecutor(AnyioExecution, IncrementalExecutor):
         delivery_group_map: DeliveryGroupMap,
     ) -> Any:
         """Begin a deferred part."""
-        return _Later(
+        return _PendingPart(
             super().execute_execution_group(
                 delivery_groups,
                 parent_type,
@@ -322,10 +322,10 @@ class AnyioIncrementalExecutor(AnyioExecution, IncrementalExecutor):
                 stream_path.add_key(index, None), item, field_details_list, info, item_type
             )
 
-        def located(error: Exception) -> Exception:
+        def locate(error: Exception) -> Exception:
             return located_error(error, to_nodes(field_details_list), stream_path.as_list())
 
-        items = _Items(iterator, initial_index, self.close_timeout, complete, located)
+        items = _StreamedItems(iterator, initial_index, self.close_timeout, complete, locate)
         self._sources.append(items)
         return items
 

@@ -22,7 +22,7 @@ from graphql import ExecutionResult, GraphQLError, GraphQLSchema, MiddlewareMana
 from graphql import validate as validate_document
 
 from ..documents.document import Document
-from .executor import AnyioExecution, AnyioExecutor
+from .executor import AnyioExecutor, AnyioExecutorMixin
 
 __all__ = [
     "Deliver",
@@ -83,7 +83,7 @@ class SchemaExecution:
         *,
         root_value: Any,
         context: Any,
-    ) -> AnyioExecution | list[GraphQLError]:
+    ) -> AnyioExecutorMixin | list[GraphQLError]:
         """Return an executor for one operation, or the errors of the request as a whole.
 
         Call ``check`` before.
@@ -103,7 +103,7 @@ class SchemaExecution:
         )
         if isinstance(executor, list):
             return executor
-        executor = cast("AnyioExecution", executor)
+        executor = cast("AnyioExecutorMixin", executor)
         executor.close_timeout = self._close_timeout
         executor.logger = self._logger
         return executor
@@ -113,7 +113,7 @@ def _is_incremental(document: Document) -> bool:
     return document.grows or _INCREMENTAL_DIRECTIVE.search(document.text) is not None
 
 
-def _incremental_executor() -> type[AnyioExecution]:
+def _incremental_executor() -> type[AnyioExecutorMixin]:
     """Import the executor for ``@defer`` and ``@stream``, which needs private names."""
     try:
         from .incremental import AnyioIncrementalExecutor
@@ -125,7 +125,7 @@ def _incremental_executor() -> type[AnyioExecution]:
     return AnyioIncrementalExecutor
 
 
-async def run(executor: AnyioExecution, deliver: Deliver, begun: Any = None) -> None:
+async def run(executor: AnyioExecutorMixin, deliver: Deliver, begun: Any = None) -> None:
     """Run a query or mutation until ``deliver`` has had all payloads, or returns False.
 
     ``begun`` is the outcome of ``execute_operation``, where that has been called already.
@@ -143,7 +143,7 @@ async def run(executor: AnyioExecution, deliver: Deliver, begun: Any = None) -> 
         await executor.aclose()
 
 
-async def open_events(executor: AnyioExecution) -> AsyncIterator[Any] | ExecutionResult:
+async def open_events(executor: AnyioExecutorMixin) -> AsyncIterator[Any] | ExecutionResult:
     """Return a subscription's events, or the errors that there are instead.
 
     Close them with ``aclose_within``, in the task that has called this.
@@ -155,7 +155,7 @@ async def open_events(executor: AnyioExecution) -> AsyncIterator[Any] | Executio
 
 
 async def execute_events(
-    executor: AnyioExecution,
+    executor: AnyioExecutorMixin,
     events: AsyncIterator[Any],
     is_wanted: Callable[[], Awaitable[bool]],
     deliver: Callable[[ExecutionResult], None],

@@ -20,10 +20,10 @@ from ..websocket.sockets.base import Connector
 from .loopback import LoopbackListener, Reservation
 from .memory import DEFAULT_BUFFER_SIZE, memory_stream_pair
 
-__all__ = ["Endpoint"]
+__all__ = ["BaseServer"]
 
 
-class Endpoint(AsyncContextManagerMixin):
+class BaseServer(AsyncContextManagerMixin):
     """Takes connections, in memory and on loopback, into a task group of its own.
 
     Leaving the context closes everything; one exception of its tasks comes out as itself.

@@ -9,7 +9,7 @@ from typing import Any
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, get_operation_ast, parse
 
 from ..documents.document import Document
-from ..local.executor import AnyioExecution
+from ..local.executor import AnyioExecutorMixin
 from ..local.schema_execution import SchemaExecution
 from .dialects import Start
 
@@ -34,7 +34,7 @@ class ServerExecution:
         self._root_value = root_value
         self._document = lru_cache(maxsize=_CACHED_DOCUMENTS)(_parsed)
 
-    def prepare(self, start: Start, context: Any) -> AnyioExecution | ExecutionResult:
+    def prepare(self, start: Start, context: Any) -> AnyioExecutorMixin | ExecutionResult:
         """Return an operation's executor, or its result if the variables are wrong.
 
         Raises ``OperationFailed`` if the document is not valid, or has no such operation.

@@ -15,6 +15,8 @@ import anyio.lowlevel
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ByteStream
 
+from ..concurrency.signal import Signal
+
 __all__ = ["MemoryStream", "memory_stream_pair"]
 
 #: How much each direction buffers, in bytes.
@@ -24,7 +26,7 @@ DEFAULT_BUFFER_SIZE = 2**16
 class _Pipe:
     """One direction: bytes between a writer and a reader."""
 
-    __slots__ = ("_readable", "_writable", "broken", "buffer", "capacity", "ended", "unread")
+    __slots__ = ("broken", "buffer", "capacity", "ended", "readable", "unread", "writable")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -32,22 +34,22 @@ class _Pipe:
         self.ended = False  # the writer will write no more
         self.unread = False  # the reader will read no more
         self.broken = False
-        self._readable: anyio.Event | None = None
-        self._writable: anyio.Event | None = None
+        self.readable = Signal()
+        self.writable = Signal()
 
     def put(self, data: memoryview) -> int:
         """Take as much as there is room for; how much that was."""
         size = min(len(data), self.capacity - len(self.buffer))
         if size > 0:
             self.buffer += data[:size]
-            self._wake_reader()
+            self.readable.notify()
         return size
 
     def take(self, max_bytes: int) -> bytes:
         with memoryview(self.buffer) as view:
             data = bytes(view[:max_bytes])
         del self.buffer[: len(data)]
-        self._wake_writer()
+        self.writable.notify()
         return data
 
     def end(self) -> None:
@@ -64,30 +66,8 @@ class _Pipe:
         self.wake()
 
     def wake(self) -> None:
-        self._wake_reader()
-        self._wake_writer()
-
-    def _wake_reader(self) -> None:
-        if self._readable is not None:
-            self._readable.set()
-
-    def _wake_writer(self) -> None:
-        if self._writable is not None:
-            self._writable.set()
-
-    async def wait_readable(self) -> None:
-        self._readable = anyio.Event()
-        try:
-            await self._readable.wait()
-        finally:
-            self._readable = None
-
-    async def wait_writable(self) -> None:
-        self._writable = anyio.Event()
-        try:
-            await self._writable.wait()
-        finally:
-            self._writable = None
+        self.readable.notify()
+        self.writable.notify()
 
 
 class MemoryStream(ByteStream):
@@ -116,7 +96,7 @@ class MemoryStream(ByteStream):
                     return pipe.take(max_bytes)
                 if pipe.ended:
                     raise EndOfStream
-                await pipe.wait_readable()
+                await pipe.readable.wait()
             raise ClosedResourceError
 
     async def send(self, item: bytes) -> None:
@@ -135,7 +115,7 @@ class MemoryStream(ByteStream):
                 rest = rest[pipe.put(rest) :]
                 if not rest:
                     return
-                await pipe.wait_writable()
+                await pipe.writable.wait()
             raise ClosedResourceError
 
     async def send_eof(self) -> None:

@@ -11,13 +11,14 @@ from anyio.abc import TaskGroup
 from graphql import ExecutionResult, OperationType
 from graphql.error import located_error
 
-from ..local.executor import AnyioExecution, AnyioExecutor, aclose_within
+from ..concurrency.signal import Signal
+from ..local.executor import AnyioExecutor, AnyioExecutorMixin, aclose_within
 from ..local.schema_execution import Payload, execute_events, format_result, open_events, run
 from .dialects import Dialect, Start
 from .execution import OperationFailed, ServerExecution
-from .outbox import Bell, Outbox, encode
+from .outbox import Outbox, encode
 
-__all__ = ["Operations"]
+__all__ = ["ActiveOperations"]
 
 Message = dict[str, Any]
 
@@ -28,11 +29,11 @@ class _Operation:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
-class Operations:
+class ActiveOperations:
     """Starts and stops operations, and sends what they yield to an outbox.
 
-    Nothing of an operation is sent once it has been stopped. ``changed`` rings when one begins
-    or ends.
+    Nothing of an operation is sent once it has been stopped. ``changed`` is notified when an
+    operation begins or ends.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Operations:
         dialect: Dialect,
         execution: ServerExecution,
         outbox: Outbox,
-        changed: Bell,
+        changed: Signal,
     ) -> None:
         self._dialect = dialect
         self._execution = execution
@@ -59,13 +60,13 @@ class Operations:
     def start(self, start: Start, context: Any, task_group: TaskGroup) -> None:
         """Start one; what needs no waiting is done here, the rest in a task."""
         operation = self._active[start.id] = _Operation(start.id)
-        self._changed.ring()
+        self._changed.notify()
         try:
             outcome: Any = self._execution.prepare(start, context)
         except OperationFailed as exc:
             messages = [self._dialect.errors(start.id, exc.errors)]
         else:
-            if isinstance(outcome, AnyioExecution):
+            if isinstance(outcome, AnyioExecutorMixin):
                 executor, outcome = outcome, _begin(outcome)
                 if not isinstance(outcome, ExecutionResult):
                     task_group.start_soon(self._run, operation, executor, outcome)
@@ -83,7 +84,7 @@ class Operations:
         if operation is None:
             return False
         operation.scope.cancel()
-        self._changed.ring()
+        self._changed.notify()
         return True
 
     def stop_all(self) -> None:
@@ -91,7 +92,7 @@ class Operations:
         for active in self.active:
             self.stop(active)
 
-    async def _run(self, operation: _Operation, executor: AnyioExecution, begun: Any) -> None:
+    async def _run(self, operation: _Operation, executor: AnyioExecutorMixin, begun: Any) -> None:
         with operation.scope:
             if _is_subscription(executor):
                 messages = await self._run_subscription(operation, executor)
@@ -100,7 +101,7 @@ class Operations:
             await self._finish(operation, messages)
 
     async def _run_query(
-        self, operation: _Operation, executor: AnyioExecution, begun: Any
+        self, operation: _Operation, executor: AnyioExecutorMixin, begun: Any
     ) -> list[Message]:
         """Send the payloads of a query or mutation; return the message that ends it."""
 
@@ -114,7 +115,7 @@ class Operations:
         return [self._dialect.complete(operation.id)]
 
     async def _run_subscription(
-        self, operation: _Operation, executor: AnyioExecution
+        self, operation: _Operation, executor: AnyioExecutorMixin
     ) -> list[Message]:
         """Send the results of a subscription; return the messages that end it."""
         events = await open_events(executor)
@@ -160,14 +161,14 @@ class Operations:
     def _forget(self, operation: _Operation) -> None:
         if self._is_active(operation):
             del self._active[operation.id]
-            self._changed.ring()
+            self._changed.notify()
 
 
-def _is_subscription(executor: AnyioExecution) -> bool:
+def _is_subscription(executor: AnyioExecutorMixin) -> bool:
     return executor.operation.operation is OperationType.SUBSCRIPTION
 
 
-def _begin(executor: AnyioExecution) -> Any:
+def _begin(executor: AnyioExecutorMixin) -> Any:
     """Return the outcome of a query or mutation that leaves nothing to close, else ``None``."""
     if _is_subscription(executor) or not isinstance(executor, AnyioExecutor):
         return None

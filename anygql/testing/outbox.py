@@ -1,47 +1,22 @@
-"""What waits for a connection's writer, bounded; and who waits for what."""
+"""The messages that wait for a connection's writer, and the log of those written."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
 
 import anyio
 import msgspec
 
-__all__ = ["Bell", "MessageLog", "Outbox", "encode"]
+from ..concurrency.signal import Signal
+
+__all__ = ["MessageLog", "Outbox", "encode"]
 
 Message = dict[str, Any]
 
 #: The UTF-8 JSON text of a message.
 encode = msgspec.json.Encoder().encode
-
-_T = TypeVar("_T")
-
-
-class Bell:
-    """Wakes everybody who waits for something to change."""
-
-    def __init__(self) -> None:
-        self._event: anyio.Event | None = None
-
-    def ring(self) -> None:
-        """Wake them."""
-        if self._event is not None:
-            self._event.set()
-            self._event = None
-
-    async def wait(self) -> None:
-        """Wait for the next ring."""
-        if self._event is None:
-            self._event = anyio.Event()
-        await self._event.wait()
-
-    async def wait_until(self, find: Callable[[], _T | None]) -> _T:
-        """Wait until ``find`` finds something; it is asked at once and after each ring."""
-        while (found := find()) is None:
-            await self.wait()
-        return found
 
 
 class Outbox:
@@ -57,7 +32,7 @@ class Outbox:
         self._messages: list[bytes] = []
         self._size = 0
         self._work = anyio.Event()
-        self._room = Bell()
+        self._room = Signal()
         self._writing = False
 
     @property
@@ -95,7 +70,7 @@ class Outbox:
         self._work = anyio.Event()
         self._writing = True
         messages, self._messages, self._size = self._messages, [], 0
-        self._room.ring()
+        self._room.notify()
         return messages
 
     def done(self) -> None:

@@ -13,9 +13,10 @@ from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ByteStream
 from websockets.frames import Frame, Opcode
 
+from ..concurrency.signal import Signal
 from ..websocket.sockets.base import WebSocketEnded
-from .base_server import Endpoint
-from .outbox import Bell
+from .base_server import BaseServer
+from .waiting import wait_until
 from .websocket import HandshakeRequest, Header, ServerWebSocket
 
 __all__ = ["PeerConnection", "Script", "ScriptedPeer"]
@@ -212,7 +213,7 @@ class PeerConnection:
 Script: TypeAlias = Callable[[PeerConnection], Awaitable[Any]]
 
 
-class ScriptedPeer(Endpoint):
+class ScriptedPeer(BaseServer):
     """Runs a script for each connection, in memory and on loopback.
 
     ::
@@ -237,7 +238,7 @@ class ScriptedPeer(Endpoint):
             raise ValueError("there must be at least one script")
         #: The connections, newest last.
         self.connections: list[PeerConnection] = []
-        self._changed = Bell()
+        self._changed = Signal()
 
     @property
     def received(self) -> list[Any]:
@@ -250,13 +251,13 @@ class ScriptedPeer(Endpoint):
         def find() -> PeerConnection | None:
             return self.connections[count - 1] if len(self.connections) >= count else None
 
-        return await self._changed.wait_until(find)
+        return await wait_until(self._changed, find)
 
     async def _serve(self, stream: ByteStream) -> None:
         connection = PeerConnection(stream)
         script = self._scripts[min(len(self.connections), len(self._scripts) - 1)]
         self.connections.append(connection)
-        self._changed.ring()
+        self._changed.notify()
         try:
             await script(connection)
         finally:

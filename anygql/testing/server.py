@@ -9,12 +9,13 @@ import anyio
 from anyio.abc import ByteStream
 from graphql import GraphQLSchema, assert_valid_schema
 
+from ..concurrency.signal import Signal
 from ..websocket.sockets.base import WebSocketEnded
-from .base_server import Endpoint
+from .base_server import BaseServer
 from .dialects import DIALECTS
 from .execution import ServerExecution
-from .outbox import Bell
-from .server_connection import OnConnect, ServerConnection, Serving
+from .server_connection import OnConnect, ServerConnection, ServerOptions
+from .waiting import wait_until
 from .websocket import ServerWebSocket
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["GraphQLServer"]
 
 
-class GraphQLServer(Endpoint):
+class GraphQLServer(BaseServer):
     """Serves a graphql-core schema over WebSockets, for tests.
 
     ::
@@ -72,9 +73,9 @@ class GraphQLServer(Endpoint):
         #: An HTTP status to answer every handshake with, instead of accepting it.
         self.refuse_with: int | None = None
         self._max_message_size = max_message_size
-        self._changed = Bell()
+        self._changed = Signal()
         self._streams: set[ServerWebSocket] = set()
-        self._serving = Serving(
+        self._options = ServerOptions(
             ServerExecution(schema, root_value, close_timeout),
             context_value=context_value,
             protocols=tuple(protocols),
@@ -97,7 +98,7 @@ class GraphQLServer(Endpoint):
         def find() -> ServerConnection | None:
             return self.connections[count - 1] if len(self.connections) >= count else None
 
-        return await self._changed.wait_until(find)
+        return await wait_until(self._changed, find)
 
     def drop_connections(self) -> None:
         """Reset every open connection, as a crash does."""
@@ -126,28 +127,28 @@ class GraphQLServer(Endpoint):
         await self.start()
 
     async def _serve(self, stream: ByteStream) -> None:
-        serving = self._serving
+        options = self._options
         websocket = ServerWebSocket(
             stream,
             max_message_size=self._max_message_size,
-            close_timeout=serving.close_timeout,
+            close_timeout=options.close_timeout,
         )
         self._streams.add(websocket)
         if not self._accepting:  # stopped meanwhile
             websocket.reset()
         try:
             if await self._shake_hands(websocket):
-                connection = ServerConnection(websocket, serving)
+                connection = ServerConnection(websocket, options)
                 await websocket.accept(connection.subprotocol)
                 self.connections.append(connection)
-                self._changed.ring()
+                self._changed.notify()
                 await connection.run()
         except WebSocketEnded:
             await websocket.drain()
         finally:
             await anyio.aclose_forcefully(stream)
             self._streams.discard(websocket)
-            self._changed.ring()
+            self._changed.notify()
 
     async def _shake_hands(self, websocket: ServerWebSocket) -> bool:
         await websocket.receive_request()

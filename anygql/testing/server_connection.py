@@ -10,15 +10,17 @@ from typing import Any, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
+from ..concurrency.signal import Signal
 from ..protocols.close_codes import CloseCode
 from ..websocket.sockets.base import WebSocketEnded
 from .dialects import DIALECTS, REASONS, Dialect, Init, Malformed, Ping, Start, Stop, Terminate
 from .execution import ServerExecution
-from .operations import Operations
-from .outbox import Bell, MessageLog, Outbox, encode
+from .operations import ActiveOperations
+from .outbox import MessageLog, Outbox, encode
+from .waiting import wait_until
 from .websocket import ServerWebSocket
 
-__all__ = ["OnConnect", "ServerConnection", "Serving"]
+__all__ = ["OnConnect", "ServerConnection", "ServerOptions"]
 
 Message = dict[str, Any]
 Predicate: TypeAlias = "str | Callable[[Message], bool]"
@@ -26,7 +28,7 @@ OnConnect: TypeAlias = "Callable[[Any], Any | Awaitable[Any]]"
 
 
 @dataclass(slots=True)
-class Serving:
+class ServerOptions:
     """How a server treats its connections."""
 
     execution: ServerExecution
@@ -44,29 +46,32 @@ class Serving:
 class ServerConnection:
     """One client's connection: what came, what went, and ways to misbehave."""
 
-    def __init__(self, websocket: ServerWebSocket, serving: Serving) -> None:
+    def __init__(self, websocket: ServerWebSocket, options: ServerOptions) -> None:
         request = websocket.request
         #: The path (and query string) that the client asked for.
         self.path: str = request.path if request else ""
         #: The headers of the client's request.
         self.headers: Mapping[str, str] = request.headers if request else {}
         #: The subprotocol that was agreed on; ``None`` if there was none (closed with 4406).
-        self.subprotocol = _choose(serving.protocols, request.subprotocols if request else [])
+        self.subprotocol = _choose(options.protocols, request.subprotocols if request else [])
         #: The messages that came, in order.
         self.received: list[Message] = []
         #: The messages that were written, in order.
-        self.sent = MessageLog(serving.history)
+        self.sent = MessageLog(options.history)
         #: The payload of ``connection_init``.
         self.init_payload: Any = None
         #: Code and reason of the close frame that ended the connection, 1006 if none did.
         self.closed: tuple[int, str] | None = None
-        self._dialect: Dialect = DIALECTS[self.subprotocol or serving.protocols[0]]()
+        self._dialect: Dialect = DIALECTS[self.subprotocol or options.protocols[0]]()
         self._websocket = websocket
-        self._serving = serving
-        self._outbox = Outbox(serving.max_queued_messages, serving.max_queued_bytes)
-        self._changed = Bell()
-        self._operations = Operations(self._dialect, serving.execution, self._outbox, self._changed)
-        self._thawed: anyio.Event | None = None
+        self._options = options
+        self._outbox = Outbox(options.max_queued_messages, options.max_queued_bytes)
+        self._changed = Signal()
+        self._operations = ActiveOperations(
+            self._dialect, options.execution, self._outbox, self._changed
+        )
+        self._is_frozen = False
+        self._unfrozen = Signal()
         self._tasks: TaskGroup | None = None
         self._init_received = self._acknowledged = False
         self._closing: tuple[int, str] | None = None
@@ -114,15 +119,15 @@ class ServerConnection:
                 )
             return None
 
-        return await self._changed.wait_until(find)
+        return await wait_until(self._changed, find)
 
     async def wait_operations(self, count: int) -> None:
         """Wait until exactly ``count`` operations are active."""
-        await self._changed.wait_until(lambda: len(self.operations) == count or None)
+        await wait_until(self._changed, lambda: len(self.operations) == count or None)
 
     async def wait_closed(self) -> tuple[int, str]:
         """Wait until the connection is over; its close code and reason."""
-        return await self._changed.wait_until(lambda: self.closed)
+        return await wait_until(self._changed, lambda: self.closed)
 
     # Ways to misbehave
 
@@ -153,14 +158,12 @@ class ServerConnection:
 
     def freeze(self) -> None:
         """Stop reading and writing: the connection is open, and nobody is there."""
-        if self._thawed is None:
-            self._thawed = anyio.Event()
+        self._is_frozen = True
 
     def unfreeze(self) -> None:
         """Go on reading and writing."""
-        if self._thawed is not None:
-            self._thawed.set()
-            self._thawed = None
+        self._is_frozen = False
+        self._unfrozen.notify()
 
     # Serving
 
@@ -175,7 +178,7 @@ class ServerConnection:
                 self._tasks.cancel_scope.cancel()
         finally:
             self.closed = self._websocket.closed
-            self._changed.ring()
+            self._changed.notify()
             if not self._writing_over.is_set():
                 await anyio.aclose_forcefully(self._websocket.stream)
         await self._websocket.drain()
@@ -187,16 +190,16 @@ class ServerConnection:
             self._start_soon(self._wait_init)
 
     async def _wait_init(self) -> None:
-        await anyio.sleep(self._serving.connection_init_wait_timeout)
+        await anyio.sleep(self._options.connection_init_wait_timeout)
         if not self._init_received:
             self._close_with(CloseCode.CONNECTION_INITIALISATION_TIMEOUT)
 
     async def _read(self) -> None:
         try:
             while True:
-                await self._thaw()
+                await self._wait_unfrozen()
                 messages = await self._websocket.receive()
-                await self._thaw()
+                await self._wait_unfrozen()
                 for message in messages:
                     self._handle(message)
         except WebSocketEnded:
@@ -204,7 +207,7 @@ class ServerConnection:
         self._operations.stop_all()
         self._reading_over = True
         self._outbox.wake()
-        with anyio.move_on_after(self._serving.close_timeout):
+        with anyio.move_on_after(self._options.close_timeout):
             await self._writing_over.wait()
 
     async def _write(self) -> None:
@@ -212,8 +215,8 @@ class ServerConnection:
         try:
             while not self._reading_over or outbox.has_work:
                 await outbox.wait_work()
-                if self._thawed is not None and not self._reading_over:
-                    await self._thaw()
+                if not self._reading_over:
+                    await self._wait_unfrozen()
                 messages = outbox.take()
                 if websocket.is_open:
                     self.sent.extend(messages)
@@ -223,18 +226,18 @@ class ServerConnection:
                         self._start_soon(self._limit_closing)
                 await websocket.flush()
                 outbox.done()
-                self._changed.ring()
+                self._changed.notify()
         except WebSocketEnded:
             pass  # the reader gets it too
         self._writing_over.set()
 
     async def _limit_closing(self) -> None:
-        await anyio.sleep(self._serving.close_timeout)
+        await anyio.sleep(self._options.close_timeout)
         self._task_group.cancel_scope.cancel()
 
-    async def _thaw(self) -> None:
-        while self._thawed is not None:
-            await self._thawed.wait()
+    async def _wait_unfrozen(self) -> None:
+        while self._is_frozen:
+            await self._unfrozen.wait()
 
     @property
     def _task_group(self) -> TaskGroup:
@@ -264,7 +267,7 @@ class ServerConnection:
             return
         try:
             message = self._dialect.decode(text)
-            self._note(message)
+            self._record(message)
             request = self._dialect.parse(message)
         except Malformed as exc:
             self._on_malformed(str(exc))
@@ -283,11 +286,11 @@ class ServerConnection:
             case _:
                 pass  # a pong needs no answer
 
-    def _note(self, message: Message) -> None:
+    def _record(self, message: Message) -> None:
         self.received.append(message)
-        if len(self.received) > 2 * self._serving.history:
-            del self.received[: self._serving.history]
-        self._changed.ring()
+        if len(self.received) > 2 * self._options.history:
+            del self.received[: self._options.history]
+        self._changed.notify()
 
     def _on_malformed(self, text: str) -> None:
         if self._dialect.strict:
@@ -301,12 +304,12 @@ class ServerConnection:
             return
         self._init_received = True
         self.init_payload = request.payload
-        if self._serving.on_connect is None:
+        if self._options.on_connect is None:
             self._acknowledge(None)
         else:
-            self._start_soon(self._ask, self._serving.on_connect, request.payload)
+            self._start_soon(self._answer_init, self._options.on_connect, request.payload)
 
-    async def _ask(self, on_connect: OnConnect, payload: Any) -> None:
+    async def _answer_init(self, on_connect: OnConnect, payload: Any) -> None:
         try:
             answer = on_connect(payload)
             if inspect.isawaitable(answer):
@@ -329,8 +332,8 @@ class ServerConnection:
     def _acknowledge(self, payload: Any) -> None:
         first, self._acknowledged = not self._acknowledged, True
         self._post(self._dialect.ack(payload))
-        if first and not self._dialect.strict and self._serving.keep_alive_interval is not None:
-            self._start_soon(self._keep_alive, self._serving.keep_alive_interval)
+        if first and not self._dialect.strict and self._options.keep_alive_interval is not None:
+            self._start_soon(self._keep_alive, self._options.keep_alive_interval)
 
     async def _keep_alive(self, interval: float) -> None:
         while True:
@@ -350,7 +353,7 @@ class ServerConnection:
             self._operations.start(start, self._context(), self._task_group)
 
     def _context(self) -> Any:
-        context = self._serving.context_value
+        context = self._options.context_value
         return context(self) if callable(context) else context
 
     def _on_stop(self, request: Stop) -> None:
