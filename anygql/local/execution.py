@@ -1,4 +1,4 @@
-"""What a server does with an operation, without a server: validated, executed, as JSON values."""
+"""How a local schema executes a session's requests, with JSON values in and out."""
 
 # graphql-core leaves some of its generic types open:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -35,11 +35,12 @@ __all__ = ["LocalExecution"]
 
 logger = logging.getLogger(__name__)
 
+#: Takes each state of a result; returns whether to go on.
 _OnState: TypeAlias = Callable[[ExecutionResult], Awaitable[bool]]
 
 
 class LocalExecution:
-    """Executes a session's requests on one schema, with results as they would come by wire."""
+    """Executes a session's requests on one schema; the results look as they would over the wire."""
 
     def __init__(
         self,
@@ -66,9 +67,9 @@ class LocalExecution:
         self._json = json
 
     def variables(self, request: GraphQLRequest) -> dict[str, Any]:
-        """A request's variables as a server would get them, but with its files in their places.
+        """Return a request's variables as a server would get them, but with its files in place.
 
-        Raises ``TypeError``, naming the path, for what has no JSON form.
+        Raise ``TypeError``, which names the path, for a value without a JSON form.
         """
         if not request.variable_values:
             return {}
@@ -82,7 +83,7 @@ class LocalExecution:
     async def execute(
         self, request: GraphQLRequest, variables: dict[str, Any], on_state: _OnState | None = None
     ) -> ExecutionResult:
-        """Run a query or mutation; ``on_state`` is given each state, and returns whether to go on.
+        """Run a query or mutation, call ``on_state`` with each state, and return the last one.
 
         Canceling cancels the resolvers, and waits until they have ended.
         """
@@ -116,7 +117,7 @@ class LocalExecution:
     ) -> None:
         """Put the results of a subscription into the stream's feed.
 
-        The source of the events is made, asked, and closed by this one task.
+        The source of the events is opened, iterated and closed by this one task.
         """
         await checkpoint()
         executor = await self._executor(request, variables)
@@ -148,7 +149,7 @@ class LocalExecution:
     async def _executor(
         self, request: GraphQLRequest, variables: dict[str, Any]
     ) -> AnyioExecutorMixin | list[GraphQLError]:
-        """What will execute the operation, or the errors of the request as a whole."""
+        """Return an executor for the operation, or the errors of the request as a whole."""
         if errors := self._execution.check(request.source):
             return errors
         try:
@@ -169,7 +170,7 @@ class LocalExecution:
         return plain if isinstance(plain, ExecutionResult) else ExecutionResult(**plain)
 
     def _plain(self, payload: Payload) -> dict[str, Any] | ExecutionResult:
-        """The payload as it arrives over the wire; if it would not even leave, why."""
+        """Return the payload as it would arrive; an error if it has no JSON form."""
         try:
             text = encode_named(self._json, payload, "result")
         except TypeError as exc:
@@ -182,7 +183,7 @@ def _formatted(errors: Iterable[GraphQLError]) -> list[Any]:
 
 
 async def _resolve(value: Any, request: GraphQLRequest) -> Any:
-    """The value, or what a function or async function gives for it and the request."""
+    """Return a value, or what a function or async function returns for the request."""
     if callable(value) and not isinstance(value, type):
         value = value(request)
         if inspect.isawaitable(value):
@@ -191,13 +192,13 @@ async def _resolve(value: Any, request: GraphQLRequest) -> Any:
 
 
 def _log_source(error: Exception | None) -> None:
-    """A bug is logged, since its traceback ends here."""
+    """Log a bug in the source of a subscription, since its traceback ends here."""
     if error is not None and not isinstance(error, GraphQLError):
         logger.error("the source of a subscription failed", exc_info=error)
 
 
 def _put(variables: Any, path: str, file: FileVar) -> None:
-    """Put a file where ``path`` (``variables.input.files.0``) says."""
+    """Put a file in its place, given as a path such as ``variables.input.files.0``."""
     *parents, last = path.split(".")[1:]
     holder = variables
     for key in parents:
@@ -207,7 +208,7 @@ def _put(variables: Any, path: str, file: FileVar) -> None:
 
 
 def _child(holder: Any, key: str, path: str) -> tuple[Any, Any]:
-    """What ``holder`` has at ``key``, after the key as it is there."""
+    """Return ``key`` as the holder has it (a list's is an ``int``), and the value there."""
     at: Any = int(key) if isinstance(holder, list) and key.isdigit() else key
     try:
         return at, holder[at]

@@ -1,8 +1,8 @@
-"""Results that grow, on either loop: ``@defer`` and ``@stream`` by graphql-core's plan of the work.
+"""Incremental results on either loop: ``@defer`` and ``@stream`` by graphql-core's plan.
 
-graphql-core 3.3 decides what is deferred, in which order it may be delivered, and what a failure
-takes with it; but it runs all that in tasks of asyncio's that belong to nobody. Here the work runs
-in an anyio task group, which is over when the operation is, whatever ends that.
+graphql-core 3.3 decides what is deferred, in which order parts may be delivered, and what else a
+failure nulls. But it runs the work in asyncio tasks that nothing owns. Here the work runs in an
+anyio task group, which ends with the operation.
 """
 
 # The parts that are replaced are graphql-core's own, which leaves some of its types open:
@@ -50,22 +50,22 @@ from .executor import AnyioExecutorMixin, aclose_within
 
 __all__ = ["AnyioIncrementalExecutor", "IncrementalResult"]
 
-#: How many items of a streamed list go together, if they can be had without waiting.
+#: The most items of a streamed list in one batch; a batch never waits for more items.
 BATCH = 100
 
-#: The iterators of what has an end, and need not be run to come there.
+#: Iterators over lists and tuples, which are finite and run no code of the schema's.
 _COLLECTION_ITERATORS: tuple[type, ...] = (type(iter([])), type(iter(())))
 
 
 class _PendingPart:
-    """The result of a deferred part, which is awaited by whom the task group has do it."""
+    """The result of a deferred part, still to be awaited by a task of the task group."""
 
     def __init__(self, result: Any) -> None:
         self.result = result
 
 
 class _StreamedItems:
-    """The rest of a streamed list: graphql-core's queue of items, without a task of its own."""
+    """The rest of a streamed list: graphql-core's queue of items, without a task for it."""
 
     def __init__(
         self,
@@ -86,20 +86,20 @@ class _StreamedItems:
         self._stopped = False
 
     def is_stopped(self) -> bool:
-        """Whether the last item has been handed out."""
+        """Return whether the last item has been returned."""
         return self._stopped
 
     def abort(self, reason: BaseException | None = None) -> None:
-        """Nothing runs that would have to be told; the source is closed at the end of all."""
+        """Do nothing: the source is closed at the end of the operation."""
 
     def batches(self) -> AsyncIterator[Sequence[WorkResult]]:
-        """Not asked for: see ``batch``."""
+        """Raise ``NotImplementedError``; ``batch`` takes its place."""
         raise NotImplementedError
 
     async def batch(self) -> list[WorkResult]:
-        """The next items, none after the last; raises what ended the list.
+        """Return the next items, none after the last; raise the error that ended the list.
 
-        An item doesn't wait for those after it: several come together only if they are there.
+        No item waits for the next one: a batch has several only if they are there at once.
         """
         if self._failure is not None:
             raise self._failure
@@ -122,7 +122,7 @@ class _StreamedItems:
         return found
 
     async def _begin(self) -> bool:
-        """Begin to complete the next item, if that isn't done; whether there is one."""
+        """Begin to complete the next item, unless begun already; return False after the last."""
         if self._begun is not None:
             return True
         try:
@@ -140,12 +140,12 @@ class _StreamedItems:
         return True
 
     async def aclose(self) -> None:
-        """Let go of the source: an async one is closed, within ``close_timeout``."""
+        """Close an async source within ``close_timeout``, and coroutines left in a list."""
         if self._closed:
             return
         self._closed = True
         if isinstance(self._begun, Awaitable):
-            # Merely closed, it would leave what it was to await.
+            # Merely closed, it would never await the coroutines that it holds.
             with anyio.CancelScope(shield=True) as scope, suppress(Exception):
                 scope.cancel()
                 await self._begun
@@ -158,7 +158,7 @@ class _StreamedItems:
 
 
 class _IncrementalWork(WorkQueue):
-    """graphql-core's graph of the work, run by a task group."""
+    """graphql-core's graph of the work, run in a task group."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work)
@@ -167,7 +167,7 @@ class _IncrementalWork(WorkQueue):
         self._pushed = Signal()
 
     async def run(self, deliver: Callable[[list[Any]], Awaitable[bool]]) -> None:
-        """Do all that is left; ``deliver`` takes what is done, and says whether to go on."""
+        """Do the work; ``deliver`` takes its events, and returns whether to go on."""
         with unwrapped():
             async with anyio.create_task_group() as self._tasks:
                 for group in list(self._root_groups):
@@ -180,11 +180,11 @@ class _IncrementalWork(WorkQueue):
                         await self._pushed.wait()
                     elif not await deliver(events):
                         self._stopped = True
-                # Parts that failed with another may still be at work, for nothing.
+                # Parts that another part's failure has nulled may still be running.
                 self._tasks.cancel_scope.cancel()
 
     def _take_events(self) -> list[Any]:
-        """What has been done since it was last asked for."""
+        """Return the events since the last call."""
         events: list[Any] = []
         while not self._channel.empty():
             events += self._handle_graph_event(self._channel.get_nowait())
@@ -225,18 +225,18 @@ class _IncrementalWork(WorkQueue):
             while found := await items.batch():
                 handled = anyio.Event()
                 self._push(_StreamItems(stream, found, cast("Any", handled)))
-                # Not before what they have deferred is planned, nor ahead of the consumer.
+                # The next batch waits until these items are planned in, and the consumer is ready.
                 await handled.wait()
         except Exception as exc:  # noqa: BLE001 - delivered as the error of the list
             self._push(_StreamFailure(stream, exc))
         else:
             self._push(_StreamSuccess(stream))
         finally:
-            await items.aclose()  # by the task that has iterated it
+            await items.aclose()  # by the task that has iterated them
 
 
 class IncrementalResult:
-    """A first result, and what is left to do for the rest."""
+    """A first payload, and the work for the others."""
 
     def __init__(self, data: Any, errors: list[Any], work: Work) -> None:
         self._work = _IncrementalWork(work)
@@ -254,9 +254,9 @@ class IncrementalResult:
             self.initial["errors"] = [error.formatted for error in errors]
 
     async def run(self, deliver: Callable[[dict[str, Any]], Awaitable[bool]]) -> None:
-        """Do what is left, handing each payload to ``deliver`` until that says no.
+        """Do the work, and deliver each payload until ``deliver`` returns False.
 
-        Cancelling it, or an exception of ``deliver``'s, cancels everything that it runs.
+        Canceling this, or an exception in ``deliver``, cancels all of the work.
         """
 
         async def publish(events: list[Any]) -> bool:
@@ -278,7 +278,7 @@ class AnyioIncrementalExecutor(AnyioExecutorMixin, IncrementalExecutor):
         self._sources: list[_StreamedItems] = []
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
-        """The result, or the first of it."""
+        """Return the result, or the first payload with the work for the others."""
         work = self.get_incremental_work()
         if not work.tasks and not work.streams:
             return super().build_response(data)
@@ -293,7 +293,7 @@ class AnyioIncrementalExecutor(AnyioExecutorMixin, IncrementalExecutor):
         grouped_field_set: GroupedFieldSet,
         delivery_group_map: DeliveryGroupMap,
     ) -> Any:
-        """Begin a deferred part."""
+        """Begin a deferred part; ``_IncrementalWork`` awaits it."""
         return _PendingPart(
             super().execute_execution_group(
                 delivery_groups,
@@ -315,7 +315,7 @@ class AnyioIncrementalExecutor(AnyioExecutorMixin, IncrementalExecutor):
         item_type: GraphQLOutputType,
         is_async: bool,
     ) -> Any:
-        """The rest of a list, to be streamed."""
+        """Return the queue for the rest of a streamed list."""
 
         def complete(index: int, item: Any) -> Any:
             return self.create_sub_executor().complete_stream_item(

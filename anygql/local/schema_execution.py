@@ -1,7 +1,7 @@
-"""What a server does with an operation, apart from sending its results: validate and execute it.
+"""Validate and execute operations on a schema: all that a server does but for sending results.
 
-Shared by ``LocalSchemaTransport`` and the server of ``anygql.testing``. The payloads are what a
-server would send, before they are encoded.
+``LocalSchemaTransport`` and the server of ``anygql.testing`` share this module. Its payloads are
+those that a server would send, before they are encoded.
 """
 
 # graphql-core leaves some of its generic types open:
@@ -63,7 +63,7 @@ class SchemaExecution:
         self._middleware = middleware
         self._close_timeout = close_timeout
         self._logger = logger
-        # As long as the documents live: their own cache keeps those that were given as text.
+        # Lives as long as the documents; those given as text are kept by their own cache.
         self._validated: WeakKeyDictionary[Document, list[GraphQLError]] = WeakKeyDictionary()
 
     def check(self, document: Document) -> list[GraphQLError]:
@@ -86,7 +86,7 @@ class SchemaExecution:
     ) -> AnyioExecutorMixin | list[GraphQLError]:
         """Return an executor for one operation, or the errors of the request as a whole.
 
-        Call ``check`` before.
+        Call ``check`` before: this does not validate.
         """
         try:
             kind = _incremental_executor() if _is_incremental(document) else AnyioExecutor
@@ -114,7 +114,10 @@ def _is_incremental(document: Document) -> bool:
 
 
 def _incremental_executor() -> type[AnyioExecutorMixin]:
-    """Import the executor for ``@defer`` and ``@stream``, which needs private names."""
+    """Import the executor for ``@defer`` and ``@stream``.
+
+    It needs private names of graphql-core; raise ``GraphQLError`` if a release doesn't have them.
+    """
     try:
         from .incremental import AnyioIncrementalExecutor
     except ImportError as exc:
@@ -126,9 +129,9 @@ def _incremental_executor() -> type[AnyioExecutorMixin]:
 
 
 async def run(executor: AnyioExecutorMixin, deliver: Deliver, begun: Any = None) -> None:
-    """Run a query or mutation until ``deliver`` has had all payloads, or returns False.
+    """Run a query or mutation until all payloads are delivered, or ``deliver`` returns False.
 
-    ``begun`` is the outcome of ``execute_operation``, where that has been called already.
+    ``begun`` is what ``execute_operation`` returned, if it has been called already.
     Canceling cancels the resolvers, and waits until they have ended.
     """
     try:
@@ -144,9 +147,9 @@ async def run(executor: AnyioExecutorMixin, deliver: Deliver, begun: Any = None)
 
 
 async def open_events(executor: AnyioExecutorMixin) -> AsyncIterator[Any] | ExecutionResult:
-    """Return a subscription's events, or the errors that there are instead.
+    """Return a subscription's events, or a result with errors if there are none.
 
-    Close them with ``aclose_within``, in the task that has called this.
+    Close the events with ``aclose_within``, in the task that has called this.
     """
     source: Any = graphql.create_source_event_stream(executor)
     if inspect.isawaitable(source):
@@ -160,9 +163,10 @@ async def execute_events(
     is_wanted: Callable[[], Awaitable[bool]],
     deliver: Callable[[ExecutionResult], None],
 ) -> None:
-    """Execute a subscription's events, each when it is wanted, until there are no more.
+    """Execute a subscription's events until there are no more, or none is wanted.
 
-    An event that is an ``ExecutionResult`` already is not executed. Raises what the source raises.
+    An event that is an ``ExecutionResult`` already is not executed. Exceptions of the source are
+    raised as they are.
     """
     while await is_wanted():
         try:

@@ -1,4 +1,4 @@
-"""What a server does with an operation, apart from sending its results."""
+"""How the test server executes operations, on what it shares with a local schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CACHED_DOCUMENTS = 256
 
 
 class OperationFailed(Exception):
-    """The operation can't be executed: its formatted errors."""
+    """The operation can't be executed; ``errors`` are formatted."""
 
     def __init__(self, errors: Sequence[GraphQLError]) -> None:
         super().__init__(errors[0].message)
@@ -37,7 +37,7 @@ class ServerExecution:
     def prepare(self, start: Start, context: Any) -> AnyioExecutorMixin | ExecutionResult:
         """Return an operation's executor, or its result if the variables are wrong.
 
-        Raises ``OperationFailed`` if the document is not valid, or has no such operation.
+        Raise ``OperationFailed`` if the document is not valid, or has no such operation.
         """
         try:
             document = self._document(start.query)

@@ -1,8 +1,8 @@
 """Byte streams without sockets: what one end sends, the other receives.
 
-They behave as TCP does where it matters to a protocol: buffering is bounded, so a sender waits
-for a receiver; the end of the data is told apart from a connection that broke. Nothing here
-touches the operating system, so time may be virtual (trio's ``MockClock``).
+They behave as TCP does where it matters to a protocol: buffers are bounded, so that a sender waits
+for the receiver, and the end of the data differs from a broken connection. Nothing here touches
+the operating system, so time may be virtual (trio's ``MockClock``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEFAULT_BUFFER_SIZE = 2**16
 
 
 class _Pipe:
-    """One direction: bytes between a writer and a reader."""
+    """One direction: the bytes between a writer and a reader."""
 
     __slots__ = ("broken", "buffer", "capacity", "ended", "readable", "unread", "writable")
 
@@ -38,7 +38,7 @@ class _Pipe:
         self.writable = Signal()
 
     def put(self, data: memoryview) -> int:
-        """Take as much as there is room for; how much that was."""
+        """Buffer as much as there is room for; return how much that was."""
         size = min(len(data), self.capacity - len(self.buffer))
         if size > 0:
             self.buffer += data[:size]
@@ -81,10 +81,15 @@ class MemoryStream(ByteStream):
         self._sending = anyio.ResourceGuard("sending to")
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        """The next bytes, at least one. Cancelling loses nothing.
+        """Receive at least one byte. Canceling loses nothing.
 
-        Raises ``EndOfStream`` after the other end's ``send_eof`` or ``aclose``, and
-        ``BrokenResourceError`` after its ``reset``.
+        Args:
+            max_bytes: The most bytes to return, 65536 by default.
+
+        Raises:
+            EndOfStream: After the other end's ``send_eof`` or ``aclose``, and all its data.
+            BrokenResourceError: After the other end's ``reset``.
+            ClosedResourceError: If this end has been closed.
         """
         with self._receiving:
             await anyio.lowlevel.checkpoint()
@@ -102,8 +107,11 @@ class MemoryStream(ByteStream):
     async def send(self, item: bytes) -> None:
         """Send all of ``item``, waiting while the buffer is full.
 
-        Cancelling may leave a part of it sent. Raises ``BrokenResourceError`` if the other end
-        was closed or reset.
+        Canceling may leave a part of it sent.
+
+        Raises:
+            BrokenResourceError: If the other end has been closed or reset.
+            ClosedResourceError: If this end has been closed, or has sent the end of the data.
         """
         with self._sending:
             await anyio.lowlevel.checkpoint()
@@ -119,18 +127,18 @@ class MemoryStream(ByteStream):
             raise ClosedResourceError
 
     async def send_eof(self) -> None:
-        """Send no more: the other end's ``receive`` raises ``EndOfStream`` after what was sent."""
+        """End the data: the other end receives what was sent, then ``EndOfStream``."""
         if not self._closed:
             self._outgoing.end()
         await anyio.lowlevel.checkpoint()
 
     async def aclose(self) -> None:
-        """Close both directions; what was sent can still be received."""
+        """Close both directions. The other end can still receive what was sent."""
         self._close()
         await anyio.lowlevel.checkpoint()
 
     def reset(self) -> None:
-        """Close abruptly: the other end gets ``BrokenResourceError``, and nothing more."""
+        """Break the connection: the other end gets ``BrokenResourceError``, and no more data."""
         self._closed = True
         self._incoming.break_()
         self._outgoing.break_()
@@ -157,7 +165,14 @@ class MemoryStream(ByteStream):
 def memory_stream_pair(
     buffer_size: int = DEFAULT_BUFFER_SIZE,
 ) -> tuple[MemoryStream, MemoryStream]:
-    """Two connected streams, each buffering up to ``buffer_size`` bytes that it was sent."""
+    """Return two connected streams.
+
+    Args:
+        buffer_size: How many bytes each direction buffers, at least 1; 65536 by default.
+
+    Raises:
+        ValueError: If ``buffer_size`` is less than 1.
+    """
     if buffer_size < 1:
         raise ValueError("buffer_size must be at least 1 byte")
     there, back = _Pipe(buffer_size), _Pipe(buffer_size)

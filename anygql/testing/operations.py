@@ -1,4 +1,4 @@
-"""The operations that are active on one connection: a task and a cancel scope for each."""
+"""The active operations of one connection, each with a task and a cancel scope."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Operation:
 
 
 class ActiveOperations:
-    """Starts and stops operations, and sends what they yield to an outbox.
+    """Starts and stops operations, and puts their messages into an outbox.
 
     Nothing of an operation is sent once it has been stopped. ``changed`` is notified when an
     operation begins or ends.
@@ -58,7 +58,7 @@ class ActiveOperations:
         return list(self._active)
 
     def start(self, start: Start, context: Any, task_group: TaskGroup) -> None:
-        """Start one; what needs no waiting is done here, the rest in a task."""
+        """Start an operation; finish it at once if it needs no waiting, else run it in a task."""
         operation = self._active[start.id] = _Operation(start.id)
         self._changed.notify()
         try:
@@ -79,7 +79,7 @@ class ActiveOperations:
             self._forget(operation)
 
     def stop(self, id: str) -> bool:
-        """Stop one; whether it was active."""
+        """Stop an operation; return whether it was active."""
         operation = self._active.pop(id, None)
         if operation is None:
             return False
@@ -88,7 +88,7 @@ class ActiveOperations:
         return True
 
     def stop_all(self) -> None:
-        """Stop all of them."""
+        """Stop all operations."""
         for active in self.active:
             self.stop(active)
 
@@ -130,7 +130,7 @@ class ActiveOperations:
             await execute_events(executor, events, lambda: self._is_wanted(operation), deliver)
         except Exception as exc:
             if not self._is_active(operation):
-                raise  # it failed while it was being stopped: a bug, and nobody else to be told
+                raise  # a bug in its cleanup, which no message can tell the client
             return self._dialect.source_failed(operation.id, located_error(exc).formatted)
         else:
             return [self._dialect.complete(operation.id)]

@@ -1,4 +1,4 @@
-"""One connection of a ``GraphQLServer``, as it serves it and as a test sees it."""
+"""One connection of a ``GraphQLServer``: how it is served, and what a test sees of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OnConnect: TypeAlias = "Callable[[Any], Any | Awaitable[Any]]"
 
 @dataclass(slots=True)
 class ServerOptions:
-    """How a server treats its connections."""
+    """How a server treats its connections; see ``GraphQLServer``."""
 
     execution: ServerExecution
     context_value: Any = None
@@ -44,23 +44,23 @@ class ServerOptions:
 
 
 class ServerConnection:
-    """One client's connection: what came, what went, and ways to misbehave."""
+    """One client's connection: its messages, its operations, and ways to misbehave."""
 
     def __init__(self, websocket: ServerWebSocket, options: ServerOptions) -> None:
         request = websocket.request
-        #: The path (and query string) that the client asked for.
+        #: The path and query string of the client's request.
         self.path: str = request.path if request else ""
         #: The headers of the client's request.
         self.headers: Mapping[str, str] = request.headers if request else {}
-        #: The subprotocol that was agreed on; ``None`` if there was none (closed with 4406).
+        #: The agreed subprotocol; ``None`` if there was none (then it is closed with 4406).
         self.subprotocol = _choose(options.protocols, request.subprotocols if request else [])
-        #: The messages that came, in order.
+        #: The messages that were received, in order.
         self.received: list[Message] = []
         #: The messages that were written, in order.
         self.sent = MessageLog(options.history)
         #: The payload of ``connection_init``.
         self.init_payload: Any = None
-        #: Code and reason of the close frame that ended the connection, 1006 if none did.
+        #: Close code and reason once the connection is over, 1006 without a close frame.
         self.closed: tuple[int, str] | None = None
         self._dialect: Dialect = DIALECTS[self.subprotocol or options.protocols[0]]()
         self._websocket = websocket
@@ -90,15 +90,19 @@ class ServerConnection:
         return self._operations.active
 
     async def wait_received(self, what: Predicate, count: int = 1) -> Message:
-        """Wait for the ``count``-th message of a type, or that a predicate likes, and return it.
+        """Wait for a message to be received, and return it.
 
-        Messages that have come already count. Raises ``AssertionError`` if the connection ends
-        before.
+        Args:
+            what: The message's type, or a predicate that is called with messages.
+            count: Which of the messages that match to return, from 1; earlier ones count too.
+
+        Raises:
+            AssertionError: If the connection ends before.
         """
         return await self._wait_message(self.received, "received", what, count)
 
     async def wait_sent(self, what: Predicate, count: int = 1) -> Message:
-        """The same for messages that the server has written."""
+        """Wait for a message to be written, and return it; see ``wait_received``."""
         return await self._wait_message(self.sent, "sent", what, count)
 
     async def _wait_message(
@@ -126,17 +130,17 @@ class ServerConnection:
         await wait_until(self._changed, lambda: len(self.operations) == count or None)
 
     async def wait_closed(self) -> tuple[int, str]:
-        """Wait until the connection is over; its close code and reason."""
+        """Wait until the connection is over; return its close code and reason."""
         return await wait_until(self._changed, lambda: self.closed)
 
     # Ways to misbehave
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Send any message, allowed or not, and wait until it is written."""
+        """Send a message, even a forbidden one, and wait until it is written."""
         await self._written(lambda: self._outbox.add(encode(message)))
 
     async def ping(self, payload: bytes = b"") -> None:
-        """Send a WebSocket ping (not a message of the subprotocol)."""
+        """Send a WebSocket ping frame (RFC 6455 §5.5.2), and wait until it is written."""
         await self._written(lambda: self._websocket.ping(payload))
 
     async def _written(self, queue: Callable[[], None]) -> None:
@@ -148,27 +152,27 @@ class ServerConnection:
             await self._changed.wait()
 
     async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Close with a code and a reason, and wait for the client to do the same."""
+        """Send a close frame with a code and a reason, and wait until the connection is over."""
         self._begin_close(code, reason)
         await self.wait_closed()
 
     def reset(self) -> None:
-        """End the connection abruptly, as a crash or a broken network does."""
+        """Break the connection, as a crash or a broken network would."""
         self._websocket.reset()
 
     def freeze(self) -> None:
-        """Stop reading and writing: the connection is open, and nobody is there."""
+        """Stop reading and writing, but leave the connection open."""
         self._is_frozen = True
 
     def unfreeze(self) -> None:
-        """Go on reading and writing."""
+        """Resume reading and writing."""
         self._is_frozen = False
         self._unfrozen.notify()
 
     # Serving
 
     async def run(self) -> None:
-        """Serve until the connection is over; leaves nothing open."""
+        """Serve until the connection is over, and close its stream."""
         try:
             async with anyio.create_task_group() as self._tasks:
                 self._websocket.on_output = self._outbox.wake
@@ -228,7 +232,7 @@ class ServerConnection:
                 outbox.done()
                 self._changed.notify()
         except WebSocketEnded:
-            pass  # the reader gets it too
+            pass  # the reader gets the same exception
         self._writing_over.set()
 
     async def _limit_closing(self) -> None:
@@ -257,7 +261,7 @@ class ServerConnection:
     def _close_with(self, code: CloseCode) -> None:
         self._begin_close(code, REASONS[code])
 
-    # What came
+    # Handling messages
 
     def _handle(self, text: str | bytes) -> None:
         if self._closing is not None:
@@ -314,7 +318,7 @@ class ServerConnection:
             answer = on_connect(payload)
             if inspect.isawaitable(answer):
                 answer = await answer
-        except Exception as exc:  # noqa: BLE001 - what the hook raises is its answer
+        except Exception as exc:  # noqa: BLE001 - the client is told
             self._refuse(CloseCode.INTERNAL_SERVER_ERROR, str(exc))
             return
         if answer is False:
@@ -361,11 +365,11 @@ class ServerConnection:
             self._post(self._dialect.complete(request.id))
 
     def _post(self, message: Message) -> None:
-        """Send a message that nobody waits for."""
+        """Send a message without waiting for it."""
         if self._closing is None:
             self._outbox.add(encode(message))
 
 
 def _choose(supported: Sequence[str], offered: Sequence[str]) -> str | None:
-    """The first offer that is supported, as graphql-ws chooses."""
+    """Return the first supported offer, as the JavaScript library graphql-ws does."""
     return next((name for name in offered if name in supported), None)

@@ -1,4 +1,4 @@
-"""Wait until something is so, instead of sleeping."""
+"""Waiting for a condition, without sleeping."""
 
 from __future__ import annotations
 
