@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from anygql import Client, TransportClosed, TransportConnectionFailed, WebSocketTransport
-from anygql.testing import GraphQLServer
+from anygql.testing import GraphQLServer, demo_schema
 
 HELLO = "{ hello }"
 
@@ -187,9 +187,9 @@ async def test_what_callables_raise_arrives(server: GraphQLServer) -> None:
     assert server.connections == []
 
 
-async def test_payloads(make, server: GraphQLServer) -> None:
+async def test_payloads(make) -> None:
     async with GraphQLServer(
-        server._serving.execution.schema, on_connect=lambda payload: {"you": payload}
+        demo_schema(), on_connect=lambda payload: {"you": payload}
     ) as greeting:
         client = Client(greeting.transport(init_payload={"name": "me"}))
         async with client as session:

@@ -1,6 +1,6 @@
-"""A session's side of a local schema: the operations that run on it.
+"""A session's connection to a local schema: the operations that run on it.
 
-A query runs in the task that asked for it, a subscription in a task of its own.
+A query runs in the task that called for it, a subscription in a task of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["LocalConnection"]
 
 
 class LocalConnection(IndependentConnection):
-    """What a session has instead of a connection. Made by ``LocalSchemaTransport.connect``."""
+    """A connection to a local schema, made by ``LocalSchemaTransport.connect``."""
 
     def __init__(self, endpoint: Endpoint, execution: LocalExecution) -> None:
         super().__init__(endpoint)
@@ -30,9 +30,9 @@ class LocalConnection(IndependentConnection):
     async def execute(
         self, request: GraphQLRequest, transport_args: TransportArgs = None
     ) -> ExecutionResult:
-        """Run one query or mutation; the whole of it, if it has ``@defer`` or ``@stream``.
+        """Run a query or mutation and return its whole result, deferred parts included.
 
-        Cancelling cancels its resolvers, and waits until they have ended.
+        Canceling cancels its resolvers, and waits until they have ended.
         """
         refuse_args(transport_args, self._endpoint.description)
         variables = self._execution.variables(request)
@@ -41,7 +41,7 @@ class LocalConnection(IndependentConnection):
     def execute_incremental(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> RunningFeed:
-        """Run a query or mutation whose result grows; the caller must leave the feed."""
+        """Start a query or mutation with an incremental result; the caller must leave the feed."""
         refuse_args(transport_args, self._endpoint.description)
         variables = self._execution.variables(request)
 

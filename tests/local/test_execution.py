@@ -25,7 +25,7 @@ from anygql import (
     TransportTimeout,
     gql,
 )
-from anygql.local import LocalSchemaTransport
+from anygql.local import LocalSchemaTransport, schema_execution
 from anygql.session.session import Session
 from anygql.testing import demo_schema
 
@@ -205,15 +205,13 @@ async def test_what_a_server_refuses_comes_back_as_errors(query: str, message: s
 
 
 async def test_a_document_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    import graphql
-
     seen: list[Any] = []
 
     def validate(*args: Any) -> list[GraphQLError]:
         seen.append(args)
         return []
 
-    monkeypatch.setattr(graphql, "validate", validate)
+    monkeypatch.setattr(schema_execution, "validate_document", validate)
     async with local() as session:
         for _ in range(3):
             await session.execute("{ a }")

@@ -498,9 +498,3 @@ async def test_the_loopback_carries_websockets(raw_client: Any, tcp_stream: Any)
             (conn,) = server.connections
             server.drop_connections()
             assert await conn.wait_closed() == (1006, "")
-
-
-def test_a_schema_with_incremental_delivery_is_refused() -> None:
-    schema = build_schema("directive @defer on INLINE_FRAGMENT type Query { hello: String }")
-    with pytest.raises(ValueError, match="LocalSchemaTransport"):
-        GraphQLServer(schema)
