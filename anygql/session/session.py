@@ -388,8 +388,9 @@ class Session:
                 limit. If an ``execute`` waits, the subscription ends there at once. Default: 10.
             on_resubscribe: A function or async function that is called before the subscription is
                 sent again, with the subscription and its last data (``None`` if there were none).
-                It may query what was missed, and return new variables. What it raises ends the
-                subscription. Default: ``None``.
+                It may query what was missed, and return new variables. If it raises an error that
+                may be retried, it is called again; any other ends the subscription. Default:
+                ``None``.
             serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
             parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
             camel_case: As for ``Client``, for this call. Default: ``None``, the client's.
