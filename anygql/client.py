@@ -162,33 +162,34 @@ class Client:
         """Open a session: entering the context connects, leaving it closes.
 
         A plain session has one connection. It fails fast, both when it connects and when the
-        connection is lost. A reconnecting session comes back by itself, following three retry
-        policies. A policy is ``True`` (its default, below), ``False`` (no retries), a
-        ``tenacity.AsyncRetrying``, or a decorator such as ``tenacity.retry(…)``.
+        connection is lost. A permanent session (``reconnecting=True``) comes back by itself,
+        following three retry policies. A policy is ``True`` (its default, below), ``False`` (no
+        retries), a ``tenacity.AsyncRetrying``, or a decorator such as ``tenacity.retry(…)``.
 
         Canceling while it connects leaves nothing behind.
 
         Args:
-            reconnecting: Whether the session reconnects after a loss. All other options need it.
+            reconnecting (bool): Whether the session is permanent. All other options need it.
                 Default: ``False``.
-            retry_connect: How often to try to connect. Default: ``True``, without end, at random
-                intervals that grow to 60 s.
-            retry_execute: How often to try an ``execute`` that the transport failed. Default:
-                ``True``, five attempts.
-            retry_subscribe: How often to try to subscribe again on a new connection. Default:
-                ``True``, without end.
-            retry_mutations: Whether ``retry_execute`` holds for mutations that may have reached
-                the server. Default: ``False``: only those that certainly were not sent.
-            lazy: Whether to connect at the first operation only. Default: ``False``.
-            idle_timeout: Seconds without any operation after which a lazy session closes its
-                connection, or ``None`` to keep it. Default: ``None``.
+            retry_connect (policy): How often to try to connect. Default: ``True``, without end, at
+                random intervals that grow to 60 s.
+            retry_execute (policy): How often to try an ``execute`` that the transport failed.
+                Default: ``True``, five attempts.
+            retry_subscribe (policy): How often to try to subscribe again on a new connection.
+                Default: ``True``, without end.
+            retry_mutations (bool): Whether ``retry_execute`` holds for mutations that may have
+                reached the server. Default: ``False``, only for those that certainly were not sent.
+            lazy (bool): Whether to connect at the first operation only. Default: ``False``.
+            idle_timeout (float or None): Seconds without any operation after which a lazy session
+                closes its connection, ``None`` to keep it. Default: ``None``.
 
         Raises:
+            TypeError: When an option has an unknown name, or is no policy.
             ValueError: When options contradict each other, or a number is out of its range.
             TransportError: On entering, when the session cannot connect: at once for a plain
                 session, otherwise when ``retry_connect`` gives up or the server refuses for good
-                (``is_retryable``). When that happens later, every waiting call raises the last
-                error, and so does leaving the ``async with``.
+                (``is_retryable``). When a permanent session ends so later, every waiting call
+                raises the last error, and so does leaving the ``async with``.
         """
         return _SessionContext(self.transport, self._options.for_session(**options))
 
@@ -225,7 +226,7 @@ class Client:
         """Open a session for an owner that cannot hold an ``async with`` open.
 
         The session lives in ``task_group`` until ``close_async``, or until the group ends. An
-        error that ends a reconnecting session later is raised in ``task_group``. Canceling while
+        error that ends a permanent session later is raised in ``task_group``. Canceling while
         it connects leaves nothing behind.
 
         Args:

@@ -84,7 +84,7 @@ class Session:
         await self._supervisor.wait_closed()
 
     def reconnect(self) -> None:
-        """Drop a connection that is known to be stuck; a reconnecting session makes another.
+        """Drop a connection that is known to be stuck; a permanent session makes another.
 
         The connection is dropped at once. Operations that wait on it are retried or fail, as after
         any loss. ``wait_connected`` waits for the next connection. A plain session has none, so
@@ -217,7 +217,7 @@ class Session:
             timeout: Seconds for each attempt, ``None`` for no limit. Default: ``...``, the client's
                 ``execute_timeout``.
             retry_mutations: Whether a mutation that may have reached the server is sent again by a
-                reconnecting session. Default: ``None``, as the session was opened.
+                permanent session. Default: ``None``, as the session was opened.
             serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
             parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
             camel_case: As for ``Client``, for this call. Default: ``None``, the client's.
@@ -362,7 +362,7 @@ class Session:
     ) -> Subscription[Any]:
         """Subscribe to the data of each result of a subscription.
 
-        The subscription begins when it is entered, or first asked for a result. On a reconnecting
+        The subscription begins when it is entered, or first asked for a result. On a permanent
         session it goes on after a loss, and ``subscription.reconnects`` counts the gaps. A result
         with errors raises ``TransportQueryError``, and one that doesn't fit ``result_type`` raises
         ``ResultTypeError``; the subscription goes on after either.
@@ -388,8 +388,9 @@ class Session:
                 limit. If an ``execute`` waits, the subscription ends there at once. Default: 10.
             on_resubscribe: A function or async function that is called before the subscription is
                 sent again, with the subscription and its last data (``None`` if there were none).
-                It may query what was missed, and return new variables. What it raises ends the
-                subscription. Default: ``None``.
+                It may query what was missed, and return new variables. If it raises an error that
+                may be retried, it is called again; any other ends the subscription. Default:
+                ``None``.
             serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
             parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
             camel_case: As for ``Client``, for this call. Default: ``None``, the client's.
@@ -534,7 +535,7 @@ class Session:
             timeout: Seconds for each attempt, ``None`` for no limit. Default: ``...``, the client's
                 ``execute_timeout``.
             retry_mutations: Whether a mutation that may have reached the server is sent again by a
-                reconnecting session. Default: ``None``, as the session was opened.
+                permanent session. Default: ``None``, as the session was opened.
             serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
             parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
             transport_args: Arguments for the transport alone. ``HTTPTransport`` takes ``headers``,
@@ -580,7 +581,7 @@ class Session:
         outcomes = await self._attempts.run(
             "mutation" if "mutation" in kinds else "query",
             f"the batch of {len(batch)}",
-            lambda connection: _execute_concurrently(connection, batch, transport_args),
+            lambda connection: _execute_all(connection, batch, transport_args),
             timeout,
             retry_mutations,
         )
@@ -641,7 +642,7 @@ class Session:
         return subscription
 
 
-async def _execute_concurrently(
+async def _execute_all(
     connection: Connection, requests: Sequence[GraphQLRequest], args: TransportArgs
 ) -> Sequence[ExecutionResult | Exception]:
     """Run requests as one batch, or else at the same time; return an error in its place."""
