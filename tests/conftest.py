@@ -132,6 +132,14 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anygql.session.retry.LONGEST_WAIT", 0.05)
 
 
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a tenth as long for a peer that no answer is expected from."""
+    monkeypatch.setattr("anygql.websocket.connection.BRIEFLY", 0.1)
+    monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.02)
+    monkeypatch.setattr("anygql.websocket.sockets.trio_adapter.LINGER", 0.02)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of the large tables, each row runs on one loop, unless all are asked for.
 

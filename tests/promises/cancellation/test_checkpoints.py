@@ -27,12 +27,6 @@ MOST = None if EVERY else 12
 MOST_TURNS = 100 if EVERY else 6
 
 
-@pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait less long for servers to end connections: over TLS, each end waits for the other."""
-    monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.01)
-
-
 LOOPS = [("asyncio", False), ("asyncio", True), ("trio", False)]
 
 loops = pytest.mark.parametrize(
