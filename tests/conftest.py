@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import os
 import time
 import zlib
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -15,6 +14,7 @@ import pytest
 
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
+from tests.support.amount import EVERYTHING
 
 #: Fixtures for every folder.
 pytest_plugins = ("tests.support.sessions", "tests.support.sockets")
@@ -132,16 +132,26 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anygql.session.retry.LONGEST_WAIT", 0.05)
 
 
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a tenth as long for a peer that no answer is expected from."""
+    monkeypatch.setattr("anygql.websocket.connection.BRIEFLY", 0.1)
+    monkeypatch.setattr("anygql.http.single_connection.BRIEFLY", 0.1)
+    monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.02)
+    monkeypatch.setattr("anygql.websocket.sockets.trio_adapter.LINGER", 0.02)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of the large tables, each row runs on one loop, unless all are asked for.
 
-    Which one is the row's own, and the same every time; `ANYGQL_EVERY_LOOP=1` runs both.
+    Which one is the row's own, and the same every time; `ANYGQL_EVERYTHING=1` runs both.
     """
-    every = bool(os.environ.get("ANYGQL_EVERY_LOOP"))
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
-        wanted = _is_one(item) and (every or not item.get_closest_marker("table") or _is_its(item))
+        wanted = _is_one(item) and (
+            EVERYTHING or not item.get_closest_marker("table") or _is_its(item)
+        )
         (kept if wanted else left_out).append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept

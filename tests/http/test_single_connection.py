@@ -30,6 +30,8 @@ from anygql import (
 from tests.peers.node import NodeServer, serving
 from tests.support.http_peer import Request, http, peer
 
+pytestmark = pytest.mark.usefixtures("soon", "brief")
+
 COUNT = "subscription { n }"
 DEFER = "{ item { name ... @defer { details { weight colour } } } }"
 TOKEN = "x-graphql-event-stream-token"

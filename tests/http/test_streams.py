@@ -26,6 +26,8 @@ from anygql.testing import GraphQLServer, demo_schema
 from tests.peers.ariadnehttp_app import app as ariadne_app
 from tests.support.http_peer import Request, cut, endless, http, kept, peer
 
+pytestmark = pytest.mark.usefixtures("soon")
+
 COUNT = "subscription { n }"
 SSE = "text/event-stream"
 MULTIPART = 'multipart/mixed;boundary="-";subscriptionSpec=1.0'

@@ -23,7 +23,7 @@ from anygql import (
 from anygql.testing import GraphQLServer, ScriptedPeer
 from anygql.websocket.sockets.base import Connector
 
-pytestmark = pytest.mark.usefixtures("soon")
+pytestmark = pytest.mark.usefixtures("soon", "brief")
 
 HELLO = "{ hello }"
 TICKS = "subscription { countdown(from: 1000000, interval: 0.01) }"

@@ -28,7 +28,7 @@ from anygql.schema import VariableError
 from tests.support import diary
 from tests.support.diary import MINUTE, NOON, ON_THE_WIRE, Backend, Mood, OverHTTP, OverWebSocket
 
-pytestmark = pytest.mark.table
+pytestmark = [pytest.mark.table, pytest.mark.usefixtures("soon")]
 
 AT = "query ($when: Instant!) { at(when: $when) }"
 MOOD = "query ($mood: Mood = BAD) { mood(mood: $mood) }"

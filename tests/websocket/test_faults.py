@@ -35,21 +35,13 @@ from anygql import (
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.websocket.sockets.base import Connector, WebSocketEnded
 
-pytestmark = pytest.mark.table
+pytestmark = [pytest.mark.table, pytest.mark.usefixtures("brief")]
 
 HELLO = "{ hello }"
 EVENTS = "subscription { events }"
 ANSWER = {"hello": "again"}
 
 Step = Callable[[PeerConnection], Awaitable[object]]
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the environment of the test run says."""
-    for scheme in ("ws", "wss", "http", "https", "all", "no"):
-        monkeypatch.delenv(f"{scheme}_proxy", raising=False)
-        monkeypatch.delenv(f"{scheme}_proxy".upper(), raising=False)
 
 
 @pytest.fixture
@@ -917,7 +909,7 @@ LEAKING: dict[str, tuple[Step, dict[str, Any]]] = {
     "binary": (then(until_asked, lambda conn: conn.send_binary(b"x")), {}),
     "reset": (then(until_asked, reset), {}),
     "1011": (then(until_asked, closing(1011)), {}),
-    "pong_timeout": (then(until_asked, nothing), {"ping_interval": 0.1, "pong_timeout": 0.1}),
+    "pong_timeout": (then(until_asked, nothing), {"ping_interval": 0.05, "pong_timeout": 0.1}),
     "nothing wrong": (serve, {}),
 }
 

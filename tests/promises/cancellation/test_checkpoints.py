@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import socket
@@ -16,21 +15,13 @@ from anyio.lowlevel import checkpoint
 from tests.promises.cancellation.checkpoints import Body, Scenario, cancelled_everywhere, chosen
 from tests.promises.cancellation.conftest import DAY, TRIED
 from tests.promises.cancellation.scenarios import SCENARIOS, Setting
+from tests.support.amount import EVERYTHING
 
 pytestmark = pytest.mark.usefixtures("soon", "brief")
 
-#: With this in the environment all checkpoints are tried, however many there are.
-EVERY = os.environ.get("ANYGQL_ALL_CHECKPOINTS") == "1"
-
-#: Otherwise so many of a scenario's checkpoints, on each loop: others every day.
-MOST = None if EVERY else 12
-MOST_TURNS = 100 if EVERY else 6
-
-
-@pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait less long for servers to end connections: over TLS, each end waits for the other."""
-    monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.01)
+#: So many of a scenario's checkpoints are tried on each loop, others every day; and so many turns.
+MOST = None if EVERYTHING else 12
+MOST_TURNS = 100 if EVERYTHING else 6
 
 
 LOOPS = [("asyncio", False), ("asyncio", True), ("trio", False)]

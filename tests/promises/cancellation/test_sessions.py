@@ -10,6 +10,8 @@ import pytest
 from anygql import Client, TransportClosed, WebSocketTransport
 from anygql.testing import GraphQLServer, ScriptedPeer
 
+pytestmark = pytest.mark.usefixtures("brief")
+
 SLOW = "{ slow(seconds: 60) }"
 
 

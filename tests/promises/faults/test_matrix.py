@@ -37,7 +37,7 @@ from tests.promises.faults.matrix import (
 )
 from tests.support.paths import ROOT
 
-pytestmark = [pytest.mark.usefixtures("soon"), pytest.mark.table]
+pytestmark = [pytest.mark.usefixtures("soon", "brief"), pytest.mark.table]
 
 QUERY = "{ hello }"
 MUTATION = "mutation { add }"

@@ -21,13 +21,12 @@ from anygql.session.events import Connected
 from anygql.testing import GraphQLServer
 from tests.promises.faults.proxy import FaultProxy
 from tests.promises.faults.support import Changes, Events, Numbers, check_numbers
+from tests.support.amount import EVERYTHING
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("soon")
 
-#: All 200 are for ANYGQL_ALL_RESTARTS=1, as in `make reliability`: each takes its time.
-ALL = os.environ.get("ANYGQL_ALL_RESTARTS") == "1"
-RESTARTS = 200 if ALL else 40
+RESTARTS = 200 if EVERYTHING else 40
 SUBSCRIPTIONS = 50
 EXECUTING = 20
 

@@ -54,7 +54,7 @@ from anygql.websocket.sockets.base import WebSocketEnded
 from tests.support.frames import FIN, RSV1, TEXT, frame
 from tests.support.http_peer import Request, http, kept, peer
 
-on_a_loop = pytest.mark.usefixtures("bounded")
+on_a_loop = pytest.mark.usefixtures("bounded", "brief")
 
 KIB, MIB = 2**10, 2**20
 

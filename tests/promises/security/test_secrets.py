@@ -25,7 +25,7 @@ from anygql.websocket.sockets.opening import Opening
 from tests.support.http_peer import cut, http, kept, peer
 from tests.support.websocket_peer import Peer, frame, refusing, serving, text
 
-pytestmark = [pytest.mark.table, pytest.mark.usefixtures("soon")]
+pytestmark = [pytest.mark.table, pytest.mark.usefixtures("soon", "brief")]
 
 SECRET = "s3cret"
 #: The same, as credentials hide it: ``me:s3cret`` and ``s3cret:s3cret``.

@@ -1,7 +1,7 @@
 """Hours of use in half an hour: ``python -m tests.promises.soak [--minutes 30]``.
 
-Both loops, one after the other, each in a process of its own. Ends with a page on what happened,
-and with 1 if anything was lost, doubled, left behind or growing.
+Both loops, one after the other or at once, each in a process of its own. Ends with a page on what
+happened, and with 1 if anything was lost, doubled, left behind or growing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,14 @@ def main() -> int:
     )
     it.add_argument("--minutes", type=float, default=30, help="for both loops together")
     it.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS)
+    it.add_argument("--at-once", action="store_true", help="both loops at the same time")
     it.add_argument("--output", type=Path, default=FILE)
     options = it.parse_args()
     reports = []
-    for loop in options.loops:
-        reports.append(run(loop, options))
-        print(page(reports[-1]), flush=True)
+    with ThreadPoolExecutor(len(options.loops) if options.at_once else 1) as runs:
+        for report in runs.map(lambda loop: run(loop, options), options.loops):
+            reports.append(report)
+            print(page(report), flush=True)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(reports, indent=2) + "\n")
     return int(any(report["violations"] for report in reports))

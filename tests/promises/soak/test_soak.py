@@ -92,6 +92,7 @@ async def test_a_small_one(tmp_path: Path, anyio_backend: str) -> None:
         sys.executable,
         "-m",
         "tests.promises.soak",
+        "--at-once",
         "--minutes",
         "0.25",
         "--output",
