@@ -1,12 +1,20 @@
 # Everything that is run, here or in CI, is one of these targets.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV := .venv
+# `$(call python,3.11)` is a Python 3.11 that works, or nothing: shims of versions that are not
+# chosen are there and don't, and what pyenv has need not be on the path.
+python = $(shell for candidate in "$$(command -v python$(1))" \
+	"$$(pyenv root 2>/dev/null)"/versions/$(1)*/bin/python$(1); \
+	do "$$candidate" -c pass 2>/dev/null && echo "$$candidate" && break; done)
+VERSIONS := 3.11 3.12 3.13 3.14
+# The oldest that is there. (Looked for only when an environment is made.)
+PYTHON ?= $(or $(call python,3.11),$(call python,3.12),$(call python,3.13),$(call python,3.14),python3)
+VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NODE := tests/peers/node
 NODE_STAMP := $(NODE)/node_modules/.installed
 CODEGEN := .venv-codegen
+DEMO := .venv-demo
 BENCH := .venv-bench
 FUZZ := .venv-fuzz
 AUDIT := .venv-audit
@@ -23,15 +31,31 @@ CODEGEN_STAMP := $(CODEGEN)/.installed
 # More than there are cores: most tests wait for something.
 WORKERS ?= 4
 TESTS ?= tests
+# The tests of what modules do, without those of promises, of servers and of what is generated.
+FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo test node codegen autobahn bench bench-quick fuzz soak soak-short reliability lock audit check format lint types clean
+.PHONY: demo test test-all test-newest node codegen autobahn bench bench-quick fuzz soak soak-short reliability lock audit check format lint types clean
 
-demo: $(STAMP)
-	$(BIN)/python -m examples.demo
+demo: $(DEMO)/.installed
+	$(DEMO)/bin/python -m examples.demo
 
 # Not by --dist=worksteal: with it, all workers now and then wait for the last tests for ever.
 test: $(STAMP) node codegen
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk=8 $(TESTS)
+
+# Everything, on each CPython that is there, in an environment of its own.
+test-all:
+	@set -e; $(foreach version,$(VERSIONS),$(if $(call python,$(version)), \
+		echo "test-all: Python $(version)"; \
+		$(MAKE) test VENV=.venv-$(version) PYTHON="$(call python,$(version))";, \
+		echo "test-all: SKIPPED Python $(version), there is none that works";))
+
+# What modules do, on the newest CPython that is there.
+test-newest: FOUND = $(foreach version,$(VERSIONS),$(if $(call python,$(version)),$(version)))
+test-newest: NEWEST = $(lastword $(FOUND))
+test-newest:
+	@test -n "$(filter-out $(firstword $(FOUND)),$(NEWEST))" || echo "test-newest: SKIPPED, there is one Python only"
+	$(if $(filter-out $(firstword $(FOUND)),$(NEWEST)),$(MAKE) test VENV=.venv-$(NEWEST) PYTHON="$(call python,$(NEWEST))" TESTS="$(FOLDERS) $(wildcard tests/test_*.py)")
 
 # The servers in JavaScript; without npm, their tests are skipped.
 node: $(if $(shell command -v npm),$(NODE_STAMP))
@@ -69,11 +93,12 @@ endif
 # What docs/reliability.md shows: all checkpoints and faults, the same through gql, and what the
 # last fuzzing and soak counted.
 reliability: $(STAMP) $(BENCH)/.installed autobahn
-	ANYGQL_ALL_CHECKPOINTS=1 $(BIN)/python -m pytest -q tests/promises/reliability/test_checkpoints.py
-	ANYGQL_EVERY_LOOP=1 $(BIN)/python -m pytest -q tests/promises/reliability/test_matrix.py tests/promises/fuzz/test_conformance.py
-	$(BENCH)/bin/python -m tests.promises.reliability.through_gql
-	$(BENCH)/bin/python -m tests.promises.reliability.matrix_through_gql
-	$(BIN)/python -m tests.promises.reliability.report
+	ANYGQL_ALL_CHECKPOINTS=1 $(BIN)/python -m pytest -q tests/promises/cancellation/test_checkpoints.py
+	ANYGQL_ALL_RESTARTS=1 $(BIN)/python -m pytest -q tests/promises/faults/test_restarts.py
+	ANYGQL_EVERY_LOOP=1 $(BIN)/python -m pytest -q tests/promises/faults/test_matrix.py tests/promises/fuzz/test_conformance.py
+	$(BENCH)/bin/python -m tests.promises.cancellation.through_gql
+	$(BENCH)/bin/python -m tests.promises.faults.matrix_through_gql
+	$(BIN)/python -m tests.promises.report
 
 check: lint types test
 
@@ -106,7 +131,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(CODEGEN) $(BENCH) $(FUZZ) $(AUDIT) $(AUTOBAHN) build $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made once, and again when its list of packages changes.
 $(STAMP): pyproject.toml
@@ -114,6 +139,12 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable '.[trio]' --group test --group check $(PINS)
 	touch $(STAMP)
+
+# Only what the demo imports.
+$(DEMO)/.installed: pyproject.toml
+	test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet --editable '.[trio]'
+	touch $@
 
 $(BENCH)/.installed: pyproject.toml
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)

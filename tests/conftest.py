@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
+import time
 import zlib
 from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any
 
 import anyio
 import pytest
 
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
+
+#: Fixtures for every folder.
+pytest_plugins = ("tests.support.sessions", "tests.support.sockets")
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -86,6 +92,44 @@ async def no_tasks_left(anyio_backend: str) -> AsyncIterator[None]:
     yield
     left = [task for key, task in _own_tasks().items() if key not in before]
     assert not left, left
+
+
+#: Hours on a virtual clock must not take longer than this many seconds.
+VIRTUAL = 15
+
+
+@pytest.fixture
+def time_limit() -> float:
+    """Return how many seconds a test may take; modules with longer ones override this."""
+    return 60
+
+
+@pytest.fixture
+async def bounded(
+    no_tasks_left: None, anyio_backend: Any, time_limit: float
+) -> AsyncIterator[None]:
+    """Fail a test that hangs, or that leaves a task."""
+    if isinstance(anyio_backend, str):
+        with anyio.fail_after(time_limit):
+            yield
+        return
+    before = time.monotonic()
+    yield
+    assert time.monotonic() - before < VIRTUAL
+
+
+@pytest.fixture(autouse=True)
+def each_bounded(request: pytest.FixtureRequest) -> None:
+    """Bound every test that runs in a loop; those that run loops of their own are not async."""
+    if inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("bounded")
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let attempts follow each other quickly: the same policies, a hundredth of the waits."""
+    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.005)
+    monkeypatch.setattr("anygql.session.retry.LONGEST_WAIT", 0.05)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,21 +6,20 @@ import ast
 import importlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 from importlib import metadata
 from pathlib import Path
 
-import pytest
-
 import anygql
 from anygql.version import VERSION
+from tests.support.paths import ROOT
 
 PACKAGE = Path(anygql.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: From the ground up: each imports only what is above it in this list. What stands on one floor
-#: doesn't import its neighbors. `docs/design.md` prints the same list.
+#: doesn't import its neighbors.
 FLOORS = (
     ("exceptions", "lazy"),
     ("json",),
@@ -86,20 +85,34 @@ def roots_imported(file: Path) -> set[str]:
     return {name.partition(".")[0] for name in imported(file)}
 
 
-every_file = pytest.mark.parametrize("file", FILES, ids=name_of)
+def modules_where(predicate: Callable[[Path], object]) -> list[str]:
+    """Return all modules of the package for which the predicate holds: the offenders."""
+    return [name_of(file) for file in FILES if predicate(file)]
 
 
-@every_file
-def test_every_module_has_a_floor(file: Path) -> None:
-    assert unit_of(file) in FLOOR_OF, f"choose a floor for {name_of(file)} in FLOORS"
+def floor_of(unit: str) -> int:
+    return FLOOR_OF.get(unit, len(FLOORS))
 
 
-@every_file
-def test_a_floor_imports_only_floors_below_it(file: Path) -> None:
-    own = FLOOR_OF.get(unit_of(file), len(FLOORS))
-    others = units_imported(file) - {unit_of(file)}
-    wrong = {unit for unit in others if FLOOR_OF.get(unit, len(FLOORS)) >= own}
-    assert not wrong, f"{name_of(file)} imports from its own floor, or one below: {sorted(wrong)}"
+def test_every_module_has_a_floor() -> None:
+    lacking = modules_where(lambda file: unit_of(file) not in FLOOR_OF)
+    assert not lacking, "choose a floor for each in FLOORS"
+
+
+def test_the_documentation_prints_the_floors() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    block = re.search(r"^```text floors\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE)
+    assert block is not None, "docs/design.md has no block `text floors`"
+    assert block[1].splitlines() == [", ".join(units) for units in FLOORS]
+
+
+def test_a_floor_imports_only_floors_below_it() -> None:
+    wrong = {}
+    for file in FILES:
+        others = units_imported(file) - {unit_of(file)}
+        if above := {unit for unit in others if floor_of(unit) >= floor_of(unit_of(file))}:
+            wrong[name_of(file)] = sorted(above)
+    assert not wrong, "these import from their own floor, or from one further from the ground"
 
 
 def test_nothing_imports_in_a_circle() -> None:
@@ -109,23 +122,26 @@ def test_nothing_imports_in_a_circle() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError, which names them
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if unit_of(f) in SANS_IO], ids=name_of)
-def test_protocols_do_no_io(file: Path) -> None:
-    assert not roots_imported(file) & IO
-    assert not units_imported(file) & {"concurrency", "net", "delivery"}
+def test_protocols_do_no_io() -> None:
+    def does_io(file: Path) -> object:
+        units = units_imported(file) & {"concurrency", "net", "delivery"}
+        return unit_of(file) in SANS_IO and (roots_imported(file) & IO or units)
+
+    assert modules_where(does_io) == []
 
 
-@every_file
-def test_no_event_loop_is_chosen(file: Path) -> None:
-    roots = roots_imported(file)
-    assert "asyncio" not in roots
-    assert name_of(file) in TRIO_ONLY or not roots & {"trio", "trio_websocket"}
+def test_no_event_loop_is_chosen() -> None:
+    def chooses(file: Path) -> object:
+        roots = roots_imported(file)
+        of_trio = name_of(file) not in TRIO_ONLY and roots & {"trio", "trio_websocket"}
+        return "asyncio" in roots or of_trio
+
+    assert modules_where(chooses) == []
 
 
-@every_file
-def test_no_task_without_an_owner(file: Path) -> None:
-    found = re.findall(r"ensure_future|\bcreate_task\b|get_event_loop", file.read_text())
-    assert not found
+def test_no_task_without_an_owner() -> None:
+    unowned = re.compile(r"ensure_future|\bcreate_task\b|get_event_loop")
+    assert modules_where(lambda file: unowned.search(file.read_text())) == []
 
 
 def is_public(file: Path) -> bool:
@@ -138,8 +154,8 @@ def in_order(names: list[str]) -> list[str]:
     return sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if is_public(f)], ids=name_of)
-def test_all_is_exact(file: Path) -> None:
+def faults_of_all(file: Path) -> list[str]:
+    """Return what is wrong with a module's ``__all__``."""
     parts = file.relative_to(PACKAGE).with_suffix("").parts
     module = importlib.import_module(".".join(("anygql", *parts)).removesuffix(".__init__"))
     defined = {
@@ -149,10 +165,18 @@ def test_all_is_exact(file: Path) -> None:
         and not node.name.startswith("_")
     }
     listed: list[str] = getattr(module, "__all__", [])
-    assert [name for name in listed if not hasattr(module, name)] == [], "listed, but not there"
-    assert sorted(defined - set(listed)) == [], "public, but not listed"
-    assert listed == in_order(listed)
-    assert len(listed) == len(set(listed))
+    faults = [f"{name} is listed, but not there" for name in listed if not hasattr(module, name)]
+    faults += [f"{name} is public, but not listed" for name in sorted(defined - set(listed))]
+    if listed != in_order(listed):
+        faults.append("not in order")
+    if len(listed) != len(set(listed)):
+        faults.append("listed twice")
+    return faults
+
+
+def test_all_is_exact() -> None:
+    found = {name_of(file): faults_of_all(file) for file in FILES if is_public(file)}
+    assert not {name: faults for name, faults in found.items() if faults}
 
 
 def test_the_package_s_names() -> None:

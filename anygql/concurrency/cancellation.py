@@ -1,4 +1,4 @@
-"""Cancellation comes before a fault that it caused."""
+"""The precedence of a cancellation over a fault, where both end a call."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["cancelled_first"]
 async def cancelled_first(fault: BaseException) -> None:
     """Raise a pending cancellation instead of ``fault``. Call this just before raising it.
 
-    When everything around a session is canceled, the connection's own tasks may notice first and
-    close it. A call that is canceled together with them must not report a closed session.
+    When a scope around the session is canceled, the connection's own tasks may end first. A caller
+    in the same scope must then get the cancellation, not the error of a closed session.
     """
     if isinstance(fault, TransportClosed):
         await checkpoint_if_cancelled()

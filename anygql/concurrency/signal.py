@@ -1,4 +1,4 @@
-"""A signal that wakes every task waiting for it, any number of times."""
+"""How tasks wait until something has changed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ __all__ = ["Signal"]
 
 
 class Signal:
-    """Tells waiting tasks that something may have changed; each looks at what by itself."""
+    """Wakes all tasks that wait for it, any number of times.
+
+    It remembers nothing: a task looks at what it waits for, and waits if that isn't so yet, with
+    no checkpoint between the two. No event loop is needed to make one, or to notify.
+    """
+
+    __slots__ = ("_event",)
 
     def __init__(self) -> None:
         self._event: Event | None = None
 
     def notify(self) -> None:
-        """Wake every task that is in ``wait`` now."""
-        if self._event is not None:
-            self._event.set()
-            self._event = None
+        """Wake the tasks that wait now."""
+        event, self._event = self._event, None
+        if event is not None:
+            event.set()
 
     async def wait(self) -> None:
-        """Wait until ``notify`` is called."""
+        """Wait until the next ``notify``."""
         if self._event is None:
             self._event = Event()
         await self._event.wait()

@@ -69,7 +69,7 @@ class MultiplexedConnection(BaseConnection, ABC):
         if self.fault is not None:
             await self._refuse_unless_canceled()
         route = Answer(self, self.routes.new_id())
-        if request.source.grows:
+        if request.source.is_incremental:
             route.merge = _merge()
         self._start(route, request, transport_args)
         try:

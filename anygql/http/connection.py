@@ -17,10 +17,11 @@ from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult
 from .accept import ACCEPT_INCREMENTAL, ACCEPT_STREAM, EVENT_STREAM, wants_event_stream_alone
+from .endpoint import HTTPEndpoint
 from .httpx.exchange import Exchange
-from .operations import HTTPEndpoint, RequestBuilder, has_files
-from .persisted import PersistedAnswer, persisted_answer, persisted_extensions
-from .requests import HTTPRequest, checked_args, parameters
+from .operations import RequestBuilder, has_files
+from .persisted import PersistedQueryRefusal, persisted_extensions, persisted_query_refusal
+from .requests import HTTPRequest, checked_args, make_parameters
 from .responses import batch_results
 from .streams import deliver, read_merged
 
@@ -73,16 +74,16 @@ class HTTPConnection(IndependentConnection):
 
         async def exchange() -> list[ExecutionResult | TransportError]:
             async with self._exchange.send(self._operations.batch(requests, args)) as incoming:
-                answer = await incoming.answer()
-            return batch_results(answer, self._json, len(requests))
+                response = await incoming.read_response()
+            return batch_results(response, self._json, len(requests))
 
         return await self._run(exchange)
 
     def may_batch(self, request: GraphQLRequest) -> bool:
-        """Return whether the request may travel with others. Raises what keeps it from being sent."""
+        """Return whether the request may travel with others. Raises what keeps it from that."""
         if has_files(request):
             return False
-        parameters(self._json, request)
+        make_parameters(self._json, request)
         return True
 
     async def _result(self, outgoing: HTTPRequest) -> ExecutionResult:
@@ -93,16 +94,16 @@ class HTTPConnection(IndependentConnection):
         hashed = request.replace(extensions=persisted_extensions(request))
         try:
             result = await self._result(self._operations.single(hashed, args, text=False))
-            said = persisted_answer(result.errors)
-        except TransportServerError as refusal:
+            refused = persisted_query_refusal(result.errors)
+        except TransportServerError as error:
             # Some servers refuse a hash with a status, in JSON that is trusted for this alone.
-            said = persisted_answer(refusal.errors)
-            if said is None:
+            refused = persisted_query_refusal(error.errors)
+            if refused is None:
                 raise
             result = ExecutionResult()
-        if said is None:
+        if refused is None:
             return result
-        if said is PersistedAnswer.NOT_FOUND:
+        if refused is PersistedQueryRefusal.NOT_FOUND:
             # By POST: a document for which a hash pays may be too long for a URL.
             return await self._result(self._operations.single(hashed, args, get=False))
         self._hashing = False

@@ -35,12 +35,14 @@ from ..exceptions import (
 from ..protocols.close_codes import CloseCode
 from ..protocols.events import Error, Next
 from .accept import ACCEPT_JSON, EVENT_STREAM, PLAIN_TEXT
-from .formats.sse import IncrementalPart, SingleStream
-from .httpx.exchange import Exchange, Incoming
-from .operations import HTTPEndpoint, RequestBuilder
+from .endpoint import HTTPEndpoint
+from .formats.graphql_sse import IncrementalPart, SingleStream
+from .httpx.exchange import Exchange
+from .httpx.incoming import IncomingResponse
+from .operations import RequestBuilder
 from .requests import HTTPRequest, checked_args
 from .responses import Response
-from .streams import MILLI, violated
+from .streams import MILLI, violation_error
 
 __all__ = ["SingleConnection"]
 
@@ -129,7 +131,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
     async def _reserve(self) -> str:
         outgoing = HTTPRequest("PUT", None, [("Accept", PLAIN_TEXT)])
         async with self._exchange.send(outgoing) as incoming:
-            answer = await incoming.answer()
+            answer = await incoming.read_response()
         if not answer.ok:
             raise answer.refused(None)
         token = answer.body.strip()
@@ -169,14 +171,14 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         self._tasks.start_soon(self._send_start, start, outgoing, name="anygql: operation")
 
     async def _send_start(self, start: _StartRequest, outgoing: HTTPRequest) -> None:
-        # Not in the caller's task: after a request that is canceled half-way nobody knows whether the
+        # Not in the caller's task: after a request that is canceled half-way, nobody knows if the
         # operation runs, and the request that stops it could overtake it.
         route = start.route
         try:
             with start.scope:
                 route.written = True
                 async with self._exchange.send(outgoing) as incoming:
-                    answer = await incoming.answer()
+                    answer = await incoming.read_response()
                 self._accepted(route, answer)
         except TransportServerError as refusal:
             start.left = False
@@ -235,7 +237,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         try:
             with move_on_after(BRIEFLY):
                 async with self._exchange.send(outgoing) as incoming:
-                    await incoming.answer()
+                    await incoming.read_response()
         except Exception as exc:  # noqa: BLE001 - no caller waits for it
             logger.info("%s: could not stop an operation: %r", self._transport.description, exc)
 
@@ -247,15 +249,15 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
             with self._reading:
                 async with self._exchange.send(outgoing, streaming=True) as incoming:
                     if not incoming.ok or incoming.media_type != EVENT_STREAM:
-                        raise _no_stream(await incoming.answer())
+                        raise _no_stream(await incoming.read_response())
                     task_status.started()
                     self._end(await self._receive(incoming))
         finally:
             # Without a fault so far, this is a cancellation, or a defect on its way out.
             self._end(closed(self._transport.description, code=CloseCode.NORMAL))
 
-    async def _receive(self, incoming: Incoming) -> TransportError:
-        reader = SingleStream(self._json, grows=self._grows)
+    async def _receive(self, incoming: IncomingResponse) -> TransportError:
+        reader = SingleStream(self._json, is_incremental=self._is_incremental)
         try:
             while (chunk := await incoming.read()) is not None:
                 events = reader.feed(chunk)
@@ -265,14 +267,14 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
             reader.close()
             return TransportConnectionFailed(f"{incoming.server}: the event stream has ended")
         except ProtocolViolation as violation:
-            fault = violated(incoming.server, violation)
+            fault = violation_error(incoming.server, violation)
         except TransportError as exc:
             fault = exc
         if reader.events.retry is not None:
             fault.retry_after = reader.events.retry / MILLI
         return fault
 
-    def _grows(self, id: str) -> bool:
+    def _is_incremental(self, id: str) -> bool:
         route = self.routes.by_id.get(id)
         return route is not None and route.merge is not None
 
@@ -303,7 +305,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
             if route.merge is not None and route.add_part(route.merge, part):
                 self.routes.forget(route.id)
         except ProtocolViolation as violation:
-            route.fail(violated(self._transport.description, violation))
+            route.fail(violation_error(self._transport.description, violation))
             self.leave(route)
 
 

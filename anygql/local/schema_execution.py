@@ -110,7 +110,7 @@ class SchemaExecution:
 
 
 def _is_incremental(document: Document) -> bool:
-    return document.grows or _INCREMENTAL_DIRECTIVE.search(document.text) is not None
+    return document.is_incremental or _INCREMENTAL_DIRECTIVE.search(document.text) is not None
 
 
 def _incremental_executor() -> type[AnyioExecutorMixin]:

@@ -1,4 +1,4 @@
-"""What an operation gives back."""
+"""The result of an operation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ __all__ = ["ExecutionResult", "data_or_raise"]
 class ExecutionResult(msgspec.Struct, gc=False):
     """One result, as the GraphQL specification's "Response Format" has it (§7.1).
 
-    ``data`` is ``None`` both when the answer had no data and when it was null; ``errors`` is
-    ``None`` when there were none.
+    Attributes:
+        data: The data; ``None`` both when the response has no data and when it is null.
+        errors: The errors, as the server sent them; ``None`` if there are none.
+        extensions: The extensions; ``None`` if there are none.
 
-    The garbage collector does not look into it, as there are many: put it into its own ``data``
-    and it is never freed.
+    The garbage collector does not track results, since there are many. A result that is put into
+    its own ``data`` is never freed.
     """
 
     data: Any = None
@@ -35,7 +37,7 @@ def _message(error: Any) -> str:
 
 
 def data_or_raise(result: ExecutionResult) -> Any:
-    """The data of a result without errors; raises ``TransportQueryError`` for one with them."""
+    """Return the data of a result; raise ``TransportQueryError`` if the result has errors."""
     if result.errors:
         first = _message(result.errors[0])
         more = len(result.errors) - 1

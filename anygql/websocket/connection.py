@@ -30,7 +30,7 @@ from ..delivery.multiplexed import MultiplexedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
 from ..exceptions import ProtocolViolation, TransportConnectTimeout, TransportError, copy_to_raise
-from ..protocols.base import Codec, SubscriptionProtocol
+from ..protocols.base import Codec
 from ..protocols.close_codes import CloseCode
 from . import faults
 from .keep_alive import KeepAliveTimes, PeerMonitor
@@ -52,10 +52,8 @@ class WebSocketEndpoint(Endpoint, Protocol):
     close_timeout: float | None
     keep_alive: KeepAliveTimes
 
-    async def open(
-        self, task_group: TaskGroup
-    ) -> tuple[WebSocket, SubscriptionProtocol, Codec, Any]:
-        """Return a new socket, the protocol that is spoken on it, and the init payload."""
+    async def open(self, task_group: TaskGroup) -> tuple[WebSocket, Codec, Any]:
+        """Return a new socket, the codec of its subprotocol, and the init payload."""
         ...
 
 
@@ -111,22 +109,22 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         endpoint = self._endpoint
         init: Any = None
         with move_on_after(endpoint.connect_timeout) as scope:
-            self._socket, self._protocol, self._codec, init = await endpoint.open(tg)
+            self._socket, self._codec, init = await endpoint.open(tg)
         if scope.cancelled_caught:
             raise TransportConnectTimeout(
                 f"{endpoint.description}: no connection within "
                 f"{endpoint.connect_timeout:g} s (connect_timeout)"
             )
         self._socket.on_output = self._writer.wake
-        self._socket.on_heard = self._monitor.heard
-        self._socket.is_enough = self._receiver.is_enough
+        self._socket.on_received = self._monitor.note_activity
+        self._socket.is_full_batch = self._receiver.is_full_batch
         tg.start_soon(self._receive_task, name="anygql: receive")
         tg.start_soon(self._write_task, name="anygql: write")
         self._writer.enqueue(self._codec.connection_init(init))
         await self._wait_acknowledged()
         self._peer_answers = True
         self.routes.idle_since = self.loop.now()
-        if endpoint.keep_alive.wanted:
+        if endpoint.keep_alive.is_enabled:
             tg.start_soon(self._watch_task, name="anygql: keep-alive")
 
     async def _wait_acknowledged(self) -> None:
@@ -218,7 +216,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
     async def _receive(self) -> TransportError:
         """Receive until the end, and return why it came."""
         try:
-            await self._receiver.run(self._socket, self._protocol, self._codec)
+            await self._receiver.run(self._socket, self._codec)
         except WebSocketEnded as ended:
             return self._lost(ended)
         except ProtocolViolation as violation:

@@ -13,7 +13,7 @@ from ..concurrency.waiters import Waiter
 from ..delivery.flow import Flow
 from ..delivery.routes import Route, Routes
 from ..exceptions import ProtocolViolation, TransportError
-from ..protocols.base import Codec, SubscriptionProtocol
+from ..protocols.base import Codec
 from ..protocols.events import (
     Ack,
     Complete,
@@ -22,7 +22,7 @@ from ..protocols.events import (
     Next,
     Ping,
     Pong,
-    Refused,
+    Refusal,
 )
 from ..protocols.events import Event as ServerEvent
 from ..results.incremental import IncrementalMerge
@@ -94,19 +94,17 @@ class Receiver:
         self._monitor = monitor
         self._wake = wake
         self._codec: Codec
-        self._liveness_from_keep_alive: bool
 
-    async def run(self, socket: WebSocket, protocol: SubscriptionProtocol, codec: Codec) -> None:
+    async def run(self, socket: WebSocket, codec: Codec) -> None:
         """Receive until the end.
 
         Raises ``WebSocketEnded``, ``ProtocolViolation`` or ``ConnectionRefused``.
         """
         self._codec = codec
-        self._liveness_from_keep_alive = protocol.liveness_from_keep_alive
         while True:
             await self._hand_out(await socket.receive())
 
-    def is_enough(self, count: int) -> bool:
+    def is_full_batch(self, count: int) -> bool:
         """Return whether so many messages are to be handed out before more are read."""
         return count >= MESSAGES_FOR_EACH_CONSUMER * self._flow.receiving
 
@@ -129,7 +127,7 @@ class Receiver:
             if flow.full:
                 self._wake_consumers()
                 await flow.admit()
-                self._monitor.heard()
+                self._monitor.note_activity()
             if type(event) is Next:
                 route = route_of(event.id)
                 if route is None:
@@ -175,9 +173,9 @@ class Receiver:
             case Ack():
                 self.payloads["connection_ack"] = event.payload
                 self.acknowledged.set()
-                if not self._liveness_from_keep_alive:
+                if not self._codec.has_keep_alive_messages:
                     self._monitor.start_listening()
-            case Refused():
+            case Refusal():
                 self._handle_refusal(event.payload)
             case Next():
                 pass

@@ -7,10 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import wraps
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import httpx
@@ -29,17 +28,6 @@ PYTHON = (sys.executable, "-W", "error")
 in_a_process = pytest.mark.table
 
 _T = TypeVar("_T")
-
-Test = Callable[..., Awaitable[None]]
-
-
-def bounded(test: Test) -> Test:
-    @wraps(test)
-    async def run(*args: Any, **kwargs: Any) -> None:
-        with anyio.fail_after(60):
-            await test(*args, **kwargs)
-
-    return run
 
 
 def environment(url: str | None = None) -> dict[str, str]:
@@ -128,13 +116,11 @@ def check_trio_nursery(output: str) -> None:
 
 
 @in_a_process
-@bounded
 async def test_trio_nursery() -> None:
     check_trio_nursery(await run_example("trio_nursery"))
 
 
 @in_a_process
-@bounded
 async def test_trio_nursery_with_a_server_elsewhere() -> None:
     async with graphql_server() as (server, url):
         check_trio_nursery(await run_example("trio_nursery", url=url))
@@ -148,7 +134,6 @@ async def test_trio_nursery_with_a_server_elsewhere() -> None:
 
 
 @in_a_process
-@bounded
 async def test_library() -> None:
     expected = "the counter stands at 10\n[3, 2, 1, 0]\nas expected: this field always fails"
     output = await run_example("library")
@@ -156,7 +141,6 @@ async def test_library() -> None:
         assert f"{backend}: {expected}" in output
 
 
-@bounded
 async def test_library_on_the_sessions_of_others() -> None:
     from examples.library import CounterError, RemoteCounter
 
@@ -178,7 +162,6 @@ async def test_library_on_the_sessions_of_others() -> None:
 
 
 @in_a_process
-@bounded
 async def test_typed() -> None:
     output = await run_example("typed")
     on_asyncio, on_trio = output.removeprefix("asyncio\n").split("trio\n")
@@ -200,7 +183,6 @@ async def test_typed() -> None:
 
 @pytest.mark.parametrize("ending", ["quit\n", "quit", ""])
 @in_a_process
-@bounded
 async def test_console(ending: str, anyio_backend: str) -> None:
     given = (
         f"hello you\n\nadd 1 2\nadd 1 x\nincrement\nincrement 4\ncountdown 2\nstate\n?\n{ending}"
@@ -221,7 +203,6 @@ async def test_console(ending: str, anyio_backend: str) -> None:
 
 
 @in_a_process
-@bounded
 async def test_console_while_its_server_restarts(anyio_backend: str) -> None:
     async with (
         graphql_server() as (server, url),
@@ -247,7 +228,6 @@ async def test_console_while_its_server_restarts(anyio_backend: str) -> None:
 
 
 @in_a_process
-@bounded
 async def test_console_ends_with_what_ends_its_session(anyio_backend: str) -> None:
     async with (
         graphql_server() as (server, url),
@@ -310,7 +290,6 @@ async def check_shutdown(application: Program) -> None:
 
 
 @in_a_process
-@bounded
 async def test_fastapi_app_while_its_server_restarts() -> None:
     async with graphql_server() as (server, url), web_application(url) as (http, application):
         health = await http.get("/health")
@@ -353,7 +332,6 @@ async def test_fastapi_app_while_its_server_restarts() -> None:
 
 
 @in_a_process
-@bounded
 async def test_fastapi_app_when_its_session_has_ended() -> None:
     async with graphql_server() as (server, url), web_application(url) as (http, _):
         assert (await http.get("/health")).status_code == 200
@@ -367,7 +345,6 @@ async def test_fastapi_app_when_its_session_has_ended() -> None:
 
 
 @in_a_process
-@bounded
 async def test_fastapi_app_with_a_server_of_its_own() -> None:
     started = "Uvicorn running on "
     async with program(["-m", "examples.fastapi_app"], PORT="0") as application:

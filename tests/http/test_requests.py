@@ -28,7 +28,7 @@ from anygql import (
     gql,
 )
 from anygql.http.persisted import document_id
-from tests.http.peer import http, kept, peer
+from tests.support.http_peer import http, kept, peer
 
 URL = "https://api.test/graphql?tenant=7"
 HELLO = "query Hello($name: String) { hello(name: $name) }"

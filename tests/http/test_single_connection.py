@@ -27,8 +27,8 @@ from anygql import (
     TransportQueryError,
     TransportServerError,
 )
-from tests.http.peer import Request, http, peer
 from tests.peers.node import NodeServer, serving
+from tests.support.http_peer import Request, http, peer
 
 COUNT = "subscription { n }"
 DEFER = "{ item { name ... @defer { details { weight colour } } } }"

@@ -23,8 +23,8 @@ from anygql import (
     TransportTimeout,
 )
 from anygql.testing import GraphQLServer, demo_schema
-from tests.http.peer import Request, cut, endless, http, kept, peer
 from tests.peers.ariadnehttp_app import app as ariadne_app
+from tests.support.http_peer import Request, cut, endless, http, kept, peer
 
 COUNT = "subscription { n }"
 SSE = "text/event-stream"

@@ -37,12 +37,6 @@ def at(*names: str) -> pytest.MarkDecorator:
 everywhere = at(*STRAWBERRY, *ARIADNE)
 
 
-@pytest.fixture(autouse=True)
-async def bounded(no_tasks_left: None) -> AsyncIterator[None]:
-    with anyio.fail_after(50):
-        yield
-
-
 def url_of(server: Server, path: str = "") -> str:
     return f"http://127.0.0.1:{server.port}/{path}"
 

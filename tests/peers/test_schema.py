@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
-import anyio
 import pytest
 from graphql import GraphQLScalarType, GraphQLSchema, print_schema, validate_schema
 
@@ -41,12 +40,6 @@ COUNTDOWN = "subscription { countdown(from: 1) }"
 INVALID = "query ($n: Int) {\n  add(a: 1, b: $n)\n  nothing }"
 
 Urls = Callable[[str, str], str]
-
-
-@pytest.fixture(autouse=True)
-async def bounded(no_tasks_left: None) -> AsyncIterator[None]:
-    with anyio.fail_after(50):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from anygql import (
     Subscription,
     TransportQueryError,
 )
-from tests.session import diary
-from tests.session.diary import MINUTE, NOON, ON_THE_WIRE, Backend, OverWebSocket
+from tests.support import diary
+from tests.support.diary import MINUTE, NOON, ON_THE_WIRE, Backend, OverWebSocket
 
 pytestmark = pytest.mark.table
 

@@ -102,15 +102,3 @@ async def tcp_stream() -> OpenStream:
         return await anyio.connect_tcp(host, port)
 
     return open_stream
-
-
-@pytest.fixture(autouse=True)
-async def _no_tasks_left(anyio_backend: Any) -> AsyncIterator[None]:
-    """Everything here leaves as many tasks as it found.
-
-    Counted, since the plugin's runner has a new task of its own for each fixture.
-    """
-    before = len(anyio.get_running_tasks())
-    yield
-    left = anyio.get_running_tasks()
-    assert len(left) <= before, left

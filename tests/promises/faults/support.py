@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import anyio
@@ -17,25 +16,6 @@ from anygql.session.events import SessionEvent
 
 _E = TypeVar("_E")
 _T = TypeVar("_T")
-
-Test = Callable[..., Awaitable[None]]
-
-
-def bounded(seconds: float = 30) -> Callable[[Test], Test]:
-    """The test ends in time, and leaves no task behind."""
-
-    def decorate(test: Test) -> Test:
-        @functools.wraps(test)
-        async def run(*args: Any, **kwargs: Any) -> None:
-            before = {task.id for task in anyio.get_running_tasks()}
-            with anyio.fail_after(seconds):
-                await test(*args, **kwargs)
-            left = [task for task in anyio.get_running_tasks() if task.id not in before]
-            assert not left, left
-
-        return run
-
-    return decorate
 
 
 class Changes:

@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import pytest
 
-import anygql.session.retry
 from anygql import (
     Client,
     Session,
@@ -22,7 +21,7 @@ from anygql import (
 from anygql.session.events import Closed, Connected, Disconnected
 from anygql.testing import GraphQLServer
 from tests.promises.faults.proxy import FaultProxy
-from tests.promises.faults.support import Events, Numbers, bounded, check_numbers, port_of
+from tests.promises.faults.support import Events, Numbers, check_numbers, port_of
 
 Fault = Callable[[FaultProxy], Awaitable[None]]
 
@@ -30,13 +29,6 @@ HELD = "query ($key: ID!) { held(key: $key) }"
 COUNT = "mutation ($key: ID!) { count(key: $key) }"
 COUNT_HELD = "mutation ($key: ID!) { countHeld(key: $key) }"
 NUMBERS = "subscription { numbers }"
-
-
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attempts follow each other quickly: the same policies, other numbers."""
-    monkeypatch.setattr(anygql.session.retry, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(anygql.session.retry, "LONGEST_WAIT", 0.05)
 
 
 async def _cut(proxy: FaultProxy) -> None:
@@ -97,7 +89,6 @@ async def world(**transport_options: Any) -> AsyncGenerator[World]:
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
-@bounded()
 async def test_split_everywhere(size: int) -> None:
     async with world() as w:
         w.proxy.piece_size = size
@@ -113,7 +104,6 @@ async def test_split_everywhere(size: int) -> None:
             assert len(w.server.connections) == 1
 
 
-@bounded()
 async def test_delayed() -> None:
     async with world() as w:
         w.proxy.delay = 0.01
@@ -127,7 +117,6 @@ async def test_delayed() -> None:
 # Lost while idle.
 
 
-@bounded()
 async def test_a_loss_while_idle_is_noticed_at_once(soon: None, fault: Fault) -> None:
     async with world() as w, w.session() as session:
         assert session.state == "connected"
@@ -145,7 +134,6 @@ async def test_a_loss_while_idle_is_noticed_at_once(soon: None, fault: Fault) ->
             assert len(w.server.connections) == connections + 1
 
 
-@bounded()
 async def test_a_refused_port_then_a_server() -> None:
     # At the real intervals.
     async with world() as w:
@@ -168,7 +156,6 @@ async def test_a_refused_port_then_a_server() -> None:
             assert isinstance(event.error, TransportConnectionFailed)
 
 
-@bounded()
 async def test_calls_wait_while_the_port_is_refused(soon: None) -> None:
     async with world() as w, w.session() as session:
         w.proxy.refuse()
@@ -193,7 +180,6 @@ async def test_calls_wait_while_the_port_is_refused(soon: None) -> None:
 # Lost while something runs.
 
 
-@bounded()
 async def test_a_query_is_asked_again(soon: None, fault: Fault) -> None:
     async with world() as w, w.session() as session, anyio.create_task_group() as tg:
 
@@ -205,7 +191,6 @@ async def test_a_query_is_asked_again(soon: None, fault: Fault) -> None:
         await fault(w.proxy)
 
 
-@bounded()
 async def test_a_mutation_is_not_sent_again(soon: None, fault: Fault) -> None:
     async with world() as w, w.session() as session:
         async with anyio.create_task_group() as tg:
@@ -222,7 +207,6 @@ async def test_a_mutation_is_not_sent_again(soon: None, fault: Fault) -> None:
         assert w.data.counts == {"m": 1, "n": 1}
 
 
-@bounded()
 async def test_a_mutation_is_sent_again_for_who_asks(soon: None, fault: Fault) -> None:
     async with (
         world() as w,
@@ -236,7 +220,6 @@ async def test_a_mutation_is_sent_again_for_who_asks(soon: None, fault: Fault) -
         tg.cancel_scope.cancel()
 
 
-@bounded()
 async def test_subscriptions_resume(soon: None, fault: Fault) -> None:
     count, losses = 5, 3
     async with world() as w, w.session() as session, anyio.create_task_group() as tg:
@@ -281,7 +264,6 @@ KEEP_ALIVES = [
 
 
 @pytest.mark.parametrize(("options", "named"), KEEP_ALIVES)
-@bounded()
 async def test_a_frozen_peer_is_found(soon: None, options: dict[str, float], named: str) -> None:
     async with (
         world(**options, connect_timeout=0.5, close_timeout=0.5) as w,
@@ -314,7 +296,6 @@ async def test_a_frozen_peer_is_found(soon: None, options: dict[str, float], nam
 
 
 @pytest.mark.parametrize(("options", "named"), KEEP_ALIVES)
-@bounded()
 async def test_frozen_while_executing(soon: None, options: dict[str, float], named: str) -> None:
     async with (
         world(**options, connect_timeout=0.5, close_timeout=0.5) as w,
@@ -340,7 +321,6 @@ async def test_frozen_while_executing(soon: None, options: dict[str, float], nam
         assert w.data.counts == {"m": 1}
 
 
-@bounded()
 async def test_a_mutation_that_was_under_way_when_the_peer_froze(soon: None) -> None:
     options = {"ping_interval": 0.2, "pong_timeout": 0.5}
     async with (
@@ -359,7 +339,6 @@ async def test_a_mutation_that_was_under_way_when_the_peer_froze(soon: None) -> 
         assert w.data.counts["n"] == 1
 
 
-@bounded()
 async def test_a_session_is_closed_while_its_peer_is_frozen(soon: None) -> None:
     async with world(close_timeout=0.2) as w:
         async with w.session(), anyio.create_task_group():
@@ -375,7 +354,6 @@ GARBAGE = b"\xff\xff\xff\xff garbage"
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
-@bounded()
 async def test_garbage_on_the_wire_is_the_error(soon: None, direction: Any) -> None:
     # A peer that breaks the WebSocket protocol would do so again (close code 1002).
     seen: list[TransportError] = []

@@ -11,7 +11,6 @@ from anyio import BrokenResourceError, EndOfStream
 from anyio.abc import SocketAttribute, SocketStream
 
 from tests.promises.faults.proxy import Direction, FaultProxy
-from tests.promises.faults.support import bounded
 
 FAULTS = (BrokenResourceError, EndOfStream)
 
@@ -63,7 +62,6 @@ async def ask(stream: SocketStream, data: bytes) -> bytes:
     return await receive_exactly(stream, len(data))
 
 
-@bounded()
 async def test_forwards_both_ways_and_all_of_it() -> None:
     data = bytes(range(256)) * 8192
     async with echoing() as (echo, proxy), await anyio.connect_tcp(proxy.host, proxy.port) as one:
@@ -80,7 +78,6 @@ async def test_forwards_both_ways_and_all_of_it() -> None:
         assert echo.endings == ["eof", "eof"]
 
 
-@bounded()
 async def test_cut_is_a_fin_to_both() -> None:
     async with echoing() as (echo, proxy), await anyio.connect_tcp(proxy.host, proxy.port) as one:
         assert await ask(one, b"here") == b"here"
@@ -94,7 +91,6 @@ async def test_cut_is_a_fin_to_both() -> None:
         await connection.wait_closed()
 
 
-@bounded()
 async def test_reset_is_a_rst_to_both() -> None:
     async with echoing() as (echo, proxy), await anyio.connect_tcp(proxy.host, proxy.port) as one:
         assert await ask(one, b"here") == b"here"
@@ -106,7 +102,6 @@ async def test_reset_is_a_rst_to_both() -> None:
         await proxy.wait_idle()
 
 
-@bounded()
 async def test_a_reset_by_one_side_reaches_the_other() -> None:
     async with echoing() as (echo, proxy):
         one = await anyio.connect_tcp(proxy.host, proxy.port)
@@ -120,7 +115,6 @@ async def test_a_reset_by_one_side_reaches_the_other() -> None:
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
-@bounded()
 async def test_half_close(direction: Direction) -> None:
     async with echoing() as (echo, proxy), await anyio.connect_tcp(proxy.host, proxy.port) as one:
         assert await ask(one, b"here") == b"here"
@@ -137,7 +131,6 @@ async def test_half_close(direction: Direction) -> None:
             assert echo.received == b"herestill comes"
 
 
-@bounded()
 async def test_freeze_and_unfreeze() -> None:
     async with echoing() as (echo, proxy), await anyio.connect_tcp(proxy.host, proxy.port) as one:
         assert await ask(one, b"here") == b"here"
@@ -153,7 +146,6 @@ async def test_freeze_and_unfreeze() -> None:
             assert await receive_exactly(two, 8) == b"accepted"
 
 
-@bounded()
 async def test_freeze_one_of_two() -> None:
     async with echoing() as (echo, proxy), await anyio.connect_tcp(proxy.host, proxy.port) as one:
         assert await ask(one, b"one") == b"one"
@@ -166,7 +158,6 @@ async def test_freeze_one_of_two() -> None:
             assert await receive_exactly(one, 6) == b"frozen"
 
 
-@bounded()
 async def test_pieces_and_delay() -> None:
     async with echoing() as (_echo, proxy), await anyio.connect_tcp(proxy.host, proxy.port) as one:
         proxy.piece_size = 1
@@ -181,7 +172,6 @@ async def test_pieces_and_delay() -> None:
         assert await ask(one, b"abcdefgh") == b"abcdefgh"
 
 
-@bounded()
 async def test_refuse_and_accept_again() -> None:
     async with echoing() as (_echo, proxy), await anyio.connect_tcp(proxy.host, proxy.port) as one:
         assert await ask(one, b"one") == b"one"
@@ -195,7 +185,6 @@ async def test_refuse_and_accept_again() -> None:
                 assert await ask(two, b"two") == b"two"
 
 
-@bounded()
 async def test_corrupt() -> None:
     async with echoing() as (echo, proxy), await anyio.connect_tcp(proxy.host, proxy.port) as one:
         assert await ask(one, b"one") == b"one"
@@ -206,7 +195,6 @@ async def test_corrupt() -> None:
         assert echo.received == b"oneGARBAGE"
 
 
-@bounded()
 async def test_a_target_that_refuses() -> None:
     async with echoing() as (echo, proxy):
         proxy.target = ("127.0.0.1", proxy.port)
@@ -220,7 +208,6 @@ async def test_a_target_that_refuses() -> None:
                 assert await ask(two, b"two") == b"two"
 
 
-@bounded()
 async def test_leaving_ends_everything() -> None:
     async with echoing() as (echo, proxy):
         async with FaultProxy("127.0.0.1", echo.port) as inner:

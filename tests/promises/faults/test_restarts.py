@@ -1,4 +1,4 @@
-"""200 restarts of the server, under everything that a session can do at the same time."""
+"""Many restarts of the server, under everything that a session can do at the same time."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from typing import Any
 import anyio
 import pytest
 
-import anygql.session.retry
 from anygql import Client, Session, TransportConnectionFailed, TransportTimeout, WebSocketTransport
 from anygql.session.events import Connected
 from anygql.testing import GraphQLServer
 from tests.promises.faults.proxy import FaultProxy
-from tests.promises.faults.support import Changes, Events, Numbers, bounded, check_numbers
+from tests.promises.faults.support import Changes, Events, Numbers, check_numbers
 from tests.support.paths import ROOT
 
-RESTARTS = 200
+pytestmark = pytest.mark.usefixtures("soon")
 
-#: Of a real server, unless all are asked for (ANYGQL_ALL_RESTARTS=1): each takes its time.
-SOME_RESTARTS = 40
+#: All 200 are for ANYGQL_ALL_RESTARTS=1, as in `make reliability`: each takes its time.
+ALL = os.environ.get("ANYGQL_ALL_RESTARTS") == "1"
+RESTARTS = 200 if ALL else 40
 SUBSCRIPTIONS = 50
 EXECUTING = 20
 
@@ -35,11 +35,9 @@ ECHO = "query ($value: Int!) { echo(value: $value) }"
 COUNT = "mutation ($key: ID!) { count(key: $key) }"
 
 
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attempts follow each other quickly: the same policies, other numbers."""
-    monkeypatch.setattr(anygql.session.retry, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(anygql.session.retry, "LONGEST_WAIT", 0.05)
+@pytest.fixture
+def time_limit() -> float:
+    return 400
 
 
 class Load:
@@ -154,8 +152,7 @@ def check_nothing_left(session: Session) -> None:
 
 
 @pytest.mark.timeout(300)
-@bounded(240)
-async def test_200_restarts_of_a_server_here() -> None:
+async def test_restarts_of_a_server_here() -> None:
     events, data, sockets = Events(), Numbers(), open_sockets()
     async with GraphQLServer(data.schema) as server:
         client = Client(WebSocketTransport(await server.listen()), on_event=events)
@@ -240,12 +237,10 @@ async def real_server(tmp_path: Path) -> AsyncGenerator[tuple[Process, FaultProx
 
 
 @pytest.mark.timeout(420)
-@bounded(400)
 async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
     # Most are the proxy's, which the server sees as clients that vanish; in some its process dies,
     # and they take as long as it takes to start another.
-    restarts = RESTARTS if os.environ.get("ANYGQL_ALL_RESTARTS") else SOME_RESTARTS
-    killed = set(range(20, restarts, 40))
+    killed = set(range(20, RESTARTS, 40))
     events, sockets = Events(), open_sockets()
     async with real_server(tmp_path) as (process, proxy):
         url = f"ws://127.0.0.1:{proxy.port}/"
@@ -258,7 +253,7 @@ async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
         ]
 
         async def restart() -> int:
-            for done in range(restarts):
+            for done in range(RESTARTS):
                 await events.wait_connections(done + 1)
                 if random.random() < 0.5:
                     before = load.lowest
@@ -275,7 +270,7 @@ async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
                     await random.choice(ways)()
                 await anyio.sleep(random.choice([0, 0, 0.03]))
                 proxy.accept()
-            await events.wait_connections(restarts + 1)
+            await events.wait_connections(RESTARTS + 1)
             return load.lowest + 1
 
         async with client.connect(reconnecting=True) as session:
@@ -283,8 +278,8 @@ async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
             await load.run(restart())
             check_nothing_left(session)
         await proxy.wait_idle()
-        load.check(Counter((tmp_path / "counted").read_text().split()), restarts + 1)
-    assert len(events.of(Connected)) == restarts + 1
+        load.check(Counter((tmp_path / "counted").read_text().split()), RESTARTS + 1)
+    assert len(events.of(Connected)) == RESTARTS + 1
     assert open_sockets() == sockets
     load.report()
 

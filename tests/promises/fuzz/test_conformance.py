@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,15 +22,15 @@ import pytest
 from anyio.abc import ByteStream
 from websockets.frames import Close, Opcode
 
-from anygql import Client, TransportProtocolError, WebSocketTransport
+from anygql import TransportProtocolError
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.testing.memory import memory_stream_pair
 from anygql.websocket.sockets.base import WebSocketEnded
 from anygql.websocket.sockets.opening import Opening
 from anygql.websocket.sockets.stream import StreamConnector
 from tests.promises.fuzz.conftest import CASE
-from tests.websocket.sockets.peer import FAULTS, Peer
-from tests.websocket.sockets.test_frames import (
+from tests.support.clients import client_of
+from tests.support.frames import (
     BINARY,
     CLOSE,
     CONT,
@@ -42,6 +41,7 @@ from tests.websocket.sockets.test_frames import (
     TEXT,
     frame,
 )
+from tests.support.websocket_peer import FAULTS, Peer
 
 pytestmark = pytest.mark.table
 
@@ -201,12 +201,6 @@ def _cases() -> list[Case]:
 
 
 CASES = _cases()
-
-
-@pytest.fixture(autouse=True)
-async def bounded(no_tasks_left: None) -> AsyncGenerator[None]:
-    with anyio.fail_after(30):
-        yield
 
 
 class Talk:
@@ -375,7 +369,7 @@ async def test_utf_8(number: str, data: bytes, valid: int, size: int, record_pro
         closed = await conn.wait_closed()
 
     async with ScriptedPeer(script) as peer:
-        client = Client(WebSocketTransport(peer.url, connector=peer.connector()))
+        client = client_of(peer)
         if valid:
             async with client as session:
                 assert await session.execute("{ a }") == {"a": data.decode()}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from anygql import Client, FileVar, HTTPTransport
-from tests.http.peer import http, kept, peer
+from tests.support.http_peer import http, kept, peer
 
 MUTATION = "mutation ($some: Some) { ok(some: $some) }"
 

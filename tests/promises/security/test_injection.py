@@ -19,8 +19,8 @@ from anygql.json import JSON
 from anygql.net.urls import redact
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, Codec
 from anygql.websocket.sockets.base import Connector
-from tests.http.peer import cut, endless, http, kept, peer
-from tests.websocket.sockets.peer import Peer, serving
+from tests.support.http_peer import cut, endless, http, kept, peer
+from tests.support.websocket_peer import Peer, serving
 
 pytestmark = pytest.mark.table
 
@@ -220,11 +220,8 @@ async def test_names_and_values_in_json(evil: str, where: str) -> None:
         ("a\0b", None),
     ],
 )
-async def test_the_name_of_an_event(
-    named: str, said: bytes | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_name_of_an_event(named: str, said: bytes | None, soon: None) -> None:
     """``Last-Event-ID``: what no header can hold is not sent, and the subscription goes on."""
-    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.002)
     event = 'event: next\ndata: {"data": {"n": 1}}\nid: ' + named + "\n\n"
     more = b'event: next\ndata: {"data": {"n": 2}}\n\n', b"event: complete\ndata:\n\n"
     async with peer(cut(event.encode(), kind="text/event-stream"), endless(*more)) as server:

@@ -19,10 +19,10 @@ from anygql import (
     WebSocketTransport,
 )
 from anygql.websocket.sockets.base import Connector
-from tests.http.peer import Peer, http, kept, peer
-from tests.http.pools import in_use, plain_client
-from tests.websocket.sockets.peer import Peer as SocketPeer
-from tests.websocket.sockets.peer import refusing, serving
+from tests.support.http_peer import Peer, http, kept, peer
+from tests.support.pools import in_use, plain_client
+from tests.support.websocket_peer import Peer as SocketPeer
+from tests.support.websocket_peer import refusing, serving
 
 pytestmark = pytest.mark.table
 

@@ -22,10 +22,10 @@ from anygql.session.events import Disconnected
 from anygql.testing import GraphQLServer, demo_schema
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.opening import Opening
-from tests.http.peer import cut, http, kept, peer
-from tests.websocket.sockets.peer import Peer, frame, refusing, serving, text
+from tests.support.http_peer import cut, http, kept, peer
+from tests.support.websocket_peer import Peer, frame, refusing, serving, text
 
-pytestmark = pytest.mark.table
+pytestmark = [pytest.mark.table, pytest.mark.usefixtures("soon")]
 
 SECRET = "s3cret"
 #: The same, as credentials hide it: ``me:s3cret`` and ``s3cret:s3cret``.
@@ -90,12 +90,6 @@ def told(caplog: pytest.LogCaptureFixture) -> Iterator[Collected]:
     it.add("log", *(record.getMessage() for record in caplog.records))
     it.add("log", *(caplog.handler.format(record) for record in caplog.records))
     it.check()
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions come back within milliseconds."""
-    monkeypatch.setattr("anygql.session.retry.FIRST_WAIT", 0.002)
 
 
 def test_it_would_be_found(caplog: pytest.LogCaptureFixture) -> None:

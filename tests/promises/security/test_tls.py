@@ -15,10 +15,10 @@ from anygql import Client, HTTPTransport, TransportConnectionFailed, WebSocketTr
 from anygql.session.events import Disconnected
 from anygql.testing import GraphQLServer, demo_schema
 from anygql.websocket.sockets.base import Connector
-from tests.http.peer import Peer, http
 from tests.promises.security.conftest import WORDS, Serving
-from tests.websocket.sockets.peer import Peer as SocketPeer
-from tests.websocket.sockets.peer import refusing, serving
+from tests.support.http_peer import Peer, http
+from tests.support.websocket_peer import Peer as SocketPeer
+from tests.support.websocket_peer import refusing, serving
 
 pytestmark = pytest.mark.table
 

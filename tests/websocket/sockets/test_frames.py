@@ -1,204 +1,41 @@
 """Text frames that don't go through the engine: nobody can tell.
 
 The same bytes go through ``EngineAlone``, where the engine reads every frame, and through
-``Inbound``; everything that comes out must be the same, after each piece.
+``MessageParser``; everything that comes out must be the same, after each piece.
 """
 
 from __future__ import annotations
 
 import struct
 import tracemalloc
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
-from websockets.protocol import Protocol, Side, State
+from websockets.protocol import Protocol, Side
 
-from anygql.websocket.sockets.base import WebSocketEnded
 from anygql.websocket.sockets.frames import FrameCutter, text_frames
-from anygql.websocket.sockets.inbound import Inbound
-
-FIN, RSV1, MASKED = 0x80, 0x40, 0x80
-TEXT, CONT, BINARY, CLOSE, PING, PONG = 0x1, 0x0, 0x2, 0x8, 0x9, 0xA
-KEY = b"\x37\xfa\x21\x3d"
-
-LOST = WebSocketEnded(1006, "the connection was lost")
-
-
-class EngineAlone:
-    """What ``Inbound`` does, the plain way."""
-
-    def __init__(
-        self, protocol: Protocol, max_message_size: int, on_pong: Callable[[bytes], None]
-    ) -> None:
-        self._protocol = protocol
-        self._on_pong = on_pong
-        self._partial = bytearray()
-        self.end: WebSocketEnded | None = None
-
-    def feed(self, data: bytes) -> list[bytes]:
-        self._protocol.receive_data(data)
-        messages: list[bytes] = []
-        for frame in self._protocol.events_received():
-            opcode = frame.opcode
-            if opcode is Opcode.TEXT and frame.fin:
-                messages.append(bytes(frame.data))
-            elif opcode is Opcode.TEXT or opcode is Opcode.CONT:
-                self._partial += frame.data
-                if frame.fin:
-                    messages.append(bytes(self._partial))
-                    self._partial = bytearray()
-            elif opcode is Opcode.BINARY:
-                reason = "binary messages are not supported"
-                self.end = WebSocketEnded(1003, reason, ours=True)
-                if self._protocol.state is State.OPEN:
-                    self._protocol.fail(1003, reason)
-                return messages
-            elif opcode is Opcode.PONG:
-                self._on_pong(bytes(frame.data))
-        self._notice_end()
-        return messages
-
-    def discard(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
-        self._protocol.events_received()
-        self._notice_end()
-
-    def finish(self, end: WebSocketEnded) -> None:
-        if self.end is None:
-            self.end = end
-            self._protocol.receive_eof()
-
-    def _notice_end(self) -> None:
-        protocol = self._protocol
-        if protocol.close_rcvd is not None:
-            self.end = WebSocketEnded(protocol.close_rcvd.code, protocol.close_rcvd.reason)
-        elif protocol.parser_exc is not None and protocol.close_sent is not None:
-            sent = protocol.close_sent
-            self.end = WebSocketEnded(sent.code, sent.reason, ours=True)
-
-
-class Recorder(Protocol):
-    """The engine, which writes down what it is given."""
-
-    def __init__(self, max_size: int, *, deflate: bool = False) -> None:
-        super().__init__(Side.CLIENT, max_size=max_size)
-        if deflate:
-            self.extensions = [PerMessageDeflate(False, False, 15, 15)]
-        self.given = b""
-
-    def receive_data(self, data: bytes | bytearray) -> None:
-        self.given += data
-        super().receive_data(data)
-
-
-def frame(
-    data: bytes = b"",
-    head: int = FIN | TEXT,
-    *,
-    width: int | None = None,
-    masked: bool = False,
-    length: int | None = None,
-) -> bytes:
-    """A frame, right or wrong: ``width`` is that of its length in bits, 7, 16 or 64; ``length``
-    what it says it is."""
-    length = len(data) if length is None else length
-    if width is None:
-        width = 7 if length < 126 else 16 if length < 1 << 16 else 64
-    mask = MASKED if masked else 0
-    if width == 7:
-        start = struct.pack(">BB", head, mask | length)
-    elif width == 16:
-        start = struct.pack(">BBH", head, mask | 126, length)
-    else:
-        start = struct.pack(">BBQ", head, mask | 127, length)
-    return start + (KEY if masked else b"") + data
-
-
-def unmasked(data: bytes) -> tuple[int, bytes]:
-    """A control frame that a client sends: its first byte and payload."""
-    key, payload = data[2:6], data[6:]
-    assert data[1] == MASKED | len(payload)
-    return data[0], bytes(byte ^ key[n % 4] for n, byte in enumerate(payload))
-
-
-@dataclass(frozen=True)
-class Stream:
-    """What comes, in pieces, and what happens meanwhile."""
-
-    pieces: list[bytes]
-    max_size: int = 1000
-    deflate: bool = False
-    #: After so many pieces, we begin to close.
-    closing_after: int | None = None
-    eof: bool = True
-
-
-def told(end: WebSocketEnded | None) -> tuple[int, str, bool] | None:
-    return None if end is None else (end.code, end.reason, end.ours)
-
-
-def played(kind: type[Any], stream: Stream) -> tuple[list[Any], Recorder]:
-    """Everything there is to see, after each piece."""
-    protocol = Recorder(stream.max_size, deflate=stream.deflate)
-    pongs: list[bytes] = []
-    inbound = kind(protocol, stream.max_size, pongs.append)
-    seen: list[Any] = []
-
-    def look(messages: list[bytes]) -> None:
-        writes = [unmasked(data) for data in protocol.data_to_send() if data]
-        assert all(type(message) is bytes for message in messages)
-        failure = protocol.parser_exc
-        seen.append(
-            {
-                "messages": messages,
-                "pongs": list(pongs),
-                "writes": writes,
-                "end": told(inbound.end),
-                "state": protocol.state,
-                "closes": (protocol.close_rcvd, protocol.close_sent),
-                "failure": (type(failure), str(failure)),
-            }
-        )
-
-    for number, piece in enumerate(stream.pieces):
-        if inbound.end is not None:
-            break
-        if number == stream.closing_after:
-            protocol.send_close(1000, "done")
-        if stream.closing_after is None or number < stream.closing_after:
-            look(inbound.feed(piece))
-        else:
-            inbound.discard(piece)
-            look([])
-    if stream.eof:
-        inbound.finish(LOST)
-        look([])
-    return seen, protocol
-
-
-def check_alike(stream: Stream) -> list[Any]:
-    expected, _ = played(EngineAlone, stream)
-    got, _ = played(Inbound, stream)
-    assert got == expected
-    return got
-
+from anygql.websocket.sockets.parser import MessageParser
+from tests.support.frames import (
+    BINARY,
+    CLOSE,
+    CONT,
+    FIN,
+    LIMITS,
+    PING,
+    PONG,
+    RSV1,
+    TEXT,
+    Recorder,
+    Stream,
+    check_alike,
+    deflated,
+    frame,
+)
 
 # Any bytes at all: frames from a stock, as one draw is dear.
-
-
-def deflated(data: bytes, *, more: bool = False) -> bytes:
-    encoder = zlib.compressobj(wbits=-15)
-    data = encoder.compress(data) + encoder.flush(zlib.Z_SYNC_FLUSH)
-    return data if more else data[:-4]
-
 
 DATA = [
     b"",
@@ -209,8 +46,6 @@ DATA = [
     *[b"x" * size for size in (124, 125, 126, 127, 128, 200)],
 ]
 LONG = [bytes([count]) * size for count, size in enumerate((0xFFFF, 0x10000, 0x10001, 70_000))]
-#: Some that let everything pass, and some that don't.
-LIMITS = [*[1 << 24] * 14, 1 << 16, 1000, 126, 125, 10, 0]
 
 TEXTS = [frame(data) for data in [*DATA, *DATA, *DATA, *LONG]]
 CONTROLS = [frame(data, FIN | head) for head in (PING, PONG) for data in (b"", b"?", b"x" * 125)]
@@ -344,8 +179,8 @@ def test_the_engine_never_sees_whole_text_messages(name: str, size: int) -> None
     wire = b"".join(CUT[name])
     pieces = [wire[at : at + size] for at in range(0, len(wire), size)]
     protocol = Recorder(70_000)
-    inbound = Inbound(protocol, 70_000, lambda payload: None)
-    messages = [message for piece in pieces for message in inbound.feed(piece)]
+    parser = MessageParser(protocol, 70_000, lambda payload: None)
+    messages = [message for piece in pieces for message in parser.feed(piece)]
     assert [frame(message) for message in messages] == CUT[name]
     assert protocol.given == b""
 
@@ -360,10 +195,10 @@ def test_the_engine_sees_everything_else_and_nothing_twice(size: int) -> None:
     wire = b"".join(parts)
     protocol = Recorder(1000)
     pongs: list[bytes] = []
-    inbound = Inbound(protocol, 1000, pongs.append)
+    parser = MessageParser(protocol, 1000, pongs.append)
     messages: list[bytes] = []
     for at in range(0, len(wire), size):
-        messages += inbound.feed(wire[at : at + size])
+        messages += parser.feed(wire[at : at + size])
     x = b"x" * 200
     assert messages == [x, x, x, b"abc", x, b"d", x]
     assert pongs == [b"!", b"!"]

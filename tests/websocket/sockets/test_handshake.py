@@ -18,8 +18,8 @@ from anygql.exceptions import (
 )
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.opening import Opening
-from tests.websocket.sockets.conftest import Connected
-from tests.websocket.sockets.peer import Peer, Script, refusing, serving
+from tests.support.sockets import Connected
+from tests.support.websocket_peer import Peer, Script, refusing, serving
 
 pytestmark = pytest.mark.table
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from websockets.frames import Opcode
 
-from tests.websocket.sockets.conftest import Connected
-from tests.websocket.sockets.peer import Peer, frame, take, text
+from tests.support.sockets import Connected
+from tests.support.websocket_peer import Peer, frame, take, text
 
 
 async def echoing(peer: Peer) -> None:

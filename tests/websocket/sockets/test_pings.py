@@ -10,8 +10,8 @@ import pytest
 from websockets.frames import Opcode
 
 from anygql.websocket.sockets.base import WebSocket, WebSocketEnded
-from tests.websocket.sockets.conftest import Connected
-from tests.websocket.sockets.peer import Peer, close, frame
+from tests.support.sockets import Connected
+from tests.support.websocket_peer import Peer, close, frame
 
 
 @asynccontextmanager

@@ -1,0 +1,628 @@
+"""Answers that are none, over real sockets: what they are told apart as, and that the session and
+the client's pool go on after each."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
+from typing import Any
+
+import anyio
+import pytest
+
+from anygql import (
+    Client,
+    ExecutionResult,
+    HTTPTransport,
+    Session,
+    TransportConnectionFailed,
+    TransportProtocolError,
+    TransportQueryError,
+    TransportServerError,
+)
+from anygql.testing.loopback import LoopbackListener, SocketStream
+from tests.support.http_peer import Peer, Request, cut, endless, http, kept, peer
+from tests.support.pools import in_use, plain_client
+
+pytestmark = pytest.mark.table
+
+GRAPHQL = "application/graphql-response+json"
+HTML = "<html><title>Sign in</title></html>"
+HELLO = json.dumps({"data": {"hello": "you"}})
+REFUSED = json.dumps({"errors": [{"message": "no such field"}]})
+COUNT = "subscription { n }"
+
+GOOD = kept(http(HELLO))
+
+
+@asynccontextmanager
+async def facing(*bad: Any, client: Any = None, **options: Any) -> AsyncGenerator[Any]:
+    """A session with a server that gives these answers, and good ones after them.
+
+    When the context is left, the next query gets its good answer, and no connection is in use.
+    """
+    async with peer(*bad, GOOD) as server, asking(server, client, **options) as session:
+        yield session, server
+
+
+@asynccontextmanager
+async def asking(server: Peer, client: Any = None, **options: Any) -> AsyncGenerator[Session]:
+    url = server.url.replace("//", "//user:secret@") + "?key=hidden"
+    async with (
+        client or plain_client() as own,
+        Client(HTTPTransport(url, client=own), **options) as session,
+    ):
+        yield session
+        assert in_use(own) == []
+        assert session.state == "connected"
+        assert await session.execute("{ hello }") == {"hello": "you"}
+        assert in_use(own) == []
+
+
+def says_where(error: Exception, server: Peer) -> bool:
+    """Whether its message has the URL, and nothing of that which is secret."""
+    said = str(error)
+    return server.url in said and "secret" not in said and "hidden" not in said
+
+
+# Something else than GraphQL.
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (http(HTML, kind="text/html"), "text/html"),
+        (http(HTML, kind=None), "something without a content type"),
+        (http(HTML), "breaks off or is malformed"),
+        (http("", kind=None), "an empty body"),
+        (http(""), "an empty body"),
+        (http("", kind=GRAPHQL), "an empty body"),
+        (http("", "204 No Content", kind=None), "an empty body"),
+        (http(" \r\n"), "an empty body"),
+        (http('{"data": {"hel'), "breaks off or is malformed"),
+        (http('{"data": {"hello": you}}'), "breaks off or is malformed"),
+        (http(HELLO + HELLO), "breaks off or is malformed"),
+        (http("[" * 100_000), "breaks off or is malformed"),
+        (http(b'{"data": {"hello": "\xff"}}'), "breaks off or is malformed"),
+        (http(HELLO.encode("utf-16")), "breaks off or is malformed"),
+        (http(HELLO, kind="application/json; charset=x-none"), None),
+        (http(f"[{HELLO}]"), "a JSON array"),
+        (http("[]"), "a JSON array"),
+        (http("1"), "a JSON value"),
+        (http("null"), "a JSON value"),
+        (http('"data"'), "a JSON value"),
+        (http("{}"), "without data and errors"),
+        (http('{"message": "hi"}'), "without data and errors"),
+        (http('{"errors": []}'), "without data and errors"),
+        (http('{"errors": null}'), "without data and errors"),
+        (http('{"data": 1}'), "without data and errors"),
+        (http('{"data": []}'), "without data and errors"),
+        (http('{"data": {}, "errors": "no"}'), "without data and errors"),
+        (http('{"data": {}, "errors": {"message": "no"}}'), "without data and errors"),
+        (
+            http(gzip.compress(HELLO.encode() * 99, mtime=0)[:-20], content_encoding="gzip"),
+            "breaks off",
+        ),
+        (http(gzip.compress(HELLO.encode(), mtime=0)[:5], content_encoding="gzip"), "breaks off"),
+        (
+            http(gzip.compress(HELLO.encode(), mtime=0)[:-1] + b"!", content_encoding="gzip"),
+            "compression",
+        ),
+        (http(b"no gzip", content_encoding="gzip"), "compression"),
+        (http(HELLO, content_encoding="gzip"), "compression"),
+        (http(HELLO, content_encoding="br"), "compression"),
+        (http(gzip.compress(b"", mtime=0), content_encoding="gzip"), "an empty body"),
+    ],
+)
+async def test_what_is_no_graphql(answer: bytes, message: str | None) -> None:
+    async with facing(kept(answer)) as (session, server):
+        if message is None:  # all the same to UTF-8
+            assert await session.execute("{ hello }") == {"hello": "you"}
+        else:
+            with pytest.raises(TransportProtocolError, match=message) as caught:
+                await session.execute("{ hello }")
+            assert says_where(caught.value, server)
+            assert not caught.value.retryable
+            assert not caught.value.unsent
+            assert caught.value.retry_after is None
+    # Bad as it was, it was read to its end: its connection could serve the next request.
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("method", ["execute", "execute_result"])
+async def test_no_exception_but_for_graphql_errors_is_kept_back(method: str) -> None:
+    async with facing(kept(http(HTML, kind="text/html"))) as (session, _):
+        with pytest.raises(TransportProtocolError):
+            await getattr(session, method)("{ hello }")
+
+
+# Statuses.
+
+#: Each with whether the same request may succeed later.
+STATUSES = {
+    400: False, 401: False, 403: False, 404: False, 413: False, 422: False, 429: True,
+    500: False, 502: True, 503: True, 504: True,
+}  # fmt: skip
+
+ERRORS = [{"message": "no such field"}]
+RESULT = ExecutionResult({"hello": "you"})
+
+#: A body: its type, itself, and what it is as a result, or else the errors on the exception.
+BODIES: dict[str, tuple[str | None, str, ExecutionResult | list[Any]]] = {
+    "GraphQL errors": (GRAPHQL, REFUSED, ExecutionResult(None, ERRORS)),
+    "GraphQL data": (GRAPHQL, HELLO, RESULT),
+    "JSON errors": ("application/json", REFUSED, ERRORS),
+    "JSON data": ("application/json", HELLO, []),
+    "JSON of another kind": ("application/problem+json", '{"title": "no"}', []),
+    "HTML": ("text/html", HTML, []),
+    "text": ("text/plain", "go away\nplease", []),
+    "nothing": (None, "", []),
+    "nothing of JSON": ("application/json", "", []),
+    "nothing of GraphQL": (GRAPHQL, "", []),
+    "half of GraphQL": (GRAPHQL, "{", []),
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("status", STATUSES)
+async def test_statuses(status: int, body: str) -> None:
+    kind, text, expected = BODIES[body]
+    answer = http(text, f"{status} Not So", kind, retry_after="7", x_trace="9")
+    async with facing(kept(answer)) as (session, server):
+        if isinstance(expected, ExecutionResult):
+            assert await session.execute_result("{ hello }") == expected
+        else:
+            with pytest.raises(TransportServerError) as caught:
+                await session.execute_result("{ hello }")
+            error = caught.value
+            assert says_where(error, server)
+            assert (error.code, error.reason) == (status, "Not So")
+            assert error.retryable is STATUSES[status]
+            assert not error.unsent
+            assert error.retry_after == 7
+            assert error.headers["X-Trace"] == "9"
+            assert error.body == text
+            assert error.errors == expected
+            assert ("no such field" in str(error)) is (expected == ERRORS)
+            assert ("go away" in str(error)) is (body == "text")
+    assert server.connections == 1
+
+
+async def test_errors_that_are_the_server_s_own_are_raised_as_such() -> None:
+    async with facing(kept(http(REFUSED, "503 Later", GRAPHQL))) as (session, _):
+        with pytest.raises(TransportQueryError, match="no such field") as caught:
+            await session.execute("{ hello }")
+        assert not caught.value.retryable
+
+
+async def test_a_long_refusal_is_cut() -> None:
+    async with facing(kept(http("no " * 1_000_000, "500 Oh", "text/plain"))) as (session, _):
+        with pytest.raises(TransportServerError) as caught:
+            await session.execute("{ hello }")
+        assert len(caught.value.body) == 1024
+        assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("status", ["429 Slow Down", "503 Later"])
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry_after": "0"}, 0),
+        ({"retry_after": "7"}, 7),
+        ({"retry_after": "soon"}, None),
+        ({"retry_after": "-1"}, None),
+        ({"retry_after": formatdate(1_000_060, usegmt=True), "date": formatdate(1_000_000)}, 60),
+        ({"retry_after": formatdate(1_000_000, usegmt=True), "date": formatdate(1_000_060)}, 0),
+        ({"retry_after": formatdate(1_000_000, usegmt=True)}, 0),
+        ({"retry_after": "Sunday, 06-Nov-94 08:49:37 GMT"}, 0),
+    ],
+)
+async def test_retry_after(status: str, headers: dict[str, str], seconds: float | None) -> None:
+    async with facing(kept(http("", status, **headers))) as (session, _):
+        with pytest.raises(TransportServerError) as caught:
+            await session.execute("{ hello }")
+        assert caught.value.retry_after == seconds
+
+
+# Redirects.
+
+REDIRECTS = ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+async def test_a_redirect_says_what_to_do(status: str) -> None:
+    elsewhere = "https://api.test/?token=cookie"
+    async with facing(kept(http("", status, location=elsewhere))) as (session, server):
+        with pytest.raises(TransportServerError, match="follow_redirects") as caught:
+            await session.execute("{ hello }")
+        assert caught.value.code == int(status[:3])
+        assert not caught.value.retryable
+        assert "cookie" not in str(caught.value)
+        assert says_where(caught.value, server)
+
+
+@pytest.mark.parametrize("places", [1, 2])
+@pytest.mark.parametrize("status", REDIRECTS)
+async def test_a_loop_of_redirects(status: str, places: int) -> None:
+    looping = True
+
+    async def redirect(request: Request, stream: Any) -> bool:
+        path = f"/{len(server.requests) % places}"
+        answer = http("", status, location=path) if looping else http(HELLO)
+        await stream.send(answer)
+        return True
+
+    client = plain_client(follow_redirects=True, max_redirects=5)
+    async with peer(redirect) as server, asking(server, client) as session:
+        with pytest.raises(TransportProtocolError, match="redirected too many times") as caught:
+            await session.execute("{ hello }")
+        assert says_where(caught.value, server)
+        assert not caught.value.retryable
+        looping = False
+    assert server.connections == 1
+
+
+async def test_a_redirect_to_nowhere() -> None:
+    async with peer(None) as gone:
+        nowhere = gone.url
+    client = plain_client(follow_redirects=True)
+    redirect = kept(http("", "307 Temporary", location=nowhere))
+    async with facing(redirect, client=client) as (session, _):
+        with pytest.raises(TransportConnectionFailed):
+            await session.execute("{ hello }")
+
+
+# Batches.
+
+BATCH = ["{ a }", "{ b }"]
+ONE = {"data": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([], "a batch of 2 with 0 results"),
+        ([ONE], "a batch of 2 with 1 result"),
+        ([ONE, ONE, ONE], "a batch of 2 with 3 results"),
+        ([ONE, 7], "entry 1 of its answer to a batch is a JSON value"),
+        ([ONE, None], "entry 1 of its answer to a batch is a JSON value"),
+        ([ONE, "data"], "entry 1 of its answer to a batch is a JSON value"),
+        ([[ONE], ONE], "entry 0 of its answer to a batch is a JSON array"),
+        ([{}, ONE], "entry 0 of its answer to a batch is a JSON object without"),
+        ([ONE, {"data": 7}], "entry 1 of its answer to a batch is a JSON object without"),
+        (ONE, "a batch with one result"),
+        ({"errors": [{"message": "no batches"}]}, "one result: no batches"),
+        ({"errors": ["no batches"]}, "a batch with one result"),
+        (7, "a batch with one result"),
+    ],
+)
+async def test_bad_answers_to_a_batch(entries: Any, message: str) -> None:
+    async with facing(kept(http(json.dumps(entries)))) as (session, server):
+        with pytest.raises(TransportProtocolError, match=message) as caught:
+            await session.execute_batch(BATCH)
+        assert says_where(caught.value, server)
+        assert not caught.value.retryable
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (http(HTML, kind="text/html"), TransportProtocolError),
+        (http(""), TransportProtocolError),
+        (http(f"[{HELLO},"), TransportProtocolError),
+        (http(HTML, "502 Bad Gateway", "text/html"), TransportServerError),
+        (http(f"[{REFUSED}, {REFUSED}]", "400 No"), TransportServerError),
+        (http(REFUSED, "400 No", GRAPHQL), TransportServerError),
+        (http(f"[{HELLO}", length=1_000), TransportConnectionFailed),
+        (None, TransportConnectionFailed),
+    ],
+)
+async def test_answers_to_a_batch_that_are_no_batch(answer: bytes | None, error: Any) -> None:
+    async with facing(answer) as (session, server):
+        with pytest.raises(error) as caught:
+            await session.execute_batch_results(BATCH)
+        assert type(caught.value) is error
+        assert says_where(caught.value, server)
+
+
+async def test_a_bad_entry_fails_its_own_call_alone() -> None:
+    async def answer(request: Request, stream: Any) -> bool:
+        asked = request.json
+        if isinstance(asked, list):
+            given = [7 if one["query"] == "{ bad }" else json.loads(HELLO) for one in asked]
+        else:
+            given = json.loads(HELLO)
+        await stream.send(http(json.dumps(given)))
+        return True
+
+    failed: list[Exception] = []
+    options = {"batch_interval": 0.05}
+    async with peer(answer) as server, asking(server, **options) as session:
+
+        async def bad() -> None:
+            with pytest.raises(TransportProtocolError, match="is a JSON value") as caught:
+                await session.execute("{ bad }")
+            failed.append(caught.value)
+
+        async def good() -> None:
+            assert await session.execute("{ hello }") == {"hello": "you"}
+
+        async with anyio.create_task_group() as tg:
+            for call in (good, bad, good):
+                tg.start_soon(call)
+        assert len(server.requests) == len(failed) == 1
+
+
+# Answers that go on.
+
+SSE = "text/event-stream"
+MULTIPART = 'multipart/mixed; boundary="-"; subscriptionSpec=1.0'
+DEFER = "{ a ... @defer { b } }"
+BEGUN = {"data": {"a": 1}, "pending": [{"id": "0", "path": []}], "hasNext": True}
+INCREMENTAL = 'multipart/mixed; boundary="-"'
+
+EVENT = b'event: next\ndata: {"data": {"n": 1}}\n\n'
+COMPLETE = b"event: complete\ndata:\n\n"
+END = b"\r\n-----\r\n"
+
+
+def part(payload: Any, boundary: str = "-") -> bytes:
+    head = f"\r\n--{boundary}\r\ncontent-type: application/json\r\n\r\n"
+    return head.encode() + json.dumps(payload).encode()
+
+
+def squeezed(*pieces: bytes, but: int) -> bytes:
+    """The pieces in one gzip body, but for the last bytes of that."""
+    return gzip.compress(b"".join(pieces), mtime=0)[:-but]
+
+
+def compressed(body: bytes, kind: str) -> Any:
+    return kept(http(body, kind=kind, content_encoding="gzip"))
+
+
+PART = part({"payload": {"data": {"n": 1}}})
+LOST = TransportConnectionFailed
+BROKEN = TransportProtocolError
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        # Server-sent events that break off: the connection, the body, within an event.
+        (cut(EVENT, kind=SSE), LOST),
+        (cut(EVENT, EVENT[:9], kind=SSE), LOST),
+        (cut(kind=SSE), LOST),
+        (endless(EVENT), LOST),
+        (endless(EVENT, COMPLETE[:-1]), LOST),
+        (endless(EVENT, b"event: next\ndata: {"), LOST),
+        (endless(), LOST),
+        (http(EVENT, kind=SSE, length=1_000), LOST),
+        (compressed(squeezed(EVENT, COMPLETE, but=12), SSE), BROKEN),
+        # And that are something else.
+        (endless(EVENT, b"event: next\ndata: {\n\n"), BROKEN),
+        (endless(EVENT, b"event: next\ndata: [1]\n\n"), BROKEN),
+        (endless(EVENT, b"event: other\ndata: {}\n\n"), BROKEN),
+        (endless(b"<html>", kind="text/html"), BROKEN),
+        (kept(http("", kind=None)), BROKEN),
+        # Multipart that breaks off: the connection, the body, within a part.
+        (cut(PART + part({}), kind=MULTIPART), LOST),
+        (cut(PART[:-9], kind=MULTIPART), LOST),
+        (endless(PART + part({}), kind=MULTIPART), LOST),
+        (endless(PART, END[:-4], kind=MULTIPART), LOST),
+        (endless(kind=MULTIPART), LOST),
+        (compressed(squeezed(PART, END, but=12), MULTIPART), BROKEN),
+        # With another boundary than was announced.
+        (endless(part({"payload": None}, "x"), b"\r\n--x--\r\n", kind=MULTIPART), LOST),
+        (endless(PART, part({"payload": None}, "x"), b"\r\n--x--\r\n", kind=MULTIPART), LOST),
+        # With parts that are something else.
+        (endless(PART, part([1]), END, kind=MULTIPART), BROKEN),
+        (endless(PART, b"\r\n---\r\n\r\n{", END, kind=MULTIPART), BROKEN),
+    ],
+)  # fmt: skip
+async def test_bad_subscriptions(answer: Any, error: Any) -> None:
+    async with facing(answer) as (session, server), session.subscribe(COUNT) as events:
+        with pytest.raises(error) as caught:
+            while True:
+                assert await events.receive() == {"n": 1}
+        assert type(caught.value) is error
+        assert says_where(caught.value, server)
+        assert caught.value.retryable is (error is LOST)
+        with pytest.raises(error):  # whoever asks again hears the same
+            await events.receive()
+
+
+@pytest.mark.parametrize("body", ["JSON errors", "HTML", "nothing"])
+@pytest.mark.parametrize("status", STATUSES)
+async def test_subscriptions_that_are_refused(status: int, body: str) -> None:
+    kind, text, expected = BODIES[body]
+    answer = kept(http(text, f"{status} Not So", kind, retry_after="7"))
+    # Without a type that it has, a server is asked once more, in other words.
+    answers = [answer] * (2 if status == 404 else 1)
+    async with facing(*answers) as (session, server), session.subscribe(COUNT) as events:
+        with pytest.raises(TransportServerError) as caught:
+            await events.receive()
+        assert says_where(caught.value, server)
+        assert (caught.value.code, caught.value.retry_after) == (status, 7)
+        assert caught.value.retryable is STATUSES[status]
+        assert caught.value.errors == expected
+        assert len(server.requests) == len(answers)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (cut(part(BEGUN), kind=INCREMENTAL), LOST),
+        (cut(part(BEGUN)[:-9], kind=INCREMENTAL), LOST),
+        (endless(part(BEGUN), kind=INCREMENTAL), LOST),
+        (endless(part(BEGUN), END[:-4], kind=INCREMENTAL), LOST),
+        (endless(kind=INCREMENTAL), LOST),
+        (endless(END, kind=INCREMENTAL), BROKEN),
+        (endless(part(BEGUN, "x"), b"\r\n--x--\r\n", kind=INCREMENTAL), LOST),
+        (endless(part([1]), END, kind=INCREMENTAL), BROKEN),
+        (endless(part({"hasNext": False}), END, kind=INCREMENTAL), BROKEN),
+        (endless(part(BEGUN), part({"incremental": [{"id": "9", "data": {}}]}), END,
+                 kind=INCREMENTAL), BROKEN),
+        (compressed(squeezed(part(BEGUN), but=12), INCREMENTAL), BROKEN),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("growing", [False, True])
+async def test_bad_answers_that_grow(answer: Any, error: Any, growing: bool) -> None:
+    async with facing(answer) as (session, server):
+        with pytest.raises(error) as caught:
+            if not growing:
+                await session.execute(DEFER)
+            async with session.execute_incremental(DEFER) as states:
+                async for state in states:
+                    assert state == {"a": 1}
+        assert type(caught.value) is error
+        assert says_where(caught.value, server)
+
+
+# Connections that break.
+
+
+@asynccontextmanager
+async def abrupt(*answers: Any) -> AsyncGenerator[Peer]:
+    """A peer on sockets that an answer can ``reset``; ``"reset"``: as soon as they are accepted."""
+    listener = LoopbackListener("127.0.0.1", 0)
+    it = Peer(list(answers), f"http://127.0.0.1:{listener.port}/graphql")
+
+    async def accept() -> None:
+        while True:
+            stream: Any = await listener.accept()
+            if it.answers[0] == "reset":
+                del it.answers[0]
+                stream.reset()
+            else:
+                tg.start_soon(it.serve, stream)
+
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(accept)
+        yield it
+        tg.cancel_scope.cancel()
+    listener.close()
+
+
+def reset_after(*pieces: bytes) -> Any:
+    """An answer of these pieces, and then a RST."""
+
+    async def answer(request: Request, stream: SocketStream) -> bool:
+        for piece in pieces:
+            await stream.send(piece)
+        stream.reset()
+        return False
+
+    return answer
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "reset",
+        reset_after(),
+        reset_after(b"HTTP/1.1 200 OK\r\nconte"),
+        reset_after(HEAD + b"content-length: 99\r\n\r\n"),
+        reset_after(HEAD + b"content-length: 99\r\n\r\n", b'{"data": '),
+        reset_after(HEAD + b"transfer-encoding: chunked\r\n\r\n9\r\n", b'{"data": \r\n'),
+        reset_after(HEAD + b'connection: close\r\n\r\n{"data": '),
+    ],
+    ids=["accepted", "asked", "head", "empty", "length", "chunked", "close"],
+)
+@pytest.mark.parametrize("operation", ["{ hello }", "mutation { hello }"])
+async def test_a_reset(answer: Any, operation: str) -> None:
+    async with abrupt(answer, GOOD) as server, asking(server) as session:
+        with pytest.raises(TransportConnectionFailed) as caught:
+            await session.execute(operation)
+        assert type(caught.value) is TransportConnectionFailed
+        assert says_where(caught.value, server)
+        assert caught.value.retryable
+        if answer != "reset":
+            assert not caught.value.unsent
+
+
+async def test_a_reset_right_behind_the_answer() -> None:
+    async with abrupt(reset_after(http(HELLO)), GOOD) as server, asking(server) as session:
+        # Whether the answer was read before is for the kernels to say.
+        with suppress(TransportConnectionFailed):
+            assert await session.execute("{ hello }") == {"hello": "you"}
+
+
+@pytest.mark.parametrize("how", ["reset", "closed", "rubbish"])
+async def test_a_connection_that_ends_after_the_answer(how: str) -> None:
+    received, ended = anyio.Event(), anyio.Event()
+
+    async def answer(request: Request, stream: SocketStream) -> bool:
+        await stream.send(http(HELLO))
+        await received.wait()
+        if how == "reset":
+            stream.reset()
+        elif how == "closed":
+            await stream.aclose()
+        else:
+            await stream.send(http(REFUSED))  # which nobody has asked for
+        ended.set()
+        return how == "rubbish"
+
+    async with abrupt(answer, GOOD) as server, asking(server) as session:
+        assert await session.execute("{ hello }") == {"hello": "you"}
+        received.set()
+        await ended.wait()
+        assert await session.execute("mutation { hello }") == {"hello": "you"}
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("kind", [SSE, MULTIPART])
+async def test_a_reset_of_a_subscription(kind: str) -> None:
+    first = EVENT if kind == SSE else PART + part({})
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n\r\n".encode()
+    received = anyio.Event()
+
+    async def answer(request: Request, stream: SocketStream) -> bool:
+        await stream.send(head + first)
+        await received.wait()
+        stream.reset()
+        return False
+
+    async with (
+        abrupt(answer, GOOD) as server,
+        asking(server) as session,
+        session.subscribe(COUNT) as events,
+    ):
+        assert await events.receive() == {"n": 1}
+        received.set()
+        with pytest.raises(TransportConnectionFailed) as caught:
+            await events.receive()
+        assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        None,
+        b"HTTP/1.1 200 OK\r\ncontent-ty",
+        b"HTTP/1.1 200 OK\r\n\r\n"[:-2],
+        http(HELLO, length=1000),
+        http("", length=10),
+        http(gzip.compress(HELLO.encode(), mtime=0)[:9], length=1000, content_encoding="gzip"),
+        cut(b'{"data"', kind="application/json"),
+        b"220 smtp.test ESMTP\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",  # a TLS alert
+        b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
+    ],
+)
+async def test_a_connection_that_breaks(torn: Any) -> None:
+    async with facing(torn) as (session, server):
+        with pytest.raises(TransportConnectionFailed) as caught:
+            await session.execute("{ hello }")
+        assert says_where(caught.value, server)
+        assert caught.value.retryable
+        assert not caught.value.unsent

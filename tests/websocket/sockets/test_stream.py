@@ -1,0 +1,189 @@
+"""Reading on while the network has more: what comes of it, and that nothing is lost by it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+import anyio
+import pytest
+from anyio.abc import SocketStream
+from websockets.client import ClientProtocol
+from websockets.frames import Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
+
+from anygql.websocket.sockets.base import WebSocketEnded
+from anygql.websocket.sockets.stream import CHUNK, MAX_READS, StreamWebSocket
+from tests.support.websocket_peer import close, frame, text
+
+MAX_SIZE = 2**24
+
+
+class Scripted(SocketStream):
+    """A stream whose reads are given; its socket is readable as long as there are some."""
+
+    def __init__(self, reads: list[bytes]) -> None:
+        self.reads = list(reads)
+        self.before_read: Callable[[], None] = lambda: None
+        self._socket, self._other = socket.socketpair()
+        if reads:
+            self._other.send(b"!")
+
+    @property
+    def _raw_socket(self) -> socket.socket:
+        return self._socket
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        self.before_read()
+        await anyio.lowlevel.checkpoint()
+        if not self.reads:
+            raise anyio.EndOfStream
+        data = self.reads.pop(0)
+        assert len(data) <= max_bytes
+        if not self.reads:
+            self._socket.recv(1)
+        return data
+
+    async def send(self, item: bytes) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def send_eof(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        self._socket.close()
+        self._other.close()
+        await anyio.lowlevel.checkpoint()
+
+
+def shaken() -> ClientProtocol:
+    """An engine with its handshake behind it."""
+    client = ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=MAX_SIZE)
+    server = ServerProtocol()
+    client.send_request(client.connect())
+    server.receive_data(b"".join(client.data_to_send()))
+    (request,) = server.events_received()
+    assert isinstance(request, Request)
+    server.send_response(server.accept(request))
+    client.receive_data(b"".join(server.data_to_send()))
+    assert client.state is State.OPEN
+    return client
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[list[bytes]], tuple[Scripted, StreamWebSocket]]]:
+    streams: list[Scripted] = []
+
+    def opened(reads: list[bytes]) -> tuple[Scripted, StreamWebSocket]:
+        stream = Scripted(reads)
+        streams.append(stream)
+        websocket = StreamWebSocket(stream, shaken(), MAX_SIZE, b"")
+        websocket.is_full_batch = lambda count: False
+        return stream, websocket
+
+    yield opened
+    for stream in streams:
+        stream._socket.close()
+        stream._other.close()
+
+
+def chunks(count: int) -> tuple[list[bytes], list[bytes]]:
+    """As many full reads, and one that is not, and the messages in them."""
+    messages = [b"%d " % n + bytes([97 + n % 26]) * 990 for n in range(count * CHUNK // 1000)]
+    wire = b"".join(map(text, messages))
+    reads = [wire[start : start + CHUNK] for start in range(0, len(wire), CHUNK)]
+    return reads, messages
+
+
+async def test_what_waits_is_handed_out_together(opened) -> None:
+    reads, messages = chunks(2 * MAX_READS)
+    stream, websocket = opened(reads)
+    together = await websocket.receive()
+    assert len(stream.reads) == len(reads) - MAX_READS
+    assert len(b"".join(map(text, together))) > MAX_READS * CHUNK - 1000  # all but a torn one
+    while len(together) < len(messages):
+        together += await websocket.receive()
+    assert together == messages
+    assert not stream.reads
+
+
+async def test_no_more_than_is_wanted(opened) -> None:
+    reads, messages = chunks(MAX_READS)
+    stream, websocket = opened(reads)
+    websocket.is_full_batch = lambda count: count >= 500
+    got = await websocket.receive()
+    assert len(stream.reads) == MAX_READS - 2
+    websocket.is_full_batch = lambda count: True
+    got += await websocket.receive()
+    assert len(stream.reads) == MAX_READS - 3
+    while len(got) < len(messages):
+        got += await websocket.receive()
+    assert got == messages
+
+
+async def test_a_read_that_is_not_full_is_the_last(opened) -> None:
+    """There may be nothing more to come for a long time."""
+    _, websocket = opened([text("one"), text("two")])
+    assert await websocket.receive() == [b"one"]
+    assert await websocket.receive() == [b"two"]
+
+
+async def test_nothing_waits_behind_a_full_read(opened) -> None:
+    """A peer that sends just so much, and then waits for an answer, gets one."""
+    exact = text(b"x" * (CHUNK - 10))
+    assert len(exact) == CHUNK
+    stream, websocket = opened([exact])
+
+    def stop() -> None:
+        assert stream.reads, "it would have waited"
+
+    stream.before_read = stop
+    assert await websocket.receive() == [b"x" * (CHUNK - 10)]
+
+
+@pytest.mark.parametrize("at", range(1, MAX_READS))
+async def test_cancelled_while_reading_on(opened, at: int) -> None:
+    reads, messages = chunks(MAX_READS)
+    stream, websocket = opened(reads)
+    begun = 0
+    with anyio.CancelScope() as scope:
+
+        def cancel() -> None:
+            nonlocal begun
+            if begun == at:
+                scope.cancel()
+            begun += 1
+
+        stream.before_read = cancel
+        await websocket.receive()
+    assert scope.cancelled_caught
+    assert len(stream.reads) == len(reads) - at
+    got: list[bytes] = []
+    while len(got) < len(messages):
+        got += await websocket.receive()
+    assert got == messages
+
+
+async def test_the_end_comes_behind_what_came_before_it(opened) -> None:
+    reads, messages = chunks(2)
+    reads[-1] += close(1001, "gone")
+    _, websocket = opened(reads)
+    assert await websocket.receive() == messages
+    with pytest.raises(WebSocketEnded) as caught:
+        await websocket.receive()
+    assert (caught.value.code, caught.value.reason) == (1001, "gone")
+
+
+async def test_a_ping_behind_them_is_answered(opened) -> None:
+    reads, messages = chunks(2)
+    reads[-1] += frame(Opcode.PING, b"there?")
+    _, websocket = opened(reads)
+    asked: list[None] = []
+    websocket.on_output = lambda: asked.append(None)
+    assert await websocket.receive() == messages
+    assert asked
+    (pong,) = websocket._protocol.data_to_send()
+    assert pong[:1] == b"\x8a"

@@ -1,0 +1,138 @@
+"""Consumers are woken when all that was read is handed out, with other tasks' turns between."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from anygql import TransportProtocolError
+from anygql.testing import PeerConnection, ScriptedPeer
+from anygql.websocket import receiver
+from anygql.websocket.sockets.base import WebSocketEnded
+from tests.support.clients import client_of
+from tests.support.websocket_peer import text
+
+EVENTS = "subscription { n }"
+COUNT = 40
+
+
+@pytest.fixture(autouse=True)
+def small_bursts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint after every third message."""
+    monkeypatch.setattr(receiver, "MESSAGES_BETWEEN_CHECKPOINTS", 3)
+
+
+@asynccontextmanager
+async def bursting(behind: bytes = b"") -> AsyncGenerator[tuple[Any, Any, Callable[[], None]]]:
+    """Two subscriptions; when they are told to, all their events come in turn, in one write.
+
+    ``behind`` comes behind them.
+    """
+    told = anyio.Event()
+
+    async def script(peer: PeerConnection) -> None:
+        await peer.handshake()
+        ids = [(await peer.expect_type("subscribe"))["id"] for _ in range(2)]
+        events = (
+            b'{"type":"next","id":"%s","payload":{"data":{"n":%d}}}' % (id.encode(), n)
+            for n in range(COUNT)
+            for id in ids
+        )
+        await told.wait()
+        await peer.send_raw(b"".join(map(text, events)) + behind)
+        with suppress(WebSocketEnded):
+            while True:
+                await peer.receive()
+
+    async with ScriptedPeer(script) as peer:
+        async with (
+            client_of(peer) as session,
+            session.subscribe(EVENTS) as one,
+            session.subscribe(EVENTS) as two,
+        ):
+            yield one, two, told.set
+
+
+async def numbers(events: Any, count: int = COUNT) -> list[int]:
+    return [(await anext(events))["n"] for _ in range(count)]
+
+
+async def test_woken_once_for_all() -> None:
+    async with bursting() as (one, two, begin):
+        seen: list[list[int]] = []
+        async with anyio.create_task_group() as tg:
+
+            async def consume(events: Any) -> None:
+                first = (await anext(events))["n"]
+                seen.append([first, events._results.queued])
+
+            tg.start_soon(consume, one)
+            tg.start_soon(consume, two)
+            await anyio.wait_all_tasks_blocked()
+            begin()
+        assert seen == [[0, COUNT - 1]] * 2
+        assert await numbers(one, COUNT - 1) == list(range(1, COUNT))
+
+
+async def test_other_tasks_have_their_turns_before() -> None:
+    """However much was read."""
+    async with bursting() as (one, two, begin):
+        queued: list[int] = []
+        async with anyio.create_task_group() as tg:
+
+            async def watch() -> None:
+                while True:
+                    queued.append(one._results.queued)
+                    await checkpoint()
+
+            tg.start_soon(watch)
+            begin()
+            await anext(one)
+            await anext(two)
+            tg.cancel_scope.cancel()
+        steps = sorted(set(queued))
+        assert len(steps) > COUNT // 3
+        assert all(after - before <= 3 for before, after in pairwise(steps))
+
+
+@pytest.mark.parametrize("after", range(1, COUNT, 6))
+async def test_cancelled_between_its_result_and_its_waking(after: int) -> None:
+    async with bursting() as (one, two, begin):
+        got: list[int] = []
+        async with anyio.create_task_group() as tg:
+
+            async def consume() -> None:
+                got.append((await anext(one))["n"])
+
+            async def cancel() -> None:
+                while one._results.queued < after:
+                    await checkpoint()
+                tg.cancel_scope.cancel()
+
+            tg.start_soon(consume)
+            await anyio.wait_all_tasks_blocked()
+            tg.start_soon(cancel)
+            begin()
+        assert not got
+        assert await numbers(one) == await numbers(two) == list(range(COUNT))
+
+
+async def test_what_breaks_the_protocol_comes_behind_them() -> None:
+    async with bursting(text("{}")) as (one, two, begin):
+        async with anyio.create_task_group() as tg:
+
+            async def consume(events: Any) -> None:
+                assert await numbers(events) == list(range(COUNT))
+                with pytest.raises(TransportProtocolError):
+                    await anext(events)
+
+            tg.start_soon(consume, one)
+            tg.start_soon(consume, two)
+            await anyio.wait_all_tasks_blocked()
+            begin()
