@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import re
+import sys
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,7 +32,7 @@ from anygql.session.events import Disconnected, SessionEvent
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
 from tests.peers.conftest import Connect, Observe
-from tests.peers.run import Server, listening, serving
+from tests.peers.run import PATIENCE, Server, listening, serving
 
 NAMES = ("strawberry-uvicorn", "strawberry-hypercorn", "ariadne-uvicorn", "ariadne-hypercorn")
 STRAWBERRY, ARIADNE = NAMES[:2], NAMES[2:]
@@ -493,6 +494,11 @@ async def test_a_server_that_stops(own_server: Server, connector: Connector) -> 
                 await session.execute("{ hello }")
 
 
+#: Since then, servers of asyncio wait for their connections when they are closed.
+WAITS_FOR_CONNECTIONS = sys.version_info >= (3, 12, 1)
+
+
+@pytest.mark.skipif(WAITS_FOR_CONNECTIONS, reason="hypercorn waits for its connections")
 @pytest.mark.parametrize("own_server", ["ariadne-hypercorn"], indirect=True)
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_hypercorn_stops_with_1011(own_server: Server) -> None:
@@ -508,6 +514,26 @@ async def test_hypercorn_stops_with_1011(own_server: Server) -> None:
                 await events.receive()
     assert caught.value.code == 1011
     assert not caught.value.retryable
+
+
+@pytest.mark.skipif(not WAITS_FOR_CONNECTIONS, reason="hypercorn cancels its applications")
+@pytest.mark.parametrize("own_server", ["ariadne-hypercorn"], indirect=True)
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_hypercorn_stops_when_it_is_left(own_server: Server) -> None:
+    # It closes its listener, and then waits before it would cancel anything.
+    with anyio.fail_after(30):
+        async with (
+            Client(own_server.url) as session,
+            session.subscribe(ONE_EVENT, {"tag": ""}) as events,
+        ):
+            await events.receive()
+            own_server.process.terminate()
+            with pytest.raises(TransportConnectionFailed):
+                while True:
+                    async with Client(own_server.url):
+                        await anyio.sleep(0.01)
+            assert await works(session)
+        await anyio.to_thread.run_sync(own_server.process.wait, PATIENCE)
 
 
 async def test_a_permanent_session_outlives_a_restart(tmp_path: Path, connector: Connector) -> None:

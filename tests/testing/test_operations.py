@@ -167,7 +167,7 @@ async def test_leaving_stops_it_on_the_server(subprotocol: str, stop: str, docum
 
 
 @both
-async def test_cancelling_the_call_stops_it_on_the_server(subprotocol: str) -> None:
+async def test_canceling_the_call_stops_it_on_the_server(subprotocol: str) -> None:
     root = Root()
     async with (
         serving(root) as server,
