@@ -160,20 +160,13 @@ class Retry:
                 failed = sys.exc_info()
             self._retrying = self._retrying or self._default()
 
-        from tenacity import DoAttempt, DoSleep, RetryCallState, RetryError
+        from tenacity import DoAttempt, DoSleep, RetryError
 
         assert self._retrying is not None  # noqa: S101 - call() saw to it
-        # Copied, because a policy keeps its state by thread, not by call.
-        retrying = self._retrying.copy(retry_error_callback=None)
-        retrying.begin()
-        state = RetryCallState(retrying, attempt, (), {})
-        state.start_time = current_time()
-        if failed is not None:
-            state.set_exception(failed)
-            state.outcome_timestamp = state.start_time
+        state = _begin(self._retrying, attempt, failed)
         while True:
             try:
-                action = await retrying.iter(retry_state=state)
+                action = await state.retry_object.iter(retry_state=state)
             except RetryError as gave_up:
                 error = gave_up.last_attempt.exception()
                 if error is None:
@@ -185,7 +178,7 @@ class Retry:
                 except Exception as exc:
                     if not may_retry(exc):
                         raise
-                    state.set_exception(sys.exc_info())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+                    state.set_exception(sys.exc_info())
                 state.outcome_timestamp = current_time()
             elif isinstance(action, DoSleep):
                 await sleep(_prepare_next_attempt(state, action, on_wait))
@@ -218,6 +211,21 @@ class Retry:
             finally:
                 del stopped
         return result  # type: ignore[no-any-return]
+
+
+def _begin(policy: AsyncRetrying, attempt: Callable[[], Awaitable[Any]], failed: Any) -> Any:
+    """Return the state of a new call; ``failed`` tells how its first attempt failed, if it did."""
+    from tenacity import RetryCallState
+
+    # Copied, because a policy keeps its state by thread, not by call.
+    retrying = policy.copy(retry_error_callback=None)
+    retrying.begin()
+    state = RetryCallState(retrying, attempt, (), {})
+    state.start_time = current_time()
+    if failed is not None:
+        state.set_exception(failed)
+        state.outcome_timestamp = state.start_time
+    return state
 
 
 def _prepare_next_attempt(
