@@ -99,13 +99,15 @@ endif
 # - each scenario is cancelled at 12 of its checkpoints on each loop, 6 turns of the loop and 6
 #   places that raise (others every day): here at all of them
 # - 40 restarts of a server under load: here 200
-# - each row of the fault matrix and of RFC 6455's cases on one loop: here on both
+# - each row of large tables (the fault matrix, RFC 6455's cases, real servers, bad input, secrets,
+#   whatever is marked `table`) on one loop: here on both
 # - uploads of 256 MiB: here of 1 GiB
 # - a soak of some seconds: `make soak` takes half an hour
-reliability: $(STAMP) $(BENCH)/.installed autobahn
+reliability: $(STAMP) $(BENCH)/.installed autobahn node codegen
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/cancellation/test_checkpoints.py
-	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_matrix.py tests/promises/fuzz/test_conformance.py
+	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_matrix.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_restarts.py tests/promises/soak/test_much_over_http.py
+	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m table --ignore tests/promises/faults tests
 	$(BENCH)/bin/python -m tests.promises.cancellation.through_gql
 	$(BENCH)/bin/python -m tests.promises.faults.matrix_through_gql
 	$(BIN)/python -m tests.promises.report

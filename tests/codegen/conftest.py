@@ -15,6 +15,7 @@ import pytest
 from anygql import Client, Session
 from tests.codegen.packages import PACKAGES, ROOT, generate_packages
 from tests.peers.run import ARGUMENTS, Server, listening
+from tests.support.once import made_once
 
 pytest.register_assert_rewrite("tests.codegen.program")
 
@@ -22,9 +23,7 @@ pytest.register_assert_rewrite("tests.codegen.program")
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the generated packages."""
-    folder = tmp_path_factory.mktemp("packages")
-    generate_packages(folder)
-    return folder
+    return made_once(tmp_path_factory, "packages", generate_packages)
 
 
 @pytest.fixture(scope="session")

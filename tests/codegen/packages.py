@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.peers.node import needed
@@ -52,14 +53,14 @@ type = "anygql.FileVar"
 }
 
 
-def generate(folder: Path, config: str) -> None:
+def generate(folder: Path, config: str, file: str = "codegen.toml") -> None:
     """Run the generator in ``folder``, where its packages go, or skip or fail without it."""
     if not GENERATOR.exists():
         needed("ariadne-codegen is not installed: make codegen")
-    (folder / "codegen.toml").write_text(config, encoding="utf-8")
+    (folder / file).write_text(config, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
     done = subprocess.run(
-        [GENERATOR, "--config", "codegen.toml"],
+        [GENERATOR, "--config", file],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -72,8 +73,14 @@ def generate(folder: Path, config: str) -> None:
 
 
 def generate_packages(folder: Path) -> None:
-    for name, options in PACKAGES.items():
-        config = f"""
+    """Generate all packages, at the same time."""
+    with ThreadPoolExecutor() as generators:
+        for done in [generators.submit(generate_package, folder, name) for name in PACKAGES]:
+            done.result()
+
+
+def generate_package(folder: Path, name: str) -> None:
+    config = f"""
 [tool.ariadne-codegen]
 schema_path = "{HERE / "schema.graphql"}"
 queries_path = "{HERE / "documents.graphql"}"
@@ -81,6 +88,6 @@ target_package_name = "{name}"
 base_client_name = "BaseClient"
 base_client_file_path = "{HERE / "base_client.py"}"
 files_to_include = ["{HERE / "scalars.py"}"]
-{options}
+{PACKAGES[name]}
 {_SCALARS}"""
-        generate(folder, config)
+    generate(folder, config, f"{name}.toml")

@@ -35,6 +35,7 @@ def test_every_part_runs() -> None:
 
 
 @over_each
+@pytest.mark.table
 @pytest.mark.parametrize("part", BOTH)
 async def test_over_each(part: str, program: ModuleType, session: Session, server: Server) -> None:
     await getattr(program, part)(session)
@@ -46,6 +47,7 @@ async def test_over_http(part: str, program: ModuleType, session: Session, serve
 
 
 @over_each
+@pytest.mark.table
 async def test_operations_without_documents(program: ModuleType, session: Session) -> None:
     # The generator writes them for an older graphql-core: they run, but aren't type-checked.
     built = importlib.import_module("built_library")

@@ -21,6 +21,8 @@ from anygql import (
 )
 from tests.peers.run import Server
 
+pytestmark = pytest.mark.table
+
 STRAWBERRY = ("strawberryhttp-uvicorn", "strawberryhttp-hypercorn")
 ARIADNE = ("ariadnehttp-uvicorn", "ariadnehttp-hypercorn")
 

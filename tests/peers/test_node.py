@@ -25,6 +25,8 @@ from anygql import (
 )
 from tests.peers.node import NodeServer, serving
 
+pytestmark = pytest.mark.table
+
 HELLO = "query Hello($name: String) { hello(name: $name) }"
 COUNTDOWN = "subscription ($from: Int!, $tag: String) { countdown(from: $from, tag: $tag) }"
 CRASH = "subscription { crash(from: 2) }"

@@ -24,6 +24,8 @@ from anygql.schema import VariableError
 from tests.peers import node
 from tests.peers.run import Server
 
+pytestmark = pytest.mark.table
+
 PYTHON = ("strawberry", "ariadne")
 NODE = ("yoga", "apollo", "ws")
 

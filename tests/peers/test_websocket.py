@@ -34,6 +34,8 @@ from anygql.websocket.sockets.stream import StreamConnector
 from tests.peers.conftest import Connect, Observe
 from tests.peers.run import PATIENCE, Server, listening, serving
 
+pytestmark = pytest.mark.table
+
 NAMES = ("strawberry-uvicorn", "strawberry-hypercorn", "ariadne-uvicorn", "ariadne-hypercorn")
 STRAWBERRY, ARIADNE = NAMES[:2], NAMES[2:]
 NEWER, LEGACY = "graphql-transport-ws", "graphql-ws"
