@@ -50,9 +50,16 @@ BODY_LIMIT = 1024
 class TransportError(Exception):
     """The base of all errors that a transport can fail with.
 
+    Every error that an answer caused has the answer's ``code``, ``headers`` and ``errors``, and the
+    start of its ``body``, as far as it had any.
+
     Attributes:
         code: The WebSocket close code or HTTP status that caused it, or ``None``.
         reason: The text that came with the code, or ``""``.
+        headers: The headers of the HTTP response, or of the refused WebSocket handshake. Look
+            names up in lower case. Empty if there was no response.
+        body: The first characters of the response's body, or ``""``.
+        errors: The GraphQL errors that came, or what reads as such; empty if there were none.
         retryable: Whether the same attempt may succeed later. Each class has its default.
         unsent: True only if the request has certainly not left this machine.
         retry_after: The seconds that the server asked to be left alone for, or ``None``.
@@ -69,10 +76,16 @@ class TransportError(Exception):
         code: int | None = None,
         reason: str = "",
         retryable: bool | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: str = "",
+        errors: Sequence[Any] = (),
     ) -> None:
         super().__init__(message)
         self.code = None if code is None else int(code)
         self.reason = reason
+        self.headers: Mapping[str, str] = headers or {}
+        self.body = body
+        self.errors = list(errors)
         if retryable is not None:
             self.retryable = retryable
 
@@ -106,28 +119,9 @@ class TransportClosed(TransportError):
 class TransportServerError(TransportError):
     """The server answered with an HTTP status that is not the answer to a GraphQL request.
 
-    Attributes:
-        code: The status.
-        headers: The response's headers; look names up in lower case.
-        body: The first characters of the response's body.
-        errors: The GraphQL errors that the body seems to hold. They may be a proxy's.
+    ``code`` is the status. ``errors`` are the GraphQL errors that the body seems to hold; they may
+    be a proxy's.
     """
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        code: int | None = None,
-        reason: str = "",
-        retryable: bool | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: str = "",
-        errors: Sequence[Any] = (),
-    ) -> None:
-        super().__init__(message, code=code, reason=reason, retryable=retryable)
-        self.headers: Mapping[str, str] = headers or {}
-        self.body = body
-        self.errors = list(errors)
 
 
 class TransportProtocolError(TransportError):
@@ -150,9 +144,11 @@ class TransportQueryError(TransportError):
         errors: Sequence[Any] = (),
         data: Any = None,
         extensions: Any = None,
+        code: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: str = "",
     ) -> None:
-        super().__init__(message)
-        self.errors = list(errors)
+        super().__init__(message, code=code, headers=headers, body=body, errors=errors)
         self.data = data
         self.extensions = extensions
 

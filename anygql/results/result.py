@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -11,7 +13,15 @@ from ..exceptions import TransportQueryError
 __all__ = ["ExecutionResult", "data_or_raise"]
 
 
-class ExecutionResult(msgspec.Struct, gc=False):
+class _Payload(msgspec.Struct, gc=False):
+    """The fields as they are encoded; an absent ``data`` is ``UNSET``."""
+
+    data: Any = msgspec.UNSET
+    errors: list[Any] | None = None
+    extensions: Any = None
+
+
+class ExecutionResult(_Payload, gc=False):
     """One result, as the GraphQL specification's "Response Format" has it (§7.1).
 
     Attributes:
@@ -23,9 +33,46 @@ class ExecutionResult(msgspec.Struct, gc=False):
     its own ``data`` is never freed.
     """
 
-    data: Any = None
-    errors: list[Any] | None = None
-    extensions: Any = None
+    if not TYPE_CHECKING:  # type checkers see the field
+        #: The field itself, for reading it at the speed of a field.
+        raw_data = _Payload.data
+
+        @property
+        def data(self) -> Any:
+            data = self.raw_data
+            return None if data is msgspec.UNSET else data
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the response has ``data`` at all, be it null."""
+        return _raw_data(self) is not msgspec.UNSET
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The HTTP response's headers, by lower-case name; empty over anything but HTTP."""
+        return _NO_HEADERS
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ExecutionResult):
+            return NotImplemented
+        return (self.data, self.errors, self.extensions) == (
+            other.data,
+            other.errors,
+            other.extensions,
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        fields = f"data={self.data!r}, errors={self.errors!r}, extensions={self.extensions!r}"
+        return f"ExecutionResult({fields})"
+
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+def _raw_data(result: ExecutionResult) -> Any:
+    return result.raw_data  # type: ignore[attr-defined]  # pyright: ignore
 
 
 def _message(error: Any) -> str:
@@ -47,4 +94,5 @@ def data_or_raise(result: ExecutionResult) -> Any:
             data=result.data,
             extensions=result.extensions,
         )
-    return result.data
+    data = _raw_data(result)
+    return None if data is msgspec.UNSET else data
