@@ -34,7 +34,7 @@ TESTS ?= tests
 # The tests of what modules do, without those of promises, of servers and of what is generated.
 FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo test test-all test-newest node codegen autobahn bench bench-quick fuzz soak soak-short reliability lock audit check format lint types clean
+.PHONY: demo test test-all test-newest node codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit check format lint types clean
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/python -m examples.demo
@@ -69,6 +69,10 @@ bench: $(BENCH)/.installed
 
 bench-quick: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks --quick
+
+# The same rows, beside this project as it is in another checkout: make bench-against BEFORE=path
+bench-against: $(BENCH)/.installed
+	$(BENCH)/bin/python -m benchmarks --against $(BEFORE)
 
 # Coverage-guided fuzzing, so many seconds for each target.
 fuzz: $(FUZZ)/.installed

@@ -1,7 +1,7 @@
 """A GraphQL client for structured concurrency: one code path under asyncio and trio.
 
-Each name is loaded when it is first used: who speaks WebSocket doesn't load HTTP, and without a
-schema nothing of schemas is loaded.
+Each name is imported when it is first used. So using WebSocket does not import HTTP, and without a
+schema no schema code is imported.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         SessionEvent,
         SessionState,
     )
-    from .session.options import is_retryable
+    from .session.options import ConnectOptions, is_retryable
     from .session.session import Session
     from .session.subscription import Subscription
     from .websocket.sockets.base import Connector
@@ -103,7 +103,7 @@ _MODULES = {
         "SessionEvent",
         "SessionState",
     ),
-    ".session.options": ("is_retryable",),
+    ".session.options": ("ConnectOptions", "is_retryable"),
     ".session.session": ("Session",),
     ".session.subscription": ("Subscription",),
     ".websocket.sockets.base": ("Connector",),
@@ -119,6 +119,7 @@ __all__ = [
     "JSON",
     "Client",
     "Closed",
+    "ConnectOptions",
     "Connected",
     "Connecting",
     "Connector",

@@ -1,24 +1,22 @@
-"""The client: which server, and how sessions with it are opened and owned."""
+"""The client: it names a server, and opens and owns sessions with it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from anyio import AsyncContextManagerMixin, Event, create_task_group, get_current_task
 from anyio.abc import TaskStatus
-from msgspec.structs import replace
 
-from .concurrency.tasks import unwrapped
+from .concurrency.exception_groups import unwrapped
 from .delivery.interfaces import Transport
 from .net.urls import check_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
-from .session.options import SessionOptions, is_retryable
+from .session.options import ConnectOptions, SessionOptions, is_retryable
 from .session.preparation import Conversions
-from .session.retry import Policy
 from .session.session import Session
 from .session.supervisor import Supervisor
 
@@ -31,20 +29,21 @@ __all__ = ["Client"]
 
 
 class _TaskGroup(Protocol):
-    """What ``connect_async`` needs of an owner: anyio's task group, or trio's nursery."""
+    """An owner of tasks, as ``connect_async`` needs it: an anyio task group or a trio nursery."""
 
     def start(
         self, func: Callable[..., Coroutine[Any, Any, Any]], /, *args: Any
     ) -> Awaitable[Any]: ...
 
 
-def _transport(given: Transport | str) -> Transport:
+def _as_transport(given: Transport | str) -> Transport:
+    """Return the transport that was given, or make the one for a URL's scheme."""
     if not isinstance(given, str):
         if not callable(getattr(given, "connect", None)):
             raise TypeError(f"a transport is a Transport or a URL, not {type(given).__name__}")
         return given
     url = check_url(given, ("https", "http", "wss", "ws"))
-    # Only one of them is loaded.
+    # Only the transport that is used gets imported.
     if url.startswith("http"):
         from .http import HTTPTransport
 
@@ -54,7 +53,8 @@ def _transport(given: Transport | str) -> Transport:
     return WebSocketTransport(url)
 
 
-def _load(source: SchemaSource | None) -> GraphQLSchema | None:
+def _load_schema(source: SchemaSource | None) -> GraphQLSchema | None:
+    """Load a schema, if one was given."""
     if source is None:
         return None
     from .schema import load_schema
@@ -62,7 +62,8 @@ def _load(source: SchemaSource | None) -> GraphQLSchema | None:
     return load_schema(source)
 
 
-def _introspection(wanted: bool | IntrospectionOptions) -> IntrospectionOptions | None:
+def _introspection_options(wanted: bool | IntrospectionOptions) -> IntrospectionOptions | None:
+    """Return what to ask the server about its schema, or ``None`` to ask nothing."""
     if wanted is False:
         return None
     from .schema import IntrospectionOptions
@@ -77,26 +78,41 @@ def _introspection(wanted: bool | IntrospectionOptions) -> IntrospectionOptions 
 
 
 class Client:
-    """A GraphQL server to have sessions with.
-
-    ``transport`` is a transport, or a URL: ``http(s)://`` for HTTP, ``ws(s)://`` for WebSocket.
-    ``execute_timeout``: seconds for each attempt to ``execute``, ``None`` for no limit.
-    ``on_event``: called with each ``SessionEvent`` of each session. ``is_retryable``: whether an
-    attempt may succeed after an error, instead of the default (``error.retryable``).
-    ``batch_interval``: over HTTP, calls of ``execute`` made within so many seconds travel as one
-    request, of ``batch_max`` at most; 0 sends each by itself.
-
-    ``schema``: the server's, as a ``GraphQLSchema``, SDL text or an introspection result; with
-    ``fetch_schema`` (``True``, or ``IntrospectionOptions``) the first session asks for it. With a
-    schema, documents are validated before they are sent. ``serialize_variables``: custom scalars
-    and enums may be Python values in variables; ``parse_results``: they become those in results.
-    ``camel_case``: a ``result_type``'s ``first_name`` is GraphQL's ``firstName``.
+    """A GraphQL server to open sessions with.
 
     Every session is a connection of its own, so one client may have many at the same time::
 
         async with client as session: ...
         async with client.connect(reconnecting=True) as session: ...
         session = await client.connect_async(task_group, reconnecting=True)
+
+    Args:
+        transport: A transport, or a URL: ``http(s)://`` makes an ``HTTPTransport``, ``ws(s)://`` a
+            ``WebSocketTransport``.
+        schema: The server's schema: a ``GraphQLSchema``, SDL text or an introspection result. With
+            a schema, documents are validated before they are sent. Default: ``None``.
+        fetch_schema: Whether the first session asks the server for its schema: ``True``, ``False``,
+            or ``IntrospectionOptions`` that say what to ask for. Default: ``False``.
+        serialize_variables: Whether variables may hold Python values for custom scalars and enums.
+            Needs a schema. Default: ``False``.
+        parse_results: Whether custom scalars and enums in results become Python values. Needs a
+            schema. Default: ``False``.
+        camel_case: Whether the field ``first_name`` of a ``result_type`` stands for GraphQL's
+            ``firstName``. Default: ``False``.
+        execute_timeout: Seconds for each attempt of an ``execute``, ``None`` for no limit.
+            Default: 10.
+        on_event: A function that is called with each ``SessionEvent`` of each session. It must not
+            block; what it raises ends the session. Default: ``None``.
+        is_retryable: A function from an error to whether another attempt may succeed. Default:
+            ``anygql.is_retryable``, which reads ``error.retryable``.
+        batch_interval: Seconds for which calls of ``execute`` are collected, to be sent over HTTP
+            as one request. Default: 0, each call is sent by itself.
+        batch_max: Largest number of calls in such a request. Default: 10.
+
+    Raises:
+        TransportInvalidURL: When the URL cannot be used.
+        ValueError: When a number is out of its range, or the schema is not valid.
+        TypeError: When an argument has a wrong type.
     """
 
     def __init__(
@@ -114,8 +130,8 @@ class Client:
         batch_interval: float = 0,
         batch_max: int = 10,
     ) -> None:
-        self.transport = _transport(transport)
-        self._schema = SharedSchema(_load(schema))
+        self.transport = _as_transport(transport)
+        self._schema = SharedSchema(_load_schema(schema))
         self._options = SessionOptions(
             execute_timeout=execute_timeout,
             on_event=on_event,
@@ -124,70 +140,61 @@ class Client:
             batch_max=batch_max,
             conversions=Conversions(serialize_variables, parse_results, camel_case),
             schema=self._schema,
-            fetch_schema=_introspection(fetch_schema),
+            fetch_schema=_introspection_options(fetch_schema),
         )
-        # Contexts entered by `async with client`, by task: each task leaves its own.
+        # The contexts that `async with client` entered, by task: each task leaves its own.
         self._entered: dict[int, list[AbstractAsyncContextManager[Session]]] = {}
-        self._hosted: list[_Hosted] = []
+        self._hosted: list[_HostedSession] = []
 
     @property
     def schema(self) -> GraphQLSchema | None:
-        """The schema that documents are validated against; ``None`` if there is none (yet).
+        """The schema that documents are validated against, or ``None`` while there is none.
 
-        May be set, to whatever ``schema=`` takes: it then holds for all sessions.
+        It may be set to anything that ``schema=`` takes, and then holds for all sessions.
         """
         return self._schema.graphql
 
     @schema.setter
     def schema(self, schema: SchemaSource | None) -> None:
-        self._schema.graphql = _load(schema)
+        self._schema.graphql = _load_schema(schema)
 
-    def connect(
-        self,
-        *,
-        reconnecting: bool = False,
-        retry_connect: Policy = True,
-        retry_execute: Policy = True,
-        retry_subscribe: Policy = True,
-        retry_mutations: bool = False,
-        lazy: bool = False,
-        idle_timeout: float | None = None,
-    ) -> AbstractAsyncContextManager[Session]:
-        """A session of its own: entering connects, leaving closes.
+    def connect(self, **options: Unpack[ConnectOptions]) -> AbstractAsyncContextManager[Session]:
+        """Open a session: entering the context connects, leaving it closes.
 
-        A plain session has one connection: it fails fast, at connect and after a loss. With
-        ``reconnecting=True`` it comes back by itself, by three policies, each ``True`` (the
-        default), ``False`` (never), a ``tenacity.AsyncRetrying`` or a decorator such as
-        ``tenacity.retry(…)``:
+        A plain session has one connection. It fails fast, both when it connects and when the
+        connection is lost. A permanent session (``reconnecting=True``) comes back by itself,
+        following three retry policies. A policy is ``True`` (its default, below), ``False`` (no
+        retries), a ``tenacity.AsyncRetrying``, or a decorator such as ``tenacity.retry(…)``.
 
-        - ``retry_connect``: for ever, at random intervals growing to 60 s;
-        - ``retry_execute``: five attempts after faults of the transport; of mutations only those
-          that certainly never left, unless ``retry_mutations``;
-        - ``retry_subscribe``: subscriptions are sent again on each new connection.
+        Canceling while it connects leaves nothing behind.
 
-        When ``retry_connect`` gives up, or the server refuses for good (``is_retryable``), the
-        last error is raised: by ``connect`` itself, or later by every waiting call and out of the
-        ``async with``.
+        Args:
+            reconnecting (bool): Whether the session is permanent. All other options need it.
+                Default: ``False``.
+            retry_connect (policy): How often to try to connect. Default: ``True``, without end, at
+                random intervals that grow to 60 s.
+            retry_execute (policy): How often to try an ``execute`` that the transport failed.
+                Default: ``True``, five attempts.
+            retry_subscribe (policy): How often to try to subscribe again on a new connection.
+                Default: ``True``, without end.
+            retry_mutations (bool): Whether ``retry_execute`` holds for mutations that may have
+                reached the server. Default: ``False``, only for those that certainly were not sent.
+            lazy (bool): Whether to connect at the first operation only. Default: ``False``.
+            idle_timeout (float or None): Seconds without any operation after which a lazy session
+                closes its connection, ``None`` to keep it. Default: ``None``.
 
-        ``lazy``: connect at the first operation, and close after ``idle_timeout`` seconds without
-        any. Cancelled while connecting, it leaves nothing behind.
+        Raises:
+            TypeError: When an option has an unknown name, or is no policy.
+            ValueError: When options contradict each other, or a number is out of its range.
+            TransportError: On entering, when the session cannot connect: at once for a plain
+                session, otherwise when ``retry_connect`` gives up or the server refuses for good
+                (``is_retryable``). When a permanent session ends so later, every waiting call
+                raises the last error, and so does leaving the ``async with``.
         """
-        return _Connect(
-            self.transport,
-            replace(
-                self._options,
-                reconnecting=reconnecting,
-                retry_connect=retry_connect,
-                retry_execute=retry_execute,
-                retry_subscribe=retry_subscribe,
-                retry_mutations=retry_mutations,
-                lazy=lazy,
-                idle_timeout=idle_timeout,
-            ),
-        )
+        return _SessionContext(self.transport, self._options.for_session(**options))
 
     async def __aenter__(self) -> Session:
-        """``connect()``, entered."""
+        """Open a plain session, as ``connect()`` does."""
         context = self.connect()
         session = await context.__aenter__()
         self._entered.setdefault(get_current_task().id, []).append(context)
@@ -199,6 +206,11 @@ class Client:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
+        """Close the session that this task opened last.
+
+        Raises:
+            RuntimeError: When this task has opened none.
+        """
         task = get_current_task().id
         contexts = self._entered.get(task)
         if contexts is None:
@@ -209,75 +221,70 @@ class Client:
         return await context.__aexit__(exc_type, exc_value, traceback)
 
     async def connect_async(
-        self,
-        task_group: _TaskGroup,
-        *,
-        reconnecting: bool = False,
-        retry_connect: Policy = True,
-        retry_execute: Policy = True,
-        retry_subscribe: Policy = True,
-        retry_mutations: bool = False,
-        lazy: bool = False,
-        idle_timeout: float | None = None,
+        self, task_group: _TaskGroup, **options: Unpack[ConnectOptions]
     ) -> Session:
-        """``connect`` for an owner that can't hold an ``async with`` open.
+        """Open a session for an owner that cannot hold an ``async with`` open.
 
-        The session lives in ``task_group`` (anyio's, or a trio nursery) until ``close_async``, or
-        until the group ends. Raises, and can be cancelled, as ``connect`` does; what ends a
-        reconnecting session later is raised in ``task_group``.
+        The session lives in ``task_group`` until ``close_async``, or until the group ends. An
+        error that ends a permanent session later is raised in ``task_group``. Canceling while
+        it connects leaves nothing behind.
+
+        Args:
+            task_group: An anyio task group, or a trio nursery.
+            options: The options of ``connect``.
+
+        Raises:
+            TypeError: When ``task_group`` is neither.
+            ValueError: As for ``connect``.
+            TransportError: When the session cannot connect, as for ``connect``.
         """
         if not callable(getattr(task_group, "start", None)):
             raise TypeError(
                 "connect_async needs an anyio task group or a trio nursery, "
                 f"not {type(task_group).__module__}.{type(task_group).__name__}"
             )
-        context = self.connect(
-            reconnecting=reconnecting,
-            retry_connect=retry_connect,
-            retry_execute=retry_execute,
-            retry_subscribe=retry_subscribe,
-            retry_mutations=retry_mutations,
-            lazy=lazy,
-            idle_timeout=idle_timeout,
-        )
+        context = self.connect(**options)
         session: Session = await task_group.start(self._host, context)
         return session
 
     async def close_async(self) -> None:
         """Close every session that ``connect_async`` opened, and wait until they are closed.
 
-        Cancelled, it has still asked them to close.
+        If canceled, it has already asked them to close.
         """
         hosted = list(self._hosted)
         for host in hosted:
-            host.close.set()
+            host.close_requested.set()
         for host in hosted:
             await host.closed.wait()
 
     async def _host(
         self, context: AbstractAsyncContextManager[Session], *, task_status: TaskStatus[Session]
     ) -> None:
-        host = _Hosted()
+        """Hold a session open until it is to be closed."""
+        host = _HostedSession()
         try:
             async with context as session:
                 self._hosted.append(host)
                 task_status.started(session)
-                await host.close.wait()
+                await host.close_requested.wait()
         finally:
             host.closed.set()
             if host in self._hosted:
                 self._hosted.remove(host)
 
 
-class _Hosted:
-    """A session that a task of `connect_async` holds open."""
+class _HostedSession:
+    """A session that a task of ``connect_async`` holds open."""
 
     def __init__(self) -> None:
-        self.close = Event()
+        self.close_requested = Event()
         self.closed = Event()
 
 
-class _Connect(AsyncContextManagerMixin):
+class _SessionContext(AsyncContextManagerMixin):
+    """The context that ``connect`` returns: one session, from connecting to closing."""
+
     def __init__(self, transport: Transport, options: SessionOptions) -> None:
         self._supervisor = Supervisor(transport, options)
 
@@ -293,12 +300,12 @@ class _Connect(AsyncContextManagerMixin):
                     yield session
                 finally:
                     supervisor.close()
-        if supervisor.gave_up is not None:
-            raise supervisor.gave_up
+        if supervisor.owner_error is not None:
+            raise supervisor.owner_error
 
 
 async def _fetch_schema(session: Session, options: SessionOptions) -> None:
-    """Ask for the schema if it is wanted and not known: of the sessions that open, only one."""
+    """Ask for the schema if it is wanted and unknown; one session asks, the others wait."""
     schema = options.schema
     if options.fetch_schema is None or schema.current is not None:
         return

@@ -1,4 +1,4 @@
-"""What can go wrong, and how to tell it apart.
+"""The errors that anygql raises.
 
 ::
 
@@ -7,15 +7,15 @@
     │   ├── TransportConnectTimeout   no connection in time (a TimeoutError too)
     │   └── TransportInvalidURL       the URL can't be used (a ValueError too)
     ├── TransportTimeout              no answer in time (a TimeoutError too)
-    ├── TransportClosed               we closed it, or it was never opened
+    ├── TransportClosed               closed on this side, or never opened
     ├── TransportServerError          the server answered with an HTTP status (code)
     ├── TransportProtocolError        the peer broke the protocol (code, reason)
     ├── TransportQueryError           the answer holds GraphQL errors (errors, data)
     └── SubscriptionOverflow          a consumer fell too far behind
 
-What the caller got wrong (a document that doesn't parse, variables that have no JSON form) is
-never a ``TransportError``: it is a ``GraphQLError``, ``ValueError`` or ``TypeError``, raised
-before anything is sent.
+A caller's mistake (a document that doesn't parse, variables without a JSON form) is never a
+``TransportError``. It is a ``GraphQLError``, ``ValueError`` or ``TypeError``, and is raised before
+anything is sent.
 """
 
 from __future__ import annotations
@@ -43,19 +43,29 @@ __all__ = [
 
 _E = TypeVar("_E", bound=BaseException)
 
-#: How much of an answer that isn't GraphQL is kept on an error, in characters.
+#: Maximum length of ``body`` on an error, in characters.
 BODY_LIMIT = 1024
 
 
 class TransportError(Exception):
-    """Anything that a transport can fail with.
+    """The base of all errors that a transport can fail with.
 
-    ``code`` is the WebSocket close code or the HTTP status that ended it, where there was one,
-    ``reason`` the text that came with it, and ``retryable`` says whether the same attempt may
-    succeed later. ``unsent`` is true only if the request has certainly not left this machine.
-    ``retry_after``: the seconds that the server asked to be left alone for, if it did.
+    Every error that an answer caused has the answer's ``code``, ``headers`` and ``errors``, and the
+    start of its ``body``, as far as it had any.
+
+    Attributes:
+        code: The WebSocket close code or HTTP status that caused it, or ``None``.
+        reason: The text that came with the code, or ``""``.
+        headers: The headers of the HTTP response, or of the refused WebSocket handshake. Look
+            names up in lower case. Empty if there was no response.
+        body: The first characters of the response's body, or ``""``.
+        errors: The GraphQL errors that came, or what reads as such; empty if there were none.
+        retryable: Whether the same attempt may succeed later. Each class has its default.
+        unsent: True only if the request has certainly not left this machine.
+        retry_after: The seconds that the server asked to be left alone for, or ``None``.
     """
 
+    retryable: bool = False
     unsent: bool = False
     retry_after: float | None = None
 
@@ -65,40 +75,31 @@ class TransportError(Exception):
         *,
         code: int | None = None,
         reason: str = "",
-        retryable: bool = False,
+        retryable: bool | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: str = "",
+        errors: Sequence[Any] = (),
     ) -> None:
         super().__init__(message)
         self.code = None if code is None else int(code)
         self.reason = reason
-        self.retryable = retryable
+        self.headers: Mapping[str, str] = headers or {}
+        self.body = body
+        self.errors = list(errors)
+        if retryable is not None:
+            self.retryable = retryable
 
 
 class TransportConnectionFailed(TransportError):
     """There is no connection: it could not be made, or it was lost."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        code: int | None = None,
-        reason: str = "",
-        retryable: bool = True,
-    ) -> None:
-        super().__init__(message, code=code, reason=reason, retryable=retryable)
+    retryable = True
 
 
 class TransportTimeout(TransportError, TimeoutError):
-    """The server did not answer within the time it was given."""
+    """The server did not answer in time."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        code: int | None = None,
-        reason: str = "",
-        retryable: bool = True,
-    ) -> None:
-        super().__init__(message, code=code, reason=reason, retryable=retryable)
+    retryable = True
 
 
 class TransportConnectTimeout(TransportConnectionFailed, TimeoutError):
@@ -108,37 +109,19 @@ class TransportConnectTimeout(TransportConnectionFailed, TimeoutError):
 class TransportInvalidURL(TransportConnectionFailed, ValueError):
     """The URL names nothing that this transport can connect to."""
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(message, retryable=False)
+    retryable = False
 
 
 class TransportClosed(TransportError):
-    """The session or connection was closed on this side, so nothing more can be asked of it."""
+    """The session or connection was closed on this side, so it takes no more requests."""
 
 
 class TransportServerError(TransportError):
-    """The server answered with an HTTP status instead of what was asked for.
+    """The server answered with an HTTP status that is not the answer to a GraphQL request.
 
-    ``code`` is the status, ``headers`` the answer's headers and ``body`` its first characters.
-    ``errors`` is what reads as GraphQL errors in the body: whether they are the GraphQL server's,
-    nobody can tell.
+    ``code`` is the status. ``errors`` are the GraphQL errors that the body seems to hold; they may
+    be a proxy's.
     """
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        code: int | None = None,
-        reason: str = "",
-        retryable: bool = False,
-        headers: Mapping[str, str] | None = None,
-        body: str = "",
-        errors: Sequence[Any] = (),
-    ) -> None:
-        super().__init__(message, code=code, reason=reason, retryable=retryable)
-        self.headers: Mapping[str, str] = headers or {}
-        self.body = body
-        self.errors = list(errors)
 
 
 class TransportProtocolError(TransportError):
@@ -146,7 +129,13 @@ class TransportProtocolError(TransportError):
 
 
 class TransportQueryError(TransportError):
-    """The answer has ``errors``; ``data`` and ``extensions`` are what came with them."""
+    """The answer has GraphQL errors (specification §7.1).
+
+    Attributes:
+        errors: The errors, as they came.
+        data: The data that came with them.
+        extensions: The extensions that came with them.
+    """
 
     def __init__(
         self,
@@ -155,9 +144,11 @@ class TransportQueryError(TransportError):
         errors: Sequence[Any] = (),
         data: Any = None,
         extensions: Any = None,
+        code: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: str = "",
     ) -> None:
-        super().__init__(message)
-        self.errors = list(errors)
+        super().__init__(message, code=code, headers=headers, body=body, errors=errors)
         self.data = data
         self.extensions = extensions
 
@@ -167,10 +158,13 @@ class SubscriptionOverflow(TransportError):
 
 
 class ProtocolViolation(Exception):
-    """The peer sent what its protocol does not allow; it ends what the payload belongs to.
+    """The peer sent something that its protocol does not allow.
 
-    Not a ``TransportError``: what reads the protocol raises it, and who owns the connection turns
-    it into one. ``code`` is the close code that a WebSocket is then closed with.
+    Parsers raise it; the owner of the connection turns it into a ``TransportError``.
+
+    Attributes:
+        code: The close code to close a WebSocket with.
+        reason: What was wrong.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -183,7 +177,7 @@ class ProtocolViolation(Exception):
 
 
 class CutOff(ProtocolViolation):
-    """What the peer was saying broke off: the network's fault, as a rule, not its own."""
+    """The peer's message broke off: most likely a fault of the network, not of the peer."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(1006, reason)
@@ -201,16 +195,16 @@ for _error in (
     TransportQueryError,
     SubscriptionOverflow,
 ):
-    # Shown, and pickled, by the name that users import it by.
+    # Tracebacks and pickles show the name that users import.
     _error.__module__ = "anygql"
 del _error
 
 
 def copy_to_raise(error: _E) -> _E:
-    """Copy a recorded fault, to be raised to one of several waiters.
+    """Copy a recorded error, to be raised to one of several waiting tasks.
 
-    Raising one instance in many tasks would mix their tracebacks into each other. An error that
-    can't be copied (its constructor wants more than its ``args``) is given back as it is.
+    Raising one instance in many tasks would mix their tracebacks. An error that can't be copied
+    (its constructor needs more than its ``args``) is returned as it is.
     """
     try:
         again = copy.copy(error)
@@ -222,7 +216,7 @@ def copy_to_raise(error: _E) -> _E:
 
 
 def copy_to_raise_unsent(error: _E) -> _E:
-    """Copy a fault for a call that found it already there: its request has not left."""
+    """Copy an error for a call that came after it, so that nothing was sent for the call."""
     again = copy_to_raise(error)
     if isinstance(again, TransportError):
         again.unsent = True

@@ -1,9 +1,9 @@
-"""JSON in and out: the one way in and out for values.
+"""JSON: encoding and decoding the user's values.
 
-The default is msgspec's: exact integers of any size, and dates, decimals, UUIDs, enums,
-dataclasses, attrs classes, Structs and pydantic models as values. Another pair of functions can
-take its place (``WebSocketTransport(json=…)``); protocol envelopes stay msgspec's, since no user
-value is in them.
+The default uses msgspec. It encodes integers of any size exactly, and dates, decimals, UUIDs,
+enums, dataclasses, attrs classes, Structs and pydantic models. Another pair of functions can take
+its place (``WebSocketTransport(json=…)``). The envelopes of protocols are always encoded by
+msgspec, since they contain no value of the user's.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _T = TypeVar("_T")
 
 
 class JSON(Protocol):
-    """How user values become JSON, and the other way round."""
+    """The encoder and decoder of the user's values."""
 
     def encode(self, value: Any, /) -> bytes:
-        """The UTF-8 JSON text of ``value``; raises ``TypeError`` or ``ValueError``."""
+        """Return the JSON text of ``value``, in UTF-8; raise ``TypeError`` or ``ValueError``."""
         ...
 
     def decode(self, text: bytes, /) -> Any:
-        """The value of a UTF-8 JSON text; raises ``ValueError`` if it is not one."""
+        """Return the value of a JSON text in UTF-8; raise ``ValueError`` if it is none."""
         ...
 
 
@@ -42,18 +42,18 @@ def _is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
 
 
 def _is_model(value: Any) -> bool:
-    """Whether it is a pydantic model: then pydantic is imported, and need not be here."""
+    """Return whether ``value`` is a pydantic model, without importing pydantic."""
     pydantic = sys.modules.get("pydantic")
     return pydantic is not None and isinstance(value, getattr(pydantic, "BaseModel", ()))
 
 
-def _plain(value: Any) -> Any:
-    """What msgspec encodes instead of a value that it doesn't know."""
+def _encodable(value: Any) -> Any:
+    """Return the value that msgspec encodes in the place of one whose type it doesn't know."""
     if _is_mapping(value):
         return dict(value)
     if _is_model(value):
         return msgspec.Raw(value.model_dump_json(by_alias=True).encode())
-    # Subclasses of these are values of theirs (numpy's float64, a template engine's str).
+    # Instances of subclasses are sent as values of these (numpy's float64, an escaped str).
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
@@ -63,18 +63,20 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
-def _plain_or_text(value: Any) -> Any:
+def _checkable(value: Any) -> Any:
     if _is_model(value):
-        if "ser_json_inf_nan" in value.model_config:  # the model says what becomes of them
+        if (
+            "ser_json_inf_nan" in value.model_config
+        ):  # the model encodes NaN and the infinities itself
             return None
         return value.model_dump(warnings=False)
-    return None if isinstance(value, msgspec.Raw) else _plain_or_none(value)
+    return None if isinstance(value, msgspec.Raw) else _encodable_or_none(value)
 
 
-def _plain_or_none(value: Any) -> Any:
+def _encodable_or_none(value: Any) -> Any:
     try:
-        return _plain(value)
-    except TypeError:  # within a model, which has a JSON form for it
+        return _encodable(value)
+    except TypeError:  # it is within a model that encodes it
         return None
 
 
@@ -85,57 +87,58 @@ def _refuse_non_finite(value: Any) -> None:
         _refuse_non_finite(item)
 
 
-# An escaped character, in group 1 if it is half of a surrogate pair without its other half.
+# An escaped character. It is in group 1 if it is half of a surrogate pair without the other half.
 _ESCAPE = (
     rb"(?s:\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.))"
 )
 
 
-def _whole_character(escape: re.Match[bytes]) -> bytes:
+def _replace_lone_surrogate(escape: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if escape[1] else escape[0]
 
 
 def replace_lone_surrogates(text: bytes | str) -> bytes:
-    """The text with each half of a character as U+FFFD.
+    """Replace the escape of each half of a character in a JSON text by U+FFFD.
 
-    A server that cuts a string in the middle of a surrogate pair sends half of it as an escape,
-    which RFC 8259 §8.2 leaves open: JavaScript and the standard library accept it, msgspec not.
+    A server that cuts a string in the middle of a surrogate pair sends the escape of one half.
+    RFC 8259 §8.2 leaves open what it means. JavaScript and the standard library accept such an
+    escape; msgspec doesn't.
     """
     given = text.encode() if isinstance(text, str) else bytes(text)
-    return re.sub(_ESCAPE, _whole_character, given)
+    return re.sub(_ESCAPE, _replace_lone_surrogate, given)
 
 
 def decode_typed(decoder: msgspec.json.Decoder[_T], text: bytes | str, /) -> _T:
-    """Decode ``text``, without lone surrogates if it has any; raises ``ValueError``."""
+    """Decode ``text``, with its lone surrogates replaced; raise ``ValueError`` if it is no JSON."""
     try:
         return decoder.decode(text)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        whole = replace_lone_surrogates(text)
-        if whole == text:
+        repaired = replace_lone_surrogates(text)
+        if repaired == text:
             raise
-        return decoder.decode(whole)
+        return decoder.decode(repaired)
 
 
 class MsgspecJSON:
-    """The default: msgspec's encoder and decoder, but NaN and the infinities are refused."""
+    """The default: msgspec's encoder and decoder. NaN and the infinities are refused."""
 
     def __init__(self) -> None:
-        self._encode = msgspec.json.Encoder(enc_hook=_plain).encode
+        self._encode = msgspec.json.Encoder(enc_hook=_encodable).encode
         self._decoder = msgspec.json.Decoder()
 
     def encode(self, value: Any, /) -> bytes:
-        """The UTF-8 JSON text of ``value``; raises ``TypeError`` or ``ValueError``."""
+        """Return the JSON text of ``value``, in UTF-8; raise ``TypeError`` or ``ValueError``."""
         text = self._encode(value)
         if b"null" in text:
-            # msgspec writes a float that is not finite as null, which is another value.
-            _refuse_non_finite(msgspec.to_builtins(value, enc_hook=_plain_or_text))
+            # msgspec encodes a float that is not finite as null.
+            _refuse_non_finite(msgspec.to_builtins(value, enc_hook=_checkable))
         return text
 
     def decode(self, text: bytes, /) -> Any:
-        """The value of a UTF-8 JSON text; raises ``ValueError`` if it is not one."""
+        """Return the value of a JSON text in UTF-8; raise ``ValueError`` if it is none."""
         return decode_typed(self._decoder, text)
 
 
@@ -156,18 +159,18 @@ def _field_names(value: Any) -> list[str]:
 
 
 def _failing_child(json: JSON, value: Any, path: str) -> tuple[str, Any] | None:
-    for where, child in _children(value, path):
+    for child_path, child in _children(value, path):
         try:
             json.encode(child)
         except Exception:  # noqa: BLE001  # the user's JSON, or a hook of theirs, may raise anything
-            return where, child
+            return child_path, child
     return None
 
 
-def _culprit(json: JSON, value: Any, path: str) -> tuple[str, Any]:
-    """The innermost value that can't be encoded, and where it is."""
+def _innermost_failure(json: JSON, value: Any, path: str) -> tuple[str, Any]:
+    """Find the innermost value that can't be encoded, and its path."""
     seen: set[int] = set()
-    while id(value) not in seen:  # a structure within itself has no innermost value
+    while id(value) not in seen:  # a value that contains itself has no innermost value
         seen.add(id(value))
         found = _failing_child(json, value, path)
         if found is None:
@@ -177,16 +180,18 @@ def _culprit(json: JSON, value: Any, path: str) -> tuple[str, Any]:
 
 
 def encode_named(json: JSON, value: Any, name: str) -> bytes:
-    """The JSON text of ``value``.
+    """Return the JSON text of ``value``, in UTF-8.
 
-    Raises ``TypeError``, naming the path from ``name`` to what has no JSON form.
+    Raises:
+        TypeError: A value has no JSON form. The message has the path to it, which begins with
+            ``name``.
     """
     try:
         return json.encode(value)
     except RecursionError as exc:
         raise TypeError(f"{name}: nested too deeply, or within itself") from exc
     except Exception as exc:
-        where, culprit = _culprit(json, value, name)
+        child_path, failing = _innermost_failure(json, value, name)
         raise TypeError(
-            f"{where}: a value of type {type(culprit).__name__} can't be sent as JSON ({exc})"
+            f"{child_path}: a value of type {type(failing).__name__} can't be sent as JSON ({exc})"
         ) from exc

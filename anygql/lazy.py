@@ -1,4 +1,4 @@
-"""Packages whose names are loaded when they are first used (PEP 562)."""
+"""Packages whose modules are imported when a name of theirs is first used (PEP 562)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ __all__ = ["lazy_names"]
 def lazy_names(
     package: str, modules: Mapping[str, tuple[str, ...]]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return ``__getattr__`` and ``__dir__`` for ``package``.
+    """Return ``__getattr__`` and ``__dir__`` for a package.
 
-    ``modules`` has the names by the module that defines them, relative to the package.
+    Args:
+        package: The full name of the package.
+        modules: The names that each module defines; modules are relative to the package.
     """
     module_of = {name: module for module, names in modules.items() for name in names}
 

@@ -1,8 +1,8 @@
-"""The release this is. Reading it from the installed metadata takes milliseconds at start-up."""
+"""The version of this package. Reading it from installed metadata would take milliseconds."""
 
 from __future__ import annotations
 
 __all__ = ["VERSION"]
 
-#: As in ``pyproject.toml``, which a test compares.
+#: The version in ``pyproject.toml``; a test compares them.
 VERSION = "0.1.0"

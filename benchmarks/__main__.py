@@ -15,7 +15,7 @@ from typing import Any
 
 from . import report, table
 from .processes import load_server
-from .rows import CURVES, ROWS
+from .rows import CURVES, ROWS, against_before
 from .runner import measure
 from .scaling import scale
 
@@ -36,6 +36,12 @@ def _arguments() -> argparse.Namespace:
         help="only rows and curves whose name contains this: "
         + ", ".join([*(row.key for row in ROWS), *(f"curve-{curve.key}" for curve in CURVES)]),
     )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="CHECKOUT",
+        help="instead of other clients, anygql as it is in another checkout of this project",
+    )
     parser.add_argument("--rounds", type=int, help="rounds for each row (5; quick: 3)")
     parser.add_argument("--target", type=float, help="seconds for each run (0.25; quick: 0.15)")
     parser.add_argument("--output", type=Path, help="where the results go, as JSON")
@@ -51,7 +57,13 @@ def _output(arguments: argparse.Namespace) -> Path:
     """Only a full run replaces what the docs are written from."""
     if arguments.output is not None:
         return Path(arguments.output)
-    partial = "partial" if arguments.only else "quick" if arguments.quick else "latest"
+    partial = (
+        "partial"
+        if arguments.only or arguments.against
+        else "quick"
+        if arguments.quick
+        else "latest"
+    )
     return RESULTS / f"{partial}.json"
 
 
@@ -85,11 +97,18 @@ def main() -> int:
                 continue
             _say(f"{row.title} …")
             few = min(rounds, 2) if row.task == "memory" else rounds
-            measured = measure(row, port, rounds=few, target=target, verbose=arguments.verbose)
+            measured = measure(
+                row if arguments.against is None else against_before(row),
+                port,
+                rounds=few,
+                target=target,
+                verbose=arguments.verbose,
+                before=arguments.against,
+            )
             results["rows"].append(measured.as_json())
             _save(results, output)
         for curve in CURVES:
-            if not _wanted(f"curve-{curve.key}", arguments) or arguments.quick:
+            if not _wanted(f"curve-{curve.key}", arguments) or arguments.quick or arguments.against:
                 continue
             _say(f"curve: {curve.title} …")
             results["curves"].append(scale(curve, port, target=target, verbose=arguments.verbose))
@@ -101,7 +120,7 @@ def main() -> int:
         print(table.text(table.ABSOLUTE_HEADS, table.absolute_lines(rows)), end="\n\n")
         print(table.text(table.CLAIM_HEADS, table.claim_lines(rows)))
     _say(f"{results['seconds']} s; results in {output}")
-    if not arguments.quick and not arguments.only:
+    if not arguments.quick and not arguments.only and not arguments.against:
         report.draw(results)
     # Not for a ratio below its bar: on a busy machine that would say nothing of the code.
     return 1 if any(row["failed"] for row in rows) else 0

@@ -15,7 +15,7 @@ from typing import Any
 from .peers import PEERS
 from .rows import Row
 
-__all__ = ["Worker", "load_server", "run_startup"]
+__all__ = ["ROOT", "Worker", "load_server", "run_startup"]
 
 ROOT = Path(__file__).parent.parent
 #: Seconds that any single run may take.
@@ -28,11 +28,16 @@ _ENVIRONMENT = {
 }
 
 
-def _spawn(*arguments: str, verbose: bool) -> subprocess.Popen[str]:
+def _environment(root: Path) -> dict[str, str]:
+    """The environment in which ``root``'s own packages are imported, whatever is installed."""
+    return {**_ENVIRONMENT, "PYTHONPATH": str(root)}
+
+
+def _spawn(*arguments: str, verbose: bool, root: Path = ROOT) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *arguments],
-        cwd=ROOT,
-        env=_ENVIRONMENT,
+        cwd=root,
+        env=_environment(root),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=None if verbose else subprocess.DEVNULL,
@@ -65,10 +70,13 @@ def load_server(*, verbose: bool) -> Generator[int]:
 
 
 class Worker:
-    """A client's process; it is ended, or killed when a run takes too long."""
+    """A client's process; it is ended, or killed when a run takes too long.
 
-    def __init__(self, *, verbose: bool) -> None:
-        self._process = _spawn("-m", "benchmarks.worker", verbose=verbose)
+    ``root``: the checkout whose code it runs.
+    """
+
+    def __init__(self, *, verbose: bool, root: Path = ROOT) -> None:
+        self._process = _spawn("-m", "benchmarks.worker", verbose=verbose, root=root)
 
     def run(self, **task: Any) -> dict[str, Any]:
         """The task's result, or ``{"failed": why}``; nothing works after a process has died."""
@@ -96,15 +104,15 @@ class Worker:
         _end(self._process)
 
 
-def run_startup(row: Row, contender: str, port: int) -> dict[str, Any]:
+def run_startup(row: Row, contender: str, port: int, root: Path = ROOT) -> dict[str, Any]:
     """Start a client from nothing, up to what the row says."""
     peer = PEERS[contender]
-    script = ROOT / "benchmarks" / "startup" / f"{peer.module}.py"
+    script = root / "benchmarks" / "startup" / f"{peer.module}.py"
     try:
         done = subprocess.run(
             [sys.executable, str(script), str(port), peer.engine or peer.loop],
-            env=_ENVIRONMENT,
-            cwd=ROOT,
+            env=_environment(root),
+            cwd=root,
             capture_output=True,
             text=True,
             timeout=TIMEOUT,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .stats import TIMES
 
-__all__ = ["CURVES", "ROWS", "Claim", "Curve", "Metric", "Row"]
+__all__ = ["BEFORE", "CURVES", "ROWS", "Claim", "Curve", "Metric", "Row", "against_before"]
 
 Metric = Literal["wall", "cpu", "p50", "p99", "bytes"]
 
@@ -211,6 +211,23 @@ ROWS = (
         fresh=True,
     ),
 )
+
+
+#: Behind the name of a contender that runs the code of another checkout.
+BEFORE = " (before)"
+
+
+def against_before(row: Row) -> Row:
+    """The same work by our own contenders alone, each beside itself as it was."""
+    ours = [name for name in row.contenders if name.startswith("anygql")]
+    abouts = {(c.metric, c.about) for c in row.claims} or {("wall", "")}
+    claims = [
+        Claim(name, (name + BEFORE,), None, metric=metric, about=about)
+        for name in ours
+        for metric, about in sorted(abouts)
+    ]
+    contenders = tuple(each for name in ours for each in (name, name + BEFORE))
+    return replace(row, contenders=contenders, claims=tuple(claims))
 
 
 @dataclass(frozen=True)

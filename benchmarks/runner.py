@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-from .processes import Worker, run_startup
-from .rows import Claim, Row
+from .processes import ROOT, Worker, run_startup
+from .rows import BEFORE, Claim, Row
 from .stats import TIMES, summary
 
 __all__ = ["Measured", "measure"]
@@ -98,11 +99,22 @@ class Measured:
         }
 
 
-def measure(row: Row, port: int, *, rounds: int, target: float, verbose: bool) -> Measured:
-    """``rounds`` rounds, in each of which every contender runs for about ``target`` seconds."""
+def measure(
+    row: Row,
+    port: int,
+    *,
+    rounds: int,
+    target: float,
+    verbose: bool,
+    before: Path | None = None,
+) -> Measured:
+    """``rounds`` rounds, in each of which every contender runs for about ``target`` seconds.
+
+    ``before``: the checkout of the contenders that are named so.
+    """
     measured = Measured(row)
     with ExitStack() as stack:
-        run = _runner(row, port, stack, verbose)
+        run = _runner(row, port, stack, verbose, before)
         counts = _calibrate(measured, run, target) if row.warm else {}
         for k in range(rounds):
             running = measured.running()
@@ -116,21 +128,23 @@ def measure(row: Row, port: int, *, rounds: int, target: float, verbose: bool) -
 
 
 def _runner(
-    row: Row, port: int, stack: ExitStack, verbose: bool
+    row: Row, port: int, stack: ExitStack, verbose: bool, before: Path | None
 ) -> Callable[[str, int | None], dict[str, Any]]:
     workers: dict[str, Worker] = {}
 
     def run(contender: str, count: int | None) -> dict[str, Any]:
+        peer = contender.removesuffix(BEFORE)
+        root = before if before is not None and peer != contender else ROOT
         if row.task == "startup":
-            return run_startup(row, contender, port)
+            return run_startup(row, peer, port, root)
         worker = workers.get(contender)
         if worker is None:
-            worker = Worker(verbose=verbose)
+            worker = Worker(verbose=verbose, root=root)
             if not row.fresh:
                 workers[contender] = worker
                 stack.callback(worker.close)
         params = row.params if count is None else {**row.params, "count": count}
-        result = worker.run(task=row.task, peer=contender, port=port, **params)
+        result = worker.run(task=row.task, peer=peer, port=port, **params)
         if row.fresh:
             worker.close()
         return result

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from anygql import Client, TransportClosed, TransportConnectionFailed, WebSocketTransport
-from anygql.testing import GraphQLServer
+from anygql.testing import GraphQLServer, demo_schema
 
 HELLO = "{ hello }"
 
@@ -53,6 +53,13 @@ def test_bad_url_shows_no_secret() -> None:
 def test_bad_options(options: dict[str, object], error: type[Exception]) -> None:
     with pytest.raises(error):
         WebSocketTransport("ws://example.org/", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["reconnect", "execute_timeout", "on_event", "schema"])
+def test_what_connect_does_not_take(name: str) -> None:
+    client = Client("ws://example.org/")
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+        client.connect(**{name: None})  # type: ignore[call-arg]
 
 
 def test_bad_client_options() -> None:
@@ -180,9 +187,9 @@ async def test_what_callables_raise_arrives(server: GraphQLServer) -> None:
     assert server.connections == []
 
 
-async def test_payloads(make, server: GraphQLServer) -> None:
+async def test_payloads(make) -> None:
     async with GraphQLServer(
-        server._serving.execution.schema, on_connect=lambda payload: {"you": payload}
+        demo_schema(), on_connect=lambda payload: {"you": payload}
     ) as greeting:
         client = Client(greeting.transport(init_payload={"name": "me"}))
         async with client as session:

@@ -28,7 +28,7 @@ JSON = MsgspecJSON()
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = "RED"
 
 
@@ -105,18 +105,18 @@ VALUES = [
     pytest.param(datetime.time(12, 30), "12:30:00", id="time"),
     pytest.param(Decimal("1.10"), "1.10", id="decimal"),
     pytest.param(uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001", id="uuid"),
-    pytest.param(Colour.RED, "RED", id="enum"),
+    pytest.param(Color.RED, "RED", id="enum"),
     pytest.param(Level.HIGH, 3, id="int-enum"),
-    pytest.param(Point(1, [Colour.RED]), {"x": 1, "y": ["RED"]}, id="dataclass"),
+    pytest.param(Point(1, [Color.RED]), {"x": 1, "y": ["RED"]}, id="dataclass"),
     pytest.param(Struct(True), {"isOn": True}, id="struct"),
     pytest.param((1, [2], {3}), [1, [2], [3]], id="collections"),
     pytest.param(frozenset([1]), [1], id="frozenset"),
     pytest.param(Pair(1, [2]), [1, [2]], id="named-tuple"),
     pytest.param(datetime.timedelta(hours=25), "P1DT3600S", id="timedelta"),
     pytest.param(datetime.datetime(2026, 11, 1, 12), "2026-11-01T12:00:00", id="naive"),
-    pytest.param(Attrs(1, [Colour.RED]), {"a": 1, "b": ["RED"]}, id="attrs"),
+    pytest.param(Attrs(1, [Color.RED]), {"a": 1, "b": ["RED"]}, id="attrs"),
     pytest.param(
-        Model(firstName=Decimal("1.10"), more=[Colour.RED, uuid.UUID(int=0)]),
+        Model(firstName=Decimal("1.10"), more=[Color.RED, uuid.UUID(int=0)]),
         {"firstName": "1.10", "more": ["RED", "00000000-0000-0000-0000-000000000000"]},
         id="model",
     ),
@@ -141,7 +141,7 @@ VALUES = [
         id="model-dataclass",
     ),
     pytest.param(
-        {Colour.RED: 1, uuid.UUID(int=0): 2},
+        {Color.RED: 1, uuid.UUID(int=0): 2},
         {"RED": 1, "00000000-0000-0000-0000-000000000000": 2},
         id="keys",
     ),

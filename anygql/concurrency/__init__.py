@@ -1,1 +1,1 @@
-"""What both event loops need and anyio leaves to its users."""
+"""Helpers for both event loops that anyio does not have."""

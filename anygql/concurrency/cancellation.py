@@ -1,4 +1,4 @@
-"""Which of two things that ended a call its caller is told: a fault, or a cancellation."""
+"""The precedence of a cancellation over a fault, where both end a call."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["cancelled_first"]
 
 
 async def cancelled_first(fault: BaseException) -> None:
-    """For who is about to raise ``fault``: if it is cancelled, that is raised instead.
+    """Raise a pending cancellation instead of ``fault``. Call this just before raising it.
 
-    The end of everything around a session may reach the connection's own tasks first. Who is
-    cancelled by it must not be told that the session was closed.
+    When a scope around the session is canceled, the connection's own tasks may end first. A caller
+    in the same scope must then get the cancellation, not the error of a closed session.
     """
     if isinstance(fault, TransportClosed):
         await checkpoint_if_cancelled()

@@ -1,4 +1,4 @@
-"""A lock for whoever shares something, on whichever loop it is used."""
+"""A lock for an object that is used on one event loop, and later perhaps on another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["LoopLock"]
 
 
 class LoopLock:
-    """One ``anyio.Lock`` for the loop that runs, and a new one when it is another loop."""
+    """An ``anyio.Lock`` for the running loop, and a new one when another loop runs."""
 
     def __init__(self) -> None:
         self._lock: tuple[EventLoopToken, Lock] | None = None

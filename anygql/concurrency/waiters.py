@@ -1,28 +1,40 @@
-"""Where a task waits until another wakes it: one wait, one wake, nothing in between.
+"""Where one task waits until another wakes it: the smallest thing that each loop has for that.
 
-``anyio.Event`` is made for any number of waiters, and made anew for each wait, which costs more
-than all else that happens to a message. Each loop has something smaller for one task.
+``anyio.Event`` is made for any number of waiting tasks, and made anew for each wait, which costs
+more than everything else that happens to a message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from anyio.lowlevel import EventLoopToken
 
-__all__ = ["Parked", "Parking"]
+__all__ = ["Waiter", "waiters_of"]
 
-#: One task's wait, to be awaited once, and cancelled like any other.
-Parked = Awaitable[Any]
+#: One wait of one task, to be awaited once. It can be canceled like any other await.
+Waiter: TypeAlias = Awaitable[Any]
+
+
+def waiters_of(token: EventLoopToken) -> tuple[Callable[[], Waiter], Callable[[Waiter], None]]:
+    """Return what makes a waiter, and what wakes one, for the loop of ``token``.
+
+    Waking works in the loop's own thread, before the task waits or while it does. Waking a waiter
+    again does nothing.
+    """
+    create_future = getattr(token.native_token, "create_future", None)
+    if create_future is not None:  # asyncio's loop
+        return create_future, _wake_future
+    return _trio()
 
 
 @cache
-def _trio() -> tuple[Callable[[], Parked], Callable[[Parked], None]]:
+def _trio() -> tuple[Callable[[], Waiter], Callable[[Waiter], None]]:
     from trio import lowlevel
 
-    class Place:
+    class TrioWaiter:
         """A task that waits, or is about to."""
 
         __slots__ = ("task", "woken")
@@ -34,7 +46,7 @@ def _trio() -> tuple[Callable[[], Parked], Callable[[Parked], None]]:
         def __await__(self) -> Generator[Any, Any, Any]:
             waiting: Any
             if self.woken:
-                waiting = lowlevel.checkpoint()  # noqa: ASYNC105 - awaited by who gets it
+                waiting = lowlevel.checkpoint()  # noqa: ASYNC105 - awaited by the caller
             else:
                 self.task = lowlevel.current_task()
                 waiting = lowlevel.wait_task_rescheduled(self.abort)  # noqa: ASYNC105 - likewise
@@ -44,39 +56,15 @@ def _trio() -> tuple[Callable[[], Parked], Callable[[Parked], None]]:
             self.task = None
             return lowlevel.Abort.SUCCEEDED
 
-    def wake(parked: Any) -> None:
-        parked.woken = True
-        task, parked.task = parked.task, None
+    def wake(waiter: Any) -> None:
+        waiter.woken = True
+        task, waiter.task = waiter.task, None
         if task is not None:
             lowlevel.reschedule(task)
 
-    return Place, wake
+    return TrioWaiter, wake
 
 
-def _wake_future(parked: Any) -> None:
-    if not parked.done():
-        parked.set_result(None)
-
-
-class Parking:
-    """The places of one loop.
-
-    ``park()`` gives a place to be awaited; ``wake(place)`` lets whoever waits there go on, in the
-    same thread, before or while it waits, and may be called again.
-    """
-
-    __slots__ = ("park", "shields_hold", "wake")
-
-    park: Callable[[], Parked]
-    wake: Callable[[Parked], None]
-    #: Whether no cancellation reaches into a shielded scope: asyncio's own does.
-    shields_hold: bool
-
-    def __init__(self, token: EventLoopToken) -> None:
-        create_future = getattr(token.native_token, "create_future", None)
-        if create_future is not None:  # asyncio's
-            self.park, self.wake = create_future, _wake_future
-            self.shields_hold = False
-        else:
-            self.park, self.wake = _trio()
-            self.shields_hold = True
+def _wake_future(waiter: Any) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -17,13 +17,16 @@ HARD_LIMIT_FACTOR = 64
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """How a subscription's results wait for their consumer."""
+    """How a subscription's results wait for their consumer.
 
-    #: How many results may wait freely.
+    Raises ``ValueError`` for values that make no sense.
+    """
+
+    #: How many results may wait without any consequence.
     buffer_size: int = 1024
-    #: What happens past that.
+    #: What happens to results past that.
     on_overflow: OnOverflow = "pause"
-    #: Seconds that a consumer at the hard limit may take nothing; ``None``: for ever.
+    #: For how many seconds a consumer at the hard limit may take nothing; ``None``: no limit.
     stall_timeout: float | None = 10
 
     def __post_init__(self) -> None:
@@ -39,5 +42,5 @@ class Delivery(msgspec.Struct, frozen=True):
 
     @property
     def hard_limit(self) -> int:
-        """How many results may wait at all."""
+        """How many results may wait in any case."""
         return self.buffer_size * HARD_LIMIT_FACTOR

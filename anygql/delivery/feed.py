@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from anyio import EndOfStream, create_memory_object_stream
 
-from ..concurrency.waiters import Parked
+from ..concurrency.waiters import Waiter
 from ..exceptions import SubscriptionOverflow, TransportError
 from ..results.result import ExecutionResult
 from .buffering import Delivery
 from .interfaces import TransportArgs
-from .routes import Owner, Route
+from .routes import Route, RouteOwner
 
 __all__ = ["Feed"]
 
@@ -21,11 +21,11 @@ __all__ = ["Feed"]
 class Feed(Route):
     """The results of a subscription, in a memory object stream, by its ``on_overflow`` rule.
 
-    What goes through the stream are runs of results: one that the consumer has not emptied yet is
-    added to, so the price of the stream is paid once for all that waits.
+    The stream carries runs of results. A run that the consumer has not emptied yet is added to, so
+    the price of the stream is paid once for all results that wait.
     """
 
-    def __init__(self, owner: Owner, id: str, delivery: Delivery) -> None:
+    def __init__(self, owner: RouteOwner, id: str, delivery: Delivery) -> None:
         super().__init__(owner, id)
         self.delivery = delivery
         self.transport_args: TransportArgs = None
@@ -41,32 +41,32 @@ class Feed(Route):
         self._over = False
         self._left = False
         self._flow = owner.flow
-        self._park = owner.parking.park
+        self._new_waiter = owner.loop.new_waiter
         self._buffer_size = delivery.buffer_size
-        # Up to here there is nothing to think of but the result.
-        self._roomy = delivery.buffer_size - 1
+        # Up to here a result is put in without looking at anything else.
+        self._soft_limit = delivery.buffer_size - 1
         self._pausing = delivery.on_overflow == "pause"
-        self._parked: list[Parked] = []
+        self._waiters: list[Waiter] = []
         # The run that the consumer reads, and the one that results are added to: often the same.
         self._reading: deque[ExecutionResult] | None = None
         self._adding: deque[ExecutionResult] | None = None
-        # The bound is the flow's, which must see a result coming before it is there.
+        # The flow bounds it, since the flow must decide before a result is read.
         self._send, self._receive = create_memory_object_stream[deque[ExecutionResult]](math.inf)
 
     # The connection's side.
 
     def next(self, result: ExecutionResult) -> bool:
-        if self.queued >= self._roomy:
+        if self.queued >= self._soft_limit:
             return self._next_when_tight(result)
         self.last = result
-        # `_put`, written out: it is the path of almost every result, and the call would be felt.
+        # `_put`, written out: almost every result takes this path.
         self.queued += 1
         if self._adding is not None:
             self._adding.append(result)
         else:
             self._adding = run = deque((result,))
             self._send.send_nowait(run)
-        if self._parked:
+        if self._waiters:
             self._wake(self.owner.wake_soon)
         return False
 
@@ -81,7 +81,7 @@ class Feed(Route):
         self.last = result
         if self._pausing and self.queued >= self._buffer_size:
             self._flow.full.add(self)
-        if self._parked:
+        if self._waiters:
             self._wake(self.owner.wake_soon)
         return False
 
@@ -105,7 +105,7 @@ class Feed(Route):
                 self._adding = None
         return result
 
-    def grown(self, result: ExecutionResult, *, over: bool) -> None:
+    def show_parts(self, result: ExecutionResult, *, over: bool) -> None:
         self.next(result)
         if over:
             self.complete()
@@ -117,8 +117,8 @@ class Feed(Route):
     def complete(self) -> None:
         self._over = True
         self._send.close()
-        self._ease()
-        self._wake(self.owner.parking.wake)
+        self._leave_flow()
+        self._wake(self.owner.loop.wake)
 
     def fail(self, fault: TransportError) -> None:
         if self.fault is None:
@@ -138,7 +138,7 @@ class Feed(Route):
 
     @property
     def lost(self) -> bool:
-        """Whether the connection has ended under it, and all that came before has been taken."""
+        """Whether the connection has ended, and the consumer has taken all that came before."""
         return (
             self.fault is not None
             and not self.queued
@@ -150,15 +150,15 @@ class Feed(Route):
             if not self._over:
                 return None
             if self.fault is not None and not self._left:
-                raise self.raised() from self.fault.__cause__
+                raise self.fault_to_raise() from self.fault.__cause__
             raise EndOfStream
         result = self._take()
         self.taken += 1
         if self._flow.full:
-            self._fell_to(self.queued)
+            self._consumed_down_to(self.queued)
         return result
 
-    def _fell_to(self, queued: int) -> None:
+    def _consumed_down_to(self, queued: int) -> None:
         flow = self._flow
         if queued <= self._buffer_size // 2 and self in flow.full:
             # Not at once: the connection would go on for one message, and stop again.
@@ -168,21 +168,21 @@ class Feed(Route):
             flow.changed()
 
     async def wait(self) -> None:
-        # Not the stream's own receive(): that hands an item to a task that may be cancelled
+        # Not the stream's own receive(): that hands an item to a task that may be canceled
         # (natively, under asyncio) before it gets to run, and the item would be lost with it.
         if self.queued or self._over:
             return
-        parked = self._park()
+        waiter = self._new_waiter()
         flow = self._flow
         flow.receiving += 1
-        self._parked.append(parked)
+        self._waiters.append(waiter)
         if flow.paused:
             flow.changed()
         try:
-            await parked
+            await waiter
         finally:
-            if self._parked and parked in self._parked:  # cancelled
-                self._parked.remove(parked)
+            if self._waiters and waiter in self._waiters:  # canceled
+                self._waiters.remove(waiter)
                 flow.receiving -= 1
 
     def leave(self) -> None:
@@ -194,17 +194,17 @@ class Feed(Route):
         self.owner.leave(self)
 
     def abandon(self) -> None:
-        self.owner.leave_soon(self)
+        self.owner.leave_soon(self.leave)
 
-    def _ease(self) -> None:
+    def _leave_flow(self) -> None:
         flow = self._flow
         flow.full.discard(self)
         flow.changed()
 
-    def _wake(self, wake: Callable[[Parked], None]) -> None:
-        # Counted here, not when the waiting tasks get to run: until then more would be read for
+    def _wake(self, wake: Callable[[Waiter], None]) -> None:
+        # Counted here, not when the waiting tasks get to run: in between, more would be read for
         # them.
-        self._flow.receiving -= len(self._parked)
-        for parked in self._parked:
-            wake(parked)
-        self._parked.clear()
+        self._flow.receiving -= len(self._waiters)
+        for waiter in self._waiters:
+            wake(waiter)
+        self._waiters.clear()

@@ -1,10 +1,10 @@
 """When a connection reads, and which subscription pays when it can't go on.
 
-A consumer that is slow costs memory, or it costs the other operations on its connection time.
-The rule (``on_overflow="pause"``): up to ``buffer_size`` results wait freely. Past that the
-connection reads on only while somebody on it is waiting for something, up to the hard limit.
-There it stops until the consumer takes some; but if an ``execute`` is waiting for its answer, or
-the consumer takes nothing for ``stall_timeout``, that subscription alone fails.
+A slow consumer costs memory, or it costs the other operations on its connection time. The rule
+(``on_overflow="pause"``): up to ``buffer_size`` results wait freely. Past that the connection reads
+on only while an operation on it is waiting for something, up to the hard limit. There it stops
+until the consumer takes some results. But if an ``execute`` is waiting for its answer, or the
+consumer takes nothing for ``stall_timeout``, that subscription alone fails.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Backlog(Protocol):
     stalled_at: int
 
     def overflow(self, why: str) -> None:
-        """End it with ``SubscriptionOverflow``; it leaves the flow by this."""
+        """End the subscription with ``SubscriptionOverflow``, by which it leaves the flow."""
         ...
 
 
 class Flow:
-    """One connection's reading: who waits, and who is behind."""
+    """When one connection reads: which operations wait, and which are behind."""
 
     def __init__(self) -> None:
         #: Calls of ``execute`` that wait for their answer.
@@ -46,27 +46,27 @@ class Flow:
         self.receiving = 0
         #: Subscriptions that are behind.
         self.full: set[Backlog] = set()
-        #: Whether reading has stopped, so that silence isn't the peer's.
+        #: Whether reading has stopped, so that silence isn't held against the peer.
         self.paused = False
-        #: How often it has.
+        #: How often reading has stopped.
         self.pauses = 0
         self._changed = Event()
 
     def changed(self) -> None:
-        """Somebody began to wait, took something or left: look again."""
+        """Look again: an operation began to wait, took a result, or was left."""
         if self.paused:
             self._changed.set()
 
     async def admit(self) -> None:
-        """Return when one more message may be read; only needed while somebody is ``full``."""
+        """Wait until one more message may be read. Only needed while ``full`` has any."""
         while self.full:
-            brim = [route for route in self.full if route.queued >= route.delivery.hard_limit]
-            if brim and self.executing:
-                for route in brim:
+            at_limit = [route for route in self.full if route.queued >= route.delivery.hard_limit]
+            if at_limit and self.executing:
+                for route in at_limit:
                     route.overflow("while an execute was waiting for its answer behind it")
-            elif brim:
-                await self._pause(self._stall_deadline(brim))
-                self._fail_stalled(brim)
+            elif at_limit:
+                await self._pause(self._stall_deadline(at_limit))
+                self._fail_stalled(at_limit)
             elif self.executing or self.receiving:
                 return
             else:
@@ -83,10 +83,10 @@ class Flow:
             self.paused = False
 
     @staticmethod
-    def _stall_deadline(brim: list[Backlog]) -> float:
+    def _stall_deadline(at_limit: list[Backlog]) -> float:
         now = current_time()
         deadline = math.inf
-        for route in brim:
+        for route in at_limit:
             if route.taken != route.stalled_at:
                 route.stalled_at, route.stalled_since = route.taken, now
             if route.delivery.stall_timeout is not None:
@@ -94,9 +94,9 @@ class Flow:
         return deadline
 
     @staticmethod
-    def _fail_stalled(brim: list[Backlog]) -> None:
+    def _fail_stalled(at_limit: list[Backlog]) -> None:
         now = current_time()
-        for route in brim:
+        for route in at_limit:
             timeout = route.delivery.stall_timeout
             if timeout is None or route.taken != route.stalled_at:
                 continue

@@ -1,50 +1,45 @@
-"""Operations that each succeed or fail alone: a session's connection where there is no wire.
+"""A connection whose operations are exchanges of their own: each succeeds or fails alone.
 
-There is nothing to lose that would take everything with it. Each operation has a cancel scope,
-which the end of the session cancels. Subscriptions have tasks of their own, in a task group that
+There is no loss that would take all operations with it. Each operation has a cancel scope, which
+the end of the session cancels. Subscriptions have tasks of their own, in a task group that
 the caller enters with the connection; under asyncio, queries have too.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from anyio import (
     AsyncContextManagerMixin,
     CancelScope,
-    Event,
     create_task_group,
     get_cancelled_exc_class,
 )
 from anyio.abc import TaskGroup
-from anyio.lowlevel import EventLoopToken, checkpoint, checkpoint_if_cancelled, current_token
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ..concurrency.cancellation import cancelled_first
-from ..concurrency.tasks import call_soon, clock, unwrapped
-from ..concurrency.waiters import Parked, Parking
-from ..exceptions import (
-    TransportClosed,
-    TransportConnectionFailed,
-    TransportError,
-    copy_to_raise,
-    copy_to_raise_unsent,
-)
+from ..concurrency.exception_groups import unwrapped
+from ..concurrency.loop import RunningLoop
+from ..concurrency.waiters import Waiter
+from ..exceptions import TransportConnectionFailed, TransportError, copy_to_raise
+from .base import BaseConnection, Endpoint
 from .buffering import Delivery
+from .faults import closed
 from .feed import Feed
 from .flow import Flow
 from .routes import Route
 
-__all__ = ["Endpoint", "Exchanges", "RunningFeed", "RunningStream"]
+__all__ = ["IndependentConnection", "RunningFeed", "RunningStream"]
 
 logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-#: Results handed out between two checkpoints that really let other tasks run.
-BURST = 32
+#: Results of one stream that are handed out between two real checkpoints.
+RESULTS_BETWEEN_CHECKPOINTS = 32
 
 
 class RunningFeed(Feed):
@@ -57,45 +52,44 @@ class RunningFeed(Feed):
 
 
 class RunningStream:
-    """What runs one subscription; as the owner of its one route, it ends with that."""
+    """What runs one subscription, and owns its one route."""
 
-    def __init__(self, token: EventLoopToken, delivery: Delivery) -> None:
+    def __init__(self, loop: RunningLoop, delivery: Delivery) -> None:
         self.flow = Flow()
-        self.parking = Parking(token)
-        self.wake_soon = self.parking.wake
+        self.loop = loop
+        self.wake_soon = loop.wake
         self.scope = CancelScope()
         self.feed = RunningFeed(self, "", delivery)
-        self._token = token
         self._over = False
         self._count = 0
 
     def leave(self, route: Route) -> None:
-        """Stop, which cancels what makes the results."""
+        """Cancel what makes the results."""
         self.scope.cancel()
 
-    def leave_soon(self, feed: Feed) -> None:
-        """``feed.leave``, from any thread and at any moment."""
+    def leave_soon(self, leave: Callable[[], None]) -> None:
+        """Call ``leave``, from any thread and at any moment."""
         if self._over:
-            feed.leave()
+            leave()
         else:
-            call_soon(self._token, feed.leave)
+            self.loop.call_soon(leave)
 
     async def room(self) -> bool:
-        """Wait until one more result is wanted; whether there will be any use for it."""
+        """Wait until one more result is wanted. Return False if none will be any more."""
         if self.flow.full:
             await self.flow.admit()
         self._count += 1
-        if not self._count % BURST:
+        if not self._count % RESULTS_BETWEEN_CHECKPOINTS:
             await checkpoint()
         return not self.feed.over
 
     def reject(self, errors: list[Any]) -> None:
-        """These errors are the last result."""
+        """End with these errors as the last result."""
         if not self.feed.over:
             self.feed.reject(errors)
 
     def ended(self, fault: TransportError | None) -> None:
-        """Nothing more comes."""
+        """End: nothing more comes."""
         self._over = True
         if fault is None:
             self.feed.complete()
@@ -106,58 +100,42 @@ class RunningStream:
             self.feed.on_lost(fault)
 
 
-class Endpoint(Protocol):
-    """The transport, as its connections see it."""
-
-    @property
-    def description(self) -> str:
-        """The server, fit for messages."""
-        ...
-
-
 class _RunningCall(Generic[_T]):
-    """A query or mutation that runs, and who waits for it."""
+    """A query or mutation that runs, and the task that waits for it."""
 
     def __init__(self, work: Callable[[], Awaitable[_T]]) -> None:
         self.work = work
         self.scope = CancelScope()
         self.over = False
-        self.waiting: Parked | None = None
+        self.waiting: Waiter | None = None
         self.came = False
         self.result: _T | None = None
         self.error: BaseException | None = None
 
 
-class Exchanges(AsyncContextManagerMixin):
+class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
     """The operations that run, and the end of them all.
 
     Leaving its context ends every operation, and waits until what they ran has ended.
     """
 
-    def __init__(self, peer: Endpoint) -> None:
-        self._peer = peer
-        self.payloads: Mapping[str, Any] = {}
-        self.fault: TransportError | None = None
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__()
+        self._endpoint = endpoint
         self.idle_since: float | None = None
-        self._ended = Event()
         self._calls: set[_RunningCall[Any]] = set()
         self._streams: set[RunningStream] = set()
-        #: Who leaves its context, and waits for the end of the calls.
-        self._leaving: Parked | None = None
-        # Set when the context is entered: there may be no event loop yet.
+        #: The task that leaves the context, and waits for the end of the calls.
+        self._leaving: Waiter | None = None
+        # Set when the context is entered: there may be no event loop before.
         self._tasks: TaskGroup
-        self._token: EventLoopToken
-        self._parking: Parking
-        self._now: Callable[[], float]
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        self._token = current_token()
-        self._now = clock(self._token)
-        self._parking = Parking(self._token)
+        self.loop = RunningLoop()
         with unwrapped():
             async with create_task_group() as self._tasks:
-                self.idle_since = self._now()
+                self.idle_since = self.loop.now()
                 try:
                     yield self
                 finally:
@@ -165,45 +143,36 @@ class Exchanges(AsyncContextManagerMixin):
                     await self._calls_over()
 
     def drop(self, why: str) -> None:
-        """Give it up: whoever waits on it gets ``TransportConnectionFailed``."""
-        self._end(TransportConnectionFailed(f"{self._peer.description}: {why}"))
+        """Give the connection up: its calls and subscriptions get ``TransportConnectionFailed``."""
+        self._end(TransportConnectionFailed(f"{self._endpoint.description}: {why}"))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """End all operations; leaving the context waits until they have ended."""
-        self._end(self._closed())
+        self._end(closed(self._endpoint.description))
 
-    def _closed(self) -> TransportClosed:
-        return TransportClosed(f"{self._peer.description}: the session was closed")
-
-    async def wait_closed(self) -> None:
-        """Until ``fault`` is set."""
-        await self._ended.wait()
-
-    def _end(self, fault: TransportError) -> None:
-        if self.fault is not None:
-            return
-        self.fault = fault
-        self._ended.set()
-        for call in self._calls:
-            call.scope.cancel()
-        for stream in self._streams:
-            stream.feed.fail(fault)
-            stream.scope.cancel()
+    def _end(self, fault: TransportError) -> bool:
+        ended = super()._end(fault)
+        if ended:
+            for call in self._calls:
+                call.scope.cancel()
+            for stream in self._streams:
+                stream.feed.fail(fault)
+                stream.scope.cancel()
+        return ended
 
     async def _run(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """``work``, until the connection ends, or its caller leaves.
+        """Run ``work`` until the connection ends, or the caller is canceled.
 
-        Under asyncio in a task of the connection's: what its own cancellation interrupts in the
-        middle of its cleanup (it knows no shields) can't be the HTTP client, whose pool would lose
-        a connection, nor the thread that opens a file.
+        Under asyncio it runs in a task of the connection's. asyncio's own cancellation knows no
+        shields: it would interrupt the HTTP client in the middle of its cleanup, and its pool
+        would lose a connection, or a file that a thread opens would stay open.
         """
         if self.fault is not None:
-            await cancelled_first(self.fault)
-            raise copy_to_raise_unsent(self.fault)
+            await self._refuse_unless_canceled()
         self.idle_since = None
         call = _RunningCall(work)
         self._calls.add(call)
-        if self._parking.shields_hold:
+        if self.loop.shields_hold:
             await self._run_task(call)
         else:
             self._tasks.start_soon(self._run_task, call, name="anygql: operation")
@@ -219,7 +188,7 @@ class Exchanges(AsyncContextManagerMixin):
             raise call.error
         if not call.came:
             await checkpoint_if_cancelled()
-            self.close()  # cancelled from above, which may come here before it comes to the owner
+            self.close()  # canceled from above; the cancellation may reach the owner later
             assert self.fault is not None  # noqa: S101 - close() has seen to it
             raise copy_to_raise(self.fault)
         return call.result  # type: ignore[return-value]
@@ -229,41 +198,41 @@ class Exchanges(AsyncContextManagerMixin):
             with call.scope:
                 call.result = await call.work()
                 call.came = True
-        except BaseException as exc:  # its caller's, interrupts too
+        except BaseException as exc:  # for the caller, interrupts too
             if _is_cancellation(exc):
                 raise
             call.error = exc
         finally:
             self._calls.discard(call)
-            self._rest()
+            self._note_idle()
             if self._leaving is not None and not self._calls:
-                self._parking.wake(self._leaving)
+                self.loop.wake(self._leaving)
             call.over = True
             if call.waiting is not None:
-                self._parking.wake(call.waiting)
+                self.loop.wake(call.waiting)
 
     async def _until_over(self, call: _RunningCall[Any]) -> None:
         if not call.over:
-            call.waiting = self._parking.park()
+            call.waiting = self.loop.new_waiter()
             await call.waiting
 
     async def _calls_over(self) -> None:
         with CancelScope(shield=True):
             while self._calls:
-                self._leaving = self._parking.park()
+                self._leaving = self.loop.new_waiter()
                 await self._leaving
 
-    def _rest(self) -> None:
+    def _note_idle(self) -> None:
         if not self._calls and not self._streams:
-            self.idle_since = self._now()
+            self.idle_since = self.loop.now()
 
     def _start(
         self, delivery: Delivery, work: Callable[[RunningStream], Awaitable[None]]
     ) -> RunningFeed:
-        """``work``, in a task of its own, until its feed is left or the connection ends."""
+        """Run ``work`` in a task of its own, until its feed is left or the connection ends."""
         if self.fault is not None:
-            raise copy_to_raise_unsent(self.fault)
-        stream = RunningStream(self._token, delivery)
+            self._refuse()
+        stream = RunningStream(self.loop, delivery)
         self._streams.add(stream)
         self.idle_since = None
         self._tasks.start_soon(self._stream_task, stream, work, name="anygql: subscription")
@@ -272,9 +241,9 @@ class Exchanges(AsyncContextManagerMixin):
     async def _stream_task(
         self, stream: RunningStream, work: Callable[[RunningStream], Awaitable[None]]
     ) -> None:
-        # Unless something else does, what ends it is a cancellation from above, which may come
-        # here before the session's owner has begun to close it.
-        fault: TransportError | None = self._closed()
+        # If nothing else ends it, a cancellation from above does, which may arrive here before
+        # the session's owner has begun to close the session.
+        fault: TransportError | None = closed(self._endpoint.description)
         stream.feed.written = True
         try:
             with stream.scope:
@@ -284,8 +253,8 @@ class Exchanges(AsyncContextManagerMixin):
             stream.feed.written = not exc.unsent
             fault = exc
         except Exception as exc:
-            server = self._peer.description
-            # Its consumer is who should know; the session, and all others on it, go on.
+            server = self._endpoint.description
+            # Its consumer is told; the session, and all other operations on it, go on.
             if stream.feed.over:
                 logger.error("%s: a subscription failed to stop", server, exc_info=exc)
             fault = TransportConnectionFailed(
@@ -295,12 +264,12 @@ class Exchanges(AsyncContextManagerMixin):
             fault.__cause__ = exc
         finally:
             self._streams.discard(stream)
-            self._rest()
+            self._note_idle()
             stream.ended(fault)
 
 
 def _is_cancellation(error: BaseException) -> bool:
-    """Whether it is one, or a group of a task group's with one in it."""
+    """Return whether this is a cancellation, or a task group's exception group with one in it."""
     if isinstance(error, BaseExceptionGroup):
         return error.subgroup(get_cancelled_exc_class()) is not None  # pyright: ignore[reportUnknownMemberType]
     return isinstance(error, get_cancelled_exc_class())

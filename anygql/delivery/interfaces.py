@@ -22,13 +22,12 @@ __all__ = [
     "refuse_args",
 ]
 
-
 #: What a call tells the transport alone, such as the headers of its HTTP request.
 TransportArgs: TypeAlias = Mapping[str, Any] | None
 
 
 class Results(Protocol):
-    """A running subscription, as its one consumer sees it."""
+    """The results of a running subscription, as its one consumer sees them."""
 
     @property
     def dropped(self) -> int:
@@ -41,42 +40,42 @@ class Results(Protocol):
         ...
 
     def receive_nowait(self) -> ExecutionResult | None:
-        """The next result, ``None`` if there is none yet.
+        """Return the next result, or ``None`` if there is none yet.
 
-        Raises ``anyio.EndOfStream`` after the last, or the ``TransportError`` that ended it,
-        after all that came before.
+        Raises ``anyio.EndOfStream`` after the last result, or the ``TransportError`` that ended
+        the subscription, after all results that came before.
         """
         ...
 
     async def wait(self) -> None:
-        """Until ``receive_nowait`` has something to say. Cancelling loses nothing."""
+        """Wait until ``receive_nowait`` has a result or an end. Canceling loses nothing."""
         ...
 
     def leave(self) -> None:
-        """Stop: the server is told once, what waits is thrown away. May be called again."""
+        """Stop. The server is told once, and results that wait are thrown away. Idempotent."""
         ...
 
     def abandon(self) -> None:
-        """``leave``, from a finaliser: in any thread, at any moment, loop running or not."""
+        """Do what ``leave`` does, from a finalizer: in any thread, whether or not a loop runs."""
         ...
 
 
 class ConnectionResults(Results, Protocol):
-    """The results of a subscription over one connection, as whoever outlives it sees them."""
+    """The results of a subscription over one connection, for a session that outlives it."""
 
-    #: What to pass on when it is asked for again, to go on where this one ended.
+    #: What to pass on when the subscription is sent again, to go on where this one ended.
     transport_args: TransportArgs
-    #: Called if it is lost while its connection goes on.
+    #: Called if the subscription is lost while its connection goes on.
     on_lost: Callable[[TransportError], None] | None
 
     @property
     def fault(self) -> TransportError | None:
-        """What ended it: the connection's own fault if that is what took it."""
+        """What ended it: the connection's own fault, if that is what took it."""
         ...
 
     @property
     def lost(self) -> bool:
-        """Whether the connection has ended under it, and all that came before has been taken."""
+        """Whether the connection has ended, and the consumer has taken all that came before."""
         ...
 
     @property
@@ -95,40 +94,39 @@ class Connection(Protocol):
 
     @property
     def fault(self) -> TransportError | None:
-        """What ended it, if it has ended; ``TransportClosed`` if that was ourselves."""
+        """What ended the connection, if it has ended; ``TransportClosed`` if we closed it."""
+        ...
+
+    @property
+    def idle_since(self) -> float | None:
+        """When the last operation ended, on the loop's clock; ``None`` while one runs."""
         ...
 
     async def execute(
         self, request: GraphQLRequest, transport_args: TransportArgs = None
     ) -> ExecutionResult:
-        """Run one query or mutation. Cancelling tells the server once.
+        """Run one query or mutation. Canceling tells the server once.
 
-        ``transport_args``: what only this transport knows; raises ``TypeError`` for what it
-        doesn't know.
+        Raises ``TypeError`` for ``transport_args`` that this transport doesn't know.
         """
         ...
 
     def subscribe(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> ConnectionResults:
-        """Start a subscription; raises what keeps it from being sent."""
-        ...
-
-    @property
-    def idle_since(self) -> float | None:
-        """When its last operation ended, on the loop's clock; ``None`` while one runs."""
+        """Start a subscription. Raises what keeps the request from being sent."""
         ...
 
     async def wait_closed(self) -> None:
-        """Until ``fault`` is set."""
+        """Wait until ``fault`` is set."""
         ...
 
     def drop(self, why: str) -> None:
-        """Give it up: whoever waits on it gets ``TransportConnectionFailed``."""
+        """Give the connection up: its calls and subscriptions get ``TransportConnectionFailed``."""
         ...
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Begin to close; leaving the connection's context waits for the end of it."""
+        """Begin to close. Leaving the connection's context waits for the end of it."""
         ...
 
 
@@ -139,22 +137,22 @@ class Batching(Connection, Protocol):
     async def execute_batch(
         self, requests: Sequence[GraphQLRequest], transport_args: TransportArgs = None
     ) -> list[ExecutionResult | TransportError]:
-        """Run them; what is wrong with one alone stands in its place."""
+        """Run the requests. What is wrong with one alone stands in the place of its result."""
         ...
 
     def may_batch(self, request: GraphQLRequest) -> bool:
-        """Whether it may go with others; raises what keeps it from being sent."""
+        """Return whether the request may travel with others. Raises what keeps it from that."""
         ...
 
 
 @runtime_checkable
 class Incremental(Connection, Protocol):
-    """A connection that can show a result while it grows."""
+    """A connection that can show a result while its parts come in."""
 
     def execute_incremental(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> ConnectionResults:
-        """Start a query or mutation; each result is the whole so far."""
+        """Start a query or mutation. Each result is the whole so far."""
         ...
 
 
@@ -163,16 +161,16 @@ class Transport(Protocol):
 
     @property
     def description(self) -> str:
-        """Which server this is, fit for messages and logs."""
+        """The server, fit for messages and logs."""
         ...
 
     def connect(self) -> AbstractAsyncContextManager[Connection]:
-        """One attempt: entering connects, leaving closes. Raises ``TransportError``."""
+        """Return one attempt: entering connects, leaving closes. Raises ``TransportError``."""
         ...
 
 
 def refuse_args(args: TransportArgs, transport: str) -> None:
-    """For a transport that knows none: raises ``TypeError`` if there are any."""
+    """Raise ``TypeError`` for any ``transport_args``, of which ``transport`` knows none."""
     if args is not None:
         raise TypeError(
             f"transport_args is for what goes with one HTTP request: {transport} has nothing "

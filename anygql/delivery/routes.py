@@ -1,4 +1,4 @@
-"""Where the answers to one operation go: a route from its id to whoever waits.
+"""Where the results of an operation go: a route from its id to the task that waits.
 
 A route belongs to one connection, and is registered before its request is written.
 """
@@ -6,85 +6,87 @@ A route belongs to one connection, and is registered before its request is writt
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio.lowlevel import checkpoint
 
 from ..concurrency.cancellation import cancelled_first
-from ..concurrency.waiters import Parked, Parking
+from ..concurrency.loop import RunningLoop
+from ..concurrency.waiters import Waiter
 from ..exceptions import TransportError, TransportQueryError, copy_to_raise
 from ..results.result import ExecutionResult
 from .flow import Flow
 
 if TYPE_CHECKING:
     from ..results.incremental import IncrementalMerge
-    from .feed import Feed
 
-__all__ = ["Answer", "Owner", "Route"]
+__all__ = ["Answer", "Route", "RouteOwner", "Routes"]
 
 
-class Owner(Protocol):
+class RouteOwner(Protocol):
     """The connection, as its routes see it."""
 
     flow: Flow
-    parking: Parking
-    #: ``parking.wake`` for a consumer that a result has come for, at once or when all that was
-    #: read with it is handed out.
-    wake_soon: Callable[[Parked], None]
+    loop: RunningLoop
+    #: Wakes a consumer that a result has come for: at once, or when everything that was read
+    #: together with that result has been handed out.
+    wake_soon: Callable[[Waiter], None]
 
     def leave(self, route: Route) -> None:
-        """Forget the route, and tell the server if it still runs."""
+        """Forget the route, and tell the server if the operation still runs there."""
         ...
 
-    def leave_soon(self, feed: Feed) -> None:
-        """``feed.leave``, from any thread and at any moment."""
+    def leave_soon(self, leave: Callable[[], None]) -> None:
+        """Call ``leave``, a route's own, from any thread and at any moment."""
         ...
 
 
 class Route:
-    """What the connection does with every route, whoever waits at its end."""
+    """What a connection does with every route, whoever waits at its end."""
 
-    def __init__(self, owner: Owner, id: str) -> None:
+    #: Whether the request has been handed to the socket: from then on it may have arrived.
+    written = False
+    #: Whether the operation was left before its request was written, which needn't be sent then.
+    withdrawn = False
+    fault: TransportError | None = None
+    #: For an operation whose result comes in parts: the parts so far.
+    merge: IncrementalMerge | None = None
+
+    def __init__(self, owner: RouteOwner, id: str) -> None:
         self.id = id
         self.owner = owner
-        #: Whether the request has been handed to the socket: from then on it may have arrived.
-        self.written = False
-        #: Whether it was left before it was written, so that it needn't be sent.
-        self.withdrawn = False
-        self.fault: TransportError | None = None
-        #: Of an operation whose result grows: what has come of it.
-        self.merge: IncrementalMerge | None = None
 
-    def grow(self, merge: IncrementalMerge, part: Mapping[str, Any]) -> bool:
-        """A part of its result has come; whether the route is over by that.
+    def add_part(self, merge: IncrementalMerge, part: Mapping[str, Any]) -> bool:
+        """Take one more part of the result. Return whether it was the last.
 
         Raises ``ProtocolViolation`` for a part that doesn't fit.
         """
-        self.grown(merge.add(part), over=not merge.has_next)
+        self.show_parts(merge.add(part), over=not merge.has_next)
         return not merge.has_next
 
-    def grown(self, result: ExecutionResult, *, over: bool) -> None:
-        """This is the result so far, or the whole of it."""
+    def show_parts(self, result: ExecutionResult, *, over: bool) -> None:
+        """Take the result so far, which is the whole of it if ``over``."""
         raise NotImplementedError
 
     def next(self, result: ExecutionResult) -> bool:
-        """A result has come; whether the route is over by that."""
+        """Take a result. Return whether the route is over by that."""
         raise NotImplementedError
 
     def reject(self, errors: list[object]) -> None:
-        """The server refused the operation."""
+        """End with the errors by which the server refused the operation."""
         raise NotImplementedError
 
     def complete(self) -> None:
-        """The server has no more results."""
+        """End: the server has no more results."""
         raise NotImplementedError
 
     def fail(self, fault: TransportError) -> None:
-        """The connection is over, or the route can't go on."""
+        """End: the connection is over, or this route can't go on."""
         raise NotImplementedError
 
-    def raised(self) -> TransportError:
-        """A copy of the fault for one waiter to raise, that knows whether the request left."""
+    def fault_to_raise(self) -> TransportError:
+        """Return a copy of the fault, for one task to raise, that knows if the request left."""
         assert self.fault is not None  # noqa: S101 - only called on a route that failed
         fault = copy_to_raise(self.fault)
         fault.unsent = not self.written
@@ -92,13 +94,11 @@ class Route:
 
 
 class Answer(Route):
-    """The one answer of an ``execute``."""
+    """The one result of an ``execute``."""
 
-    def __init__(self, owner: Owner, id: str) -> None:
-        super().__init__(owner, id)
-        self._result: ExecutionResult | None = None
-        self._settled = False
-        self._parked: Parked | None = None
+    _result: ExecutionResult | None = None
+    _settled = False
+    _waiter: Waiter | None = None
 
     def next(self, result: ExecutionResult) -> bool:
         self._result = result
@@ -107,7 +107,7 @@ class Answer(Route):
         # any message for an id that nobody knows, is ignored.
         return True
 
-    def grown(self, result: ExecutionResult, *, over: bool) -> None:
+    def show_parts(self, result: ExecutionResult, *, over: bool) -> None:
         self._result = result
         if over:
             self._settle()
@@ -123,28 +123,68 @@ class Answer(Route):
         self._settle()
 
     async def wait(self) -> ExecutionResult:
-        """The answer; raises the fault. Cancelling leaves the route to its owner."""
+        """Wait for the result, and return it. Raises the fault.
+
+        Canceling leaves the route to its owner.
+        """
         if self._settled:
             await checkpoint()
         else:
-            self._parked = parked = self.owner.parking.park()
-            self.owner.flow.executing += 1
-            self.owner.flow.changed()
+            self._waiter = waiter = self.owner.loop.new_waiter()
+            flow = self.owner.flow
+            flow.executing += 1
+            if flow.paused:
+                flow.changed()
             try:
-                await parked
+                await waiter
             finally:
-                self._settle()
+                if not self._settled:
+                    self._settle()
         if self.fault is not None:
             await cancelled_first(self.fault)
-            raise self.raised()
+            raise self.fault_to_raise()
         if self._result is None:
             raise TransportQueryError("the server completed the operation without an answer")
         return self._result
 
     def _settle(self) -> None:
         self._settled = True
-        parked, self._parked = self._parked, None
-        if parked is not None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
             # Here, not when the waiting task gets to run: until then more would be read for it.
             self.owner.flow.executing -= 1
-            self.owner.parking.wake(parked)
+            self.owner.loop.wake(waiter)
+
+
+class Routes:
+    """The operations that run on one connection, by their ids."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.by_id: dict[str, Route] = {}
+        #: When the last operation ended, on the loop's clock; ``None`` while one runs.
+        self.idle_since: float | None = None
+        self._ids = count(1)
+        self._now = now
+
+    def new_id(self) -> str:
+        """Return an id that no operation of this connection has had."""
+        return str(next(self._ids))
+
+    def register(self, route: Route) -> None:
+        """Add a route, before its request can be written."""
+        self.by_id[route.id] = route
+        self.idle_since = None
+
+    def forget(self, id: str) -> Route | None:
+        """Remove and return the route of an id, if there is one."""
+        route = self.by_id.pop(id, None)
+        if route is not None and not self.by_id:
+            self.idle_since = self._now()
+        return route
+
+    def fail_all(self, fault: TransportError) -> None:
+        """End every route with the fault."""
+        routes = list(self.by_id.values())
+        self.by_id.clear()  # the same dict: the receiving task may be in the middle of it
+        for route in routes:
+            route.fail(fault)

@@ -1,1 +1,1 @@
-"""What is asked: documents, requests, and the files among their variables. No I/O."""
+"""Requests: documents, variables, and the files among variables. No I/O."""

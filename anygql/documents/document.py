@@ -1,7 +1,7 @@
-"""A document: parsed, printed and encoded once.
+"""A document, which is parsed, printed and encoded once.
 
-Neither ``import anygql`` nor a first request may load graphql-core's parser: it is imported for
-what ``recognizer`` does not recognize, and when somebody asks for the tree.
+Neither ``import anygql`` nor a first request may load graphql-core's parser. It is imported for
+documents that ``recognizer`` doesn't recognize, and for access to a document's tree.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["Document", "document_of"]
 
 
-#: How many documents that were given as text stay parsed.
+#: How many documents are kept, of those given as text and of those given as trees.
 DOCUMENT_CACHE = 1024
 
 
 class Document:
-    """One GraphQL document: its text, and lazily all that is derived from it."""
+    """One GraphQL document: its text, and lazily everything that is derived from the text."""
 
     def __init__(self, text: str | None, node: DocumentNode | None = None) -> None:
         if text is not None:
@@ -34,14 +34,14 @@ class Document:
 
     @cached_property
     def text(self) -> str:
-        """What is sent: the text as it was given, or the tree printed."""
+        """The text to send: as it was given, or printed from the tree."""
         from graphql import print_ast
 
         return print_ast(self.node)
 
     @cached_property
     def node(self) -> DocumentNode:
-        """The tree; raises ``GraphQLSyntaxError`` with line and column."""
+        """The tree. Raises ``GraphQLSyntaxError``, with line and column, for an invalid text."""
         from graphql import parse
 
         return parse(self.text)
@@ -53,22 +53,24 @@ class Document:
 
     @cached_property
     def sha256(self) -> str:
-        """The SHA-256 of the text's UTF-8, in hexadecimal: what persisted queries go by."""
+        """The SHA-256 of the text in UTF-8, in hexadecimal, which identifies persisted queries."""
         import hashlib
 
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @cached_property
-    def grows(self) -> bool:
-        """Whether a result may come in parts: the text has ``@defer`` or ``@stream`` in it."""
+    def is_incremental(self) -> bool:
+        """Whether a result may come in parts, since the text has ``@defer`` or ``@stream``."""
         return "@defer" in self.text or "@stream" in self.text
 
     @cached_property
     def operations(self) -> dict[str | None, OperationKind]:
-        """The kind of each operation, by its name (``None``: it has none), in order.
+        """The kind of each operation by its name, in order; ``None`` if it has no name.
 
-        Raises ``GraphQLSyntaxError`` with line and column, or ``ValueError`` if no server could
-        tell the operations apart (specification §5.2).
+        Raises:
+            GraphQLSyntaxError: The text doesn't parse. The error has line and column.
+            ValueError: The document has no operation, or the operations' names are not distinct
+                (specification §5.2).
         """
         found: dict[str | None, OperationKind] = {}
         for name, kind in self._operations():
@@ -83,7 +85,7 @@ class Document:
         return found
 
     def _operations(self) -> list[tuple[str | None, OperationKind]]:
-        # A tree that is there already is right; a text that is recognised needs none.
+        # A tree that was made before is used; a text that is recognized needs no tree.
         operations = None if "node" in self.__dict__ else operations_in(self.text)
         if operations is not None:
             return operations
@@ -96,10 +98,12 @@ class Document:
         ]
 
     def select(self, operation_name: str | None) -> tuple[str | None, OperationKind]:
-        """The name and kind of the operation that would run.
+        """Return the name and kind of the operation that would run.
 
-        Raises ``ValueError`` if ``operation_name`` is missing or not in the document
-        (specification §6.1, "GetOperation").
+        Raises:
+            GraphQLSyntaxError: The text doesn't parse.
+            ValueError: ``operation_name`` isn't in the document, or is ``None`` where there are
+                several operations (specification §6.1, "GetOperation").
         """
         operations = self.operations
         if operation_name is not None:
@@ -124,8 +128,8 @@ def _from_text(text: str) -> Document:
     return Document(text)
 
 
-class _SameNode:
-    """A tree by identity: its own hash reads the whole of it."""
+class _NodeIdentity:
+    """A tree compared by identity, since the hash of a tree takes reading all of it."""
 
     __slots__ = ("node",)
 
@@ -136,22 +140,22 @@ class _SameNode:
         return id(self.node)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _SameNode) and self.node is other.node
+        return isinstance(other, _NodeIdentity) and self.node is other.node
 
 
 @lru_cache(maxsize=DOCUMENT_CACHE)
-def _from_node(key: _SameNode) -> Document:
+def _from_node(key: _NodeIdentity) -> Document:
     return Document(None, key.node)
 
 
 def document_of(source: object) -> Document:
-    """Return the one document of a text or a tree; raise ``TypeError`` for anything else."""
+    """Return the document of a text or tree, which is kept; raise ``TypeError`` for others."""
     if isinstance(source, str):
         return _from_text(str.__str__(source))  # msgspec encodes no subclass of str
     from graphql import DocumentNode
 
     if isinstance(source, DocumentNode):
-        return _from_node(_SameNode(source))
+        return _from_node(_NodeIdentity(source))
     raise TypeError(
         f"a GraphQL document is a str or a graphql.DocumentNode, not {type(source).__name__}"
     )

@@ -1,6 +1,7 @@
-"""Files as variables: found, mapped, and laid out as the fields of a multipart request.
+"""Files as variables: finding them, and laying out the fields of a multipart request.
 
-https://github.com/jaydenseric/graphql-multipart-request-spec. Nothing is read or opened here.
+This follows https://github.com/jaydenseric/graphql-multipart-request-spec. No file is opened or
+read here.
 """
 
 from __future__ import annotations
@@ -23,25 +24,33 @@ __all__ = [
     "upload_fields",
 ]
 
-#: What a ``FileVar`` holds: a path, the bytes, an open binary file, or bytes as they come.
+#: The content of a ``FileVar``: a path, bytes, an open binary file, or an iterator of bytes.
 UploadFile: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | AsyncIterable[bytes]"
 
-#: Each file, and the paths in the operations at which it stands.
+#: Each file with its paths in the operations.
 _Files: TypeAlias = "list[tuple[FileVar, list[str]]]"
 
 
 class FileVar:
-    """A file as a variable's value, sent with the request.
+    """A file as the value of a variable, which is sent with the request.
 
-    ``file`` is a path (a ``str`` is one), bytes, a binary file or an async iterator of bytes.
-    ``filename`` and ``content_type`` are guessed from it if they are not given. One ``FileVar`` at
-    several places is sent once.
+    A ``FileVar`` that is at several places in the variables is sent once. The file is opened when
+    the request is sent.
+
+    Args:
+        file: A path (a ``str`` is one), bytes, an open binary file, or an async iterator of bytes.
+        filename: The name to send; by default the name of ``file``, or ``"file"``.
+        content_type: The media type to send; by default guessed from the file name's extension, or
+            ``"application/octet-stream"``.
+
+    Raises:
+        TypeError: ``file`` is none of these, or is opened in text mode.
     """
 
     __slots__ = ("_content_type", "_filename", "file", "used")
 
     file: UploadFile
-    #: Whether the content has been read, of a file that is not ``replayable``.
+    #: Whether the content of a file that is not ``replayable`` has been read.
     used: bool
 
     def __init__(
@@ -69,25 +78,27 @@ class FileVar:
 
     @property
     def filename(self) -> str:
-        """The name as given, or the file's own; servers take a field without one for text."""
+        """The name as given, or that of the file. Servers take a field without a name for text."""
         return self._filename or self._own_name() or "file"
 
     def _own_name(self) -> str:
         file = self.file
         path = file if isinstance(file, str | os.PathLike) else getattr(file, "name", None)
-        if not isinstance(path, str | bytes | os.PathLike):  # an open file may have a number
+        if not isinstance(
+            path, str | bytes | os.PathLike
+        ):  # the name of an open file may be a number
             return ""
         return os.path.basename(os.fsdecode(path))  # pyright: ignore[reportUnknownArgumentType]
 
     @property
     def content_type(self) -> str:
-        """The media type as given, or that of the file name's extension."""
+        """The media type as given, or guessed from the file name's extension."""
         guessed = self._content_type or mimetypes.guess_type(self.filename)[0]
         return guessed or "application/octet-stream"
 
     @property
     def replayable(self) -> bool:
-        """Whether the content can be had again; an open file or an iterator is used up."""
+        """Whether the content can be read again, unlike that of an open file or an iterator."""
         return isinstance(self.file, str | bytes | os.PathLike)
 
     def __repr__(self) -> str:
@@ -97,37 +108,42 @@ class FileVar:
 
 @dataclass(frozen=True, slots=True)
 class UploadField:
-    """One field of a ``multipart/form-data`` request: JSON text, or a file."""
+    """One field of a ``multipart/form-data`` request: a JSON text or a file."""
 
     name: str
     value: bytes | FileVar
 
 
 def extract_files(variables: Any) -> tuple[Any, _Files]:
-    """The variables with null at each file, and the files with their paths, in order.
+    """Return the variables with null in the place of files, and the files with their paths.
 
     Files are looked for in mappings, sequences, dataclasses and Structs. Variables without files
-    are given back as they are; nothing is changed in place. Raises ``TypeError`` for variables
-    nested within themselves.
+    are returned themselves; nothing is changed in place.
+
+    Raises:
+        TypeError: The variables are nested too deeply, or contain themselves.
     """
-    search = _Search()
-    return search.nulled(variables, "variables"), search.files
+    search = _FileSearch()
+    return search.replaced(variables, "variables"), search.files
 
 
 def extract_batch_files(batch: Iterable[Any]) -> tuple[list[Any], _Files]:
-    """``extract_files`` for the variables of each request of a batch; paths begin with its index.
+    """Extract the files of a batch's variables; paths begin with the index of the request.
 
-    A file in several requests is one.
+    A file that is in several requests is listed once. Raises as ``extract_files`` does.
     """
-    search = _Search()
-    nulled = [search.nulled(item, f"{index}.variables") for index, item in enumerate(batch)]
-    return nulled, search.files
+    search = _FileSearch()
+    replaced = [search.replaced(item, f"{index}.variables") for index, item in enumerate(batch)]
+    return replaced, search.files
 
 
 def upload_fields(operations: bytes, files: _Files) -> list[UploadField]:
-    """The fields of the request in their order: operations, map, files.
+    """Return the fields of the request in order: operations, map, files.
 
-    ``operations`` is the JSON text of the request, or of the array of them, files being null.
+    Args:
+        operations: The JSON text of the request, or of the array of requests of a batch, with null
+            in the place of files.
+        files: The files and their paths.
     """
     named = [(str(number), file, paths) for number, (file, paths) in enumerate(files)]
     return [
@@ -137,10 +153,10 @@ def upload_fields(operations: bytes, files: _Files) -> list[UploadField]:
     ]
 
 
-# Nearly all values are of these, and hold no file.
-_PLAIN = frozenset({str, int, float, bool, type(None)})
+# The types of nearly all values, which contain no file.
+_FILELESS = frozenset({str, int, float, bool, type(None)})
 
-# A path as its last key and the path before that: written out only for a file.
+# The path before the last key, and that key. It is written out only for a file.
 _Path: TypeAlias = "tuple[_Path | None, Any]"
 
 
@@ -149,8 +165,8 @@ def _dotted(path: _Path) -> str:
     return str(key) if before is None else f"{_dotted(before)}.{key}"
 
 
-class _Search:
-    """The files of one request."""
+class _FileSearch:
+    """The search for the files of one request or batch."""
 
     def __init__(self) -> None:
         self._paths: dict[FileVar, list[str]] = {}  # by identity, in order
@@ -159,38 +175,38 @@ class _Search:
     def files(self) -> _Files:
         return list(self._paths.items())
 
-    def nulled(self, variables: Any, path: str) -> Any:
+    def replaced(self, variables: Any, path: str) -> Any:
         try:
-            return self._nulled(variables, (None, path))
+            return self._replaced(variables, (None, path))
         except RecursionError as exc:
             raise TypeError("variables: nested too deeply, or within itself") from exc
 
-    def _nulled(self, value: Any, path: _Path) -> Any:
-        if type(value) in _PLAIN:
+    def _replaced(self, value: Any, path: _Path) -> Any:
+        if type(value) in _FILELESS:
             return value
         if isinstance(value, FileVar):
             self._paths.setdefault(value, []).append(_dotted(path))
             return None
         if _is_list(value):
-            items = [self._nulled(item, (path, index)) for index, item in enumerate(value)]
-            return value if _same(items, value) else items
-        members = _members(value)
+            items = [self._replaced(item, (path, index)) for index, item in enumerate(value)]
+            return value if _are_identical(items, value) else items
+        members = _input_members(value)
         if members is None:
             return value
-        nulled = {key: self._nulled(item, (path, key)) for key, item in members.items()}
-        return value if _same(nulled.values(), members.values()) else nulled
+        replaced = {key: self._replaced(item, (path, key)) for key, item in members.items()}
+        return value if _are_identical(replaced.values(), members.values()) else replaced
 
 
 def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
-def _same(values: Iterable[Any], others: Iterable[Any]) -> bool:
+def _are_identical(values: Iterable[Any], others: Iterable[Any]) -> bool:
     return all(value is other for value, other in zip(values, others, strict=True))
 
 
-def _members(value: Any) -> Mapping[Any, Any] | None:
-    """The members of an input object, in whatever form, by the names that they have as JSON."""
+def _input_members(value: Any) -> Mapping[Any, Any] | None:
+    """Return the members of an input object by their names in JSON, or ``None`` for others."""
     if isinstance(value, Mapping):
         return value  # pyright: ignore[reportUnknownVariableType]
     members: dict[Any, Any]

@@ -1,12 +1,12 @@
-"""What operations a document has, without graphql-core, whose import takes longer than all else
-that a first request needs.
+"""Finding the operations of a document without importing graphql-core.
 
-This is a recogniser, not a parser: it says yes only to documents that graphql-core's ``parse``
-certainly accepts, and does not say what is wrong with the others. Those are graphql-core's to
-judge: what is wrong, and also what is right but rare (the type system, escapes of code points,
-control characters, descriptions and empty selection sets, which not every release knows).
+That import takes longer than everything else that a first request needs. This is a recognizer, not
+a parser: it accepts only documents that graphql-core's ``parse`` certainly accepts, and doesn't say
+what is wrong with others. graphql-core has to parse those: invalid documents, and valid ones with
+rare features (the type system, escapes of code points, control characters, and descriptions and
+empty selection sets, which not every release knows).
 
-Specification §2, "Language", and appendix B.
+See the specification, §2, "Language", and appendix B.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _KINDS: dict[str, OperationKind] = {
     "subscription": "subscription",
 }
 
-#: How deeply selection sets, values and types may nest; graphql-core goes further.
+#: How deeply selection sets, values and types may nest. graphql-core accepts more.
 MAX_DEPTH = 50
 
-#: Between tokens (§2.1.1 to §2.1.5): white space, the ends of lines, commas, the byte order mark.
+#: Ignored tokens (§2.1.1 to §2.1.5): white space, line terminators, commas, byte order marks.
 _BYTE_ORDER_MARK = r"\ufeff"  # not in a set: a set beyond Latin-1 takes a millisecond to compile
 _IGNORED = r"\ \t\n\r,"
-#: What neither a string nor a comment may have in it, nor surrogates.
+#: Characters that strings and comments here may not contain; surrogates are refused separately.
 _CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f"
 
-#: A comment; or a token, which is the first group; or the rest of the text, if it begins with
-#: neither. Each kind of token takes all that the lexer would take, or does not match at all.
+#: A comment; a token, in the first group; or the rest of the text if it begins with neither.
+#: Each kind of token matches all that graphql-core's lexer would match, or nothing.
 _TOKENS = re.compile(
     rf"""
     \#[^\n\r{_CONTROL}]*+
@@ -52,42 +52,45 @@ _TOKENS = re.compile(
 )
 
 
-class _Unsure(Exception):
-    """The document is not certainly valid."""
+class _NotRecognized(Exception):
+    """The document may be invalid; graphql-core has to parse it."""
 
 
 def operations_in(text: str) -> list[tuple[str | None, OperationKind]] | None:
-    """The name (``None``: it has none) and kind of each operation in ``text``, in order.
+    """Return the name and kind of each operation in ``text``, in order.
 
-    ``None`` if ``text`` may be no valid document, or one with more than operations and fragments:
-    then graphql-core has to parse it. Names may occur twice, and a document may have no
-    operation; that is for the caller to refuse.
+    The name of an operation without one is ``None``. The caller must check that names are distinct
+    and that there is an operation.
+
+    Returns:
+        The operations; ``None`` if graphql-core has to parse ``text``, since it may be invalid or
+        has other definitions than operations and fragments.
     """
     try:
         text.encode()
     except UnicodeEncodeError:  # surrogates
         return None
-    pieces = _TOKENS.split(text)  # what is ignored, a token, the rest; and so on
-    tokens = [token for token in pieces[1::3] if token is not None]  # a comment is no token
+    pieces = _TOKENS.split(text)  # ignored text, a token, the rest; repeatedly
+    tokens = [token for token in pieces[1::3] if token is not None]  # ``None`` for a comment
     if not tokens or pieces[-2] is not None:
         return None
-    tokens.append("")  # the end: equal to no token that is asked for
+    tokens.append("")  # the end, which is equal to no token
     try:
-        return _document(tokens)
-    except _Unsure:
+        return _read_document(tokens)
+    except _NotRecognized:
         return None
 
 
-# What follows reads one production each. `at` is the place of its first symbol; returned is the
-# place behind its last one.
+# Each of these functions reads one production of the grammar. `at` is the index of its first token;
+# the index after its last token is returned.
 
 
-def _document(tokens: list[str]) -> list[tuple[str | None, OperationKind]]:
-    found: list[tuple[str | None, OperationKind]] = []
+def _read_document(tokens: list[str]) -> list[tuple[str | None, OperationKind]]:
+    operations: list[tuple[str | None, OperationKind]] = []
     at = 0
     while symbol := tokens[at]:
         if symbol == "{":
-            found.append((None, "query"))
+            operations.append((None, "query"))
         elif (kind := _KINDS.get(symbol)) is not None:
             at += 1
             name = None
@@ -95,111 +98,111 @@ def _document(tokens: list[str]) -> list[tuple[str | None, OperationKind]]:
                 name = tokens[at]
                 at += 1
             if tokens[at] == "(":
-                at = _variables(tokens, at)
-            at = _directives(tokens, at, const=False)
-            found.append((name, kind))
+                at = _read_variables(tokens, at)
+            at = _read_directives(tokens, at, const=False)
+            operations.append((name, kind))
         elif symbol == "fragment" and tokens[at + 1] != "on":
-            at = _name(tokens, at + 1)
-            at = _name(tokens, _expect(tokens, at, "on"))
-            at = _directives(tokens, at, const=False)
+            at = _read_name(tokens, at + 1)
+            at = _read_name(tokens, _read_symbol(tokens, at, "on"))
+            at = _read_directives(tokens, at, const=False)
         else:
-            raise _Unsure
-        at = _selections(tokens, at, 1)
-    return found
+            raise _NotRecognized
+        at = _read_selections(tokens, at, 1)
+    return operations
 
 
-def _expect(tokens: list[str], at: int, symbol: str) -> int:
+def _read_symbol(tokens: list[str], at: int, symbol: str) -> int:
     if tokens[at] != symbol:
-        raise _Unsure
+        raise _NotRecognized
     return at + 1
 
 
-def _name(tokens: list[str], at: int) -> int:
-    if not tokens[at].isidentifier():  # no other kind of symbol is one
-        raise _Unsure
+def _read_name(tokens: list[str], at: int) -> int:
+    if not tokens[at].isidentifier():  # of all kinds of tokens, only names are identifiers
+        raise _NotRecognized
     return at + 1
 
 
-def _selections(tokens: list[str], at: int, depth: int) -> int:
-    at = _expect(tokens, at, "{")
+def _read_selections(tokens: list[str], at: int, depth: int) -> int:
+    at = _read_symbol(tokens, at, "{")
     if depth > MAX_DEPTH or tokens[at] == "}":
-        raise _Unsure
+        raise _NotRecognized
     while (symbol := tokens[at]) != "}":
         if symbol == "...":
             at += 1
             if tokens[at] == "on":
-                at = _name(tokens, at + 1)
+                at = _read_name(tokens, at + 1)
             elif tokens[at].isidentifier():  # the name of a fragment, which has no selections
-                at = _directives(tokens, at + 1, const=False)
+                at = _read_directives(tokens, at + 1, const=False)
                 continue
-            at = _directives(tokens, at, const=False)
-            at = _selections(tokens, at, depth + 1)
+            at = _read_directives(tokens, at, const=False)
+            at = _read_selections(tokens, at, depth + 1)
             continue
-        at = _name(tokens, at)
+        at = _read_name(tokens, at)
         if tokens[at] == ":":
-            at = _name(tokens, at + 1)
+            at = _read_name(tokens, at + 1)
         if tokens[at] == "(":
-            at = _arguments(tokens, at, const=False)
+            at = _read_arguments(tokens, at, const=False)
         if tokens[at] == "@":
-            at = _directives(tokens, at, const=False)
+            at = _read_directives(tokens, at, const=False)
         if tokens[at] == "{":
-            at = _selections(tokens, at, depth + 1)
+            at = _read_selections(tokens, at, depth + 1)
     return at + 1
 
 
-def _arguments(tokens: list[str], at: int, *, const: bool) -> int:
+def _read_arguments(tokens: list[str], at: int, *, const: bool) -> int:
     at += 1
     while True:  # at least one
-        at = _name(tokens, at)
-        at = _value(tokens, _expect(tokens, at, ":"), 1, const=const)
+        at = _read_name(tokens, at)
+        at = _read_value(tokens, _read_symbol(tokens, at, ":"), 1, const=const)
         if tokens[at] == ")":
             return at + 1
 
 
-def _directives(tokens: list[str], at: int, *, const: bool) -> int:
+def _read_directives(tokens: list[str], at: int, *, const: bool) -> int:
     while tokens[at] == "@":
-        at = _name(tokens, at + 1)
+        at = _read_name(tokens, at + 1)
         if tokens[at] == "(":
-            at = _arguments(tokens, at, const=const)
+            at = _read_arguments(tokens, at, const=const)
     return at
 
 
-def _value(tokens: list[str], at: int, depth: int, *, const: bool) -> int:
+def _read_value(tokens: list[str], at: int, depth: int, *, const: bool) -> int:
     symbol = tokens[at]
     at += 1
     if symbol == "$" and not const:
-        return _name(tokens, at)
+        return _read_name(tokens, at)
     if symbol in ("[", "{"):
         if depth > MAX_DEPTH:
-            raise _Unsure
+            raise _NotRecognized
         end = "]" if symbol == "[" else "}"
         while tokens[at] != end:
             if symbol == "{":
-                at = _expect(tokens, _name(tokens, at), ":")
-            at = _value(tokens, at, depth + 1, const=const)
+                at = _read_symbol(tokens, _read_name(tokens, at), ":")
+            at = _read_value(tokens, at, depth + 1, const=const)
         return at + 1
     if not symbol or symbol in "!$():=@]}...":
-        raise _Unsure
+        raise _NotRecognized
     return at  # a name (also true, false, null, a member of an enum), a number or a string
 
 
-def _variables(tokens: list[str], at: int) -> int:
+def _read_variables(tokens: list[str], at: int) -> int:
     at += 1
     while True:  # at least one
-        at = _name(tokens, _expect(tokens, at, "$"))
-        at = _type(tokens, _expect(tokens, at, ":"), 1)
+        at = _read_name(tokens, _read_symbol(tokens, at, "$"))
+        at = _read_type(tokens, _read_symbol(tokens, at, ":"), 1)
         if tokens[at] == "=":
-            at = _value(tokens, at + 1, 1, const=True)
-        at = _directives(tokens, at, const=True)
+            at = _read_value(tokens, at + 1, 1, const=True)
+        at = _read_directives(tokens, at, const=True)
         if tokens[at] == ")":
             return at + 1
 
 
-def _type(tokens: list[str], at: int, depth: int) -> int:
+def _read_type(tokens: list[str], at: int, depth: int) -> int:
     if tokens[at] == "[":
         if depth > MAX_DEPTH:
-            raise _Unsure
-        at = _expect(tokens, _type(tokens, at + 1, depth + 1), "]")
+            raise _NotRecognized
+        at = _read_symbol(tokens, _read_type(tokens, at + 1, depth + 1), "]")
     else:
-        at = _name(tokens, at)
+        at = _read_name(tokens, at)
     return at + 1 if tokens[at] == "!" else at

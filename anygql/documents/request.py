@@ -1,4 +1,4 @@
-"""Requests: a document, its variables, and which of its operations is meant."""
+"""Requests: a document, the operation to run, and its variables."""
 
 from __future__ import annotations
 
@@ -15,10 +15,20 @@ __all__ = ["GraphQLRequest", "OperationKind", "Request", "as_request", "gql"]
 
 
 class GraphQLRequest:
-    """One operation to run: a document, its variables, and which operation of it is meant.
+    """One operation to run. Immutable.
 
-    Immutable, and cheap to make again from the same text: the document is parsed, printed and
-    encoded once for all requests made of it.
+    Requests with the same text share the work of parsing, printing and encoding it, so making one
+    is cheap. The text is parsed when a request is first used.
+
+    Args:
+        document: The text of a document, or graphql-core's tree.
+        variable_values: The values of the variables; ``None`` (the default) for none.
+        operation_name: The operation to run. ``None`` (the default) will do if the document has
+            only one operation.
+        extensions: The ``extensions`` to send; ``None`` (the default) for none.
+
+    Raises:
+        TypeError: An argument has another type.
     """
 
     __slots__ = ("_operation", "_source", "extensions", "operation_name", "variable_values")
@@ -67,7 +77,7 @@ class GraphQLRequest:
         raise AttributeError("a GraphQLRequest can't be changed: use replace()")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Copied and pickled by its text: attributes can't be set one by one.
+        # Made again from the text, since attributes can't be set one by one.
         given = (self.text, self.variable_values, self.operation_name, self.extensions)
         return GraphQLRequest, given
 
@@ -78,7 +88,7 @@ class GraphQLRequest:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
     ) -> GraphQLRequest:
-        """The same request with other variables, operation or extensions (``None`` keeps)."""
+        """Return the request with other variables, operation or extensions; ``None`` keeps one."""
         new = object.__new__(GraphQLRequest)
         new._assign(
             self._source,
@@ -90,12 +100,12 @@ class GraphQLRequest:
 
     @property
     def document(self) -> DocumentNode:
-        """The document's tree; raises ``GraphQLSyntaxError`` with line and column."""
+        """The document's tree. Raises ``GraphQLSyntaxError``, with line and column."""
         return self._source.node
 
     @property
     def source(self) -> Document:
-        """The document with all that is derived from it."""
+        """The document with everything that is derived from its text."""
         return self._source
 
     @property
@@ -107,7 +117,10 @@ class GraphQLRequest:
     def operation(self) -> tuple[str | None, OperationKind]:
         """The name and kind of the operation that would run.
 
-        Raises ``GraphQLSyntaxError``, or ``ValueError`` if the document does not say which one.
+        Raises:
+            GraphQLSyntaxError: The document doesn't parse.
+            ValueError: The document has no such operation, or several and ``operation_name`` is
+                ``None``.
         """
         operation = self._operation
         if operation is None:
@@ -117,7 +130,7 @@ class GraphQLRequest:
 
     @property
     def kind(self) -> OperationKind:
-        """``"query"``, ``"mutation"`` or ``"subscription"``; raises as ``operation`` does."""
+        """``"query"``, ``"mutation"`` or ``"subscription"``. Raises as ``operation`` does."""
         return self.operation[1]
 
     def __eq__(self, other: object) -> bool:
@@ -133,20 +146,23 @@ class GraphQLRequest:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        # Variables may be passwords: they are counted, not shown.
+        # Variables may be passwords, so they are counted and not shown.
         name = f" {self.operation_name!r}" if self.operation_name else ""
         count = len(self.variable_values or ())
         return f"<GraphQLRequest{name}: {len(self.text)} characters, {count} variables>"
 
 
-#: Whatever can be run.
+#: Every form of a request.
 Request: TypeAlias = "str | DocumentNode | GraphQLRequest"
 
 
 def gql(source: str | DocumentNode) -> GraphQLRequest:
-    """A request of a document's text or tree.
+    """Make a request of a document's text or tree.
 
-    The text is parsed when the request is first used, and only once.
+    The text is parsed once, when a request with it is first used.
+
+    Raises:
+        TypeError: ``source`` is neither a text nor a tree.
     """
     return GraphQLRequest(source)
 
@@ -157,10 +173,15 @@ def as_request(
     operation_name: str | None = None,
     extensions: Mapping[str, Any] | None = None,
 ) -> GraphQLRequest:
-    """Any form of request as a ``GraphQLRequest``; arguments given here win over its own.
+    """Return any form of a request as a ``GraphQLRequest`` that can be sent.
 
-    Raises what keeps it from being sent: ``GraphQLSyntaxError``, ``ValueError``, ``TypeError``.
-    A syntax error must never reach a server: several close the whole connection for it.
+    Arguments take precedence over what ``request`` itself has.
+
+    Raises:
+        GraphQLSyntaxError: The document doesn't parse. It must not reach a server, since some close
+            the whole connection for a syntax error.
+        ValueError: The document does not determine the operation.
+        TypeError: An argument has another type.
     """
     if not isinstance(request, GraphQLRequest):
         request = GraphQLRequest(request, variable_values, operation_name, extensions)

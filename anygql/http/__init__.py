@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, by httpx or httpx2, neither of which is imported before it is needed."""
+"""GraphQL over HTTP, by httpx or httpx2. Neither is imported before it is needed."""
 
 from __future__ import annotations
 

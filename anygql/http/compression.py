@@ -1,49 +1,50 @@
 """Compressed bodies, decompressed as they come.
 
-The client would do it, but what it does when a body is broken leaves its reading half-way.
+The HTTP client could do it, but it stops half-way through a body that turns out to be broken.
 """
 
 from __future__ import annotations
 
 import zlib
 
-__all__ = ["ACCEPT_ENCODING", "Decompressor", "decompressor"]
+__all__ = ["ACCEPT_ENCODING", "Decompressor", "decompressor_for"]
 
-#: What is asked for, so that nothing else comes.
+#: The encodings that can be read here, so that a server sends no other.
 ACCEPT_ENCODING = ("Accept-Encoding", "gzip, deflate")
 
 _GZIP = zlib.MAX_WBITS | 16
 _ZLIB = zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
 
-#: The most that comes of one step, in bytes: a few bytes may stand for gigabytes.
+#: Maximum size of what one call returns, in bytes: a few bytes may stand for gigabytes.
 PIECE = 2**20
 
 
 class Decompressor:
-    """One ``gzip`` or ``deflate`` body. Raises ``ValueError`` for what is neither.
+    """The decompressor of one ``gzip`` or ``deflate`` body.
 
-    However the body is split, the same comes out, or the same is refused.
+    However the body is split, the same comes out, or the same is refused. Its methods raise
+    ``ValueError`` for a body that is neither, or is broken.
     """
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj()  # replaced when it is known which format it is
-        self._begun = False
+        self._has_begun = False
         self._rest = b""
 
     @property
-    def pending(self) -> bool:
-        """Whether there is more to come of what was fed: ask with ``feed(b"")``."""
-        return self._begun and bool(self._rest)
+    def has_more(self) -> bool:
+        """Whether ``feed(b"")`` returns more of what was fed."""
+        return self._has_begun and bool(self._rest)
 
     def feed(self, data: bytes) -> bytes:
-        """What the bytes decompress to, or the next ``PIECE`` of it."""
+        """Return what the bytes decompress to, at most ``PIECE`` of it at a time."""
         data, self._rest = self._rest + data, b""
-        if not self._begun:
+        if not self._has_begun:
             if len(data) < 2:
                 self._rest = data
                 return b""
-            self._begun = True
+            self._has_begun = True
             self._zlib = zlib.decompressobj(_format(data[0], data[1]))
         elif self._zlib.eof:
             data = data.lstrip(b"\0")  # padding
@@ -58,13 +59,13 @@ class Decompressor:
         return found
 
     def close(self) -> None:
-        """The bytes have ended."""
-        if self._rest or (self._begun and not self._zlib.eof):
+        """Check that the body is complete, after its last byte."""
+        if self._rest or (self._has_begun and not self._zlib.eof):
             raise ValueError("it breaks off")
 
 
 def _format(first: int, second: int) -> int:
-    """The format of a body that begins with these bytes, in zlib's terms."""
+    """Return the format of a body that begins with these bytes, as zlib's ``wbits``."""
     if (first, second) == (0x1F, 0x8B):
         return _GZIP
     if first & 0x8F == 8 and (first << 8 | second) % 31 == 0:  # RFC 1950 §2.2
@@ -72,16 +73,16 @@ def _format(first: int, second: int) -> int:
     return _RAW  # "deflate" without zlib's header, as some servers have it (RFC 9110 §8.4.1.2)
 
 
-def decompressor(encoding: str) -> Decompressor | None:
-    """For a ``Content-Encoding``, if there is something to do.
+def decompressor_for(encoding: str) -> Decompressor | None:
+    """Return a decompressor for a ``Content-Encoding``; ``None`` if nothing is to be done.
 
-    Raises ``ValueError`` for one that was not asked for. Some servers say ``none``, to keep
+    Raise ``ValueError`` for an encoding that was not asked for. Some servers say ``none``, to keep
     proxies from compressing.
     """
-    named = [name.strip().lower() for name in encoding.split(",")]
-    coded = [name for name in named if name not in {"", "identity", "none"}]
-    if not coded:
+    names = [name.strip().lower() for name in encoding.split(",")]
+    codings = [name for name in names if name not in {"", "identity", "none"}]
+    if not codings:
         return None
-    if len(coded) > 1 or coded[0] not in {"gzip", "x-gzip", "deflate"}:
+    if len(codings) > 1 or codings[0] not in {"gzip", "x-gzip", "deflate"}:
         raise ValueError(f"{encoding[:40]!r} is not gzip or deflate, which were asked for")
     return Decompressor()

@@ -1,6 +1,6 @@
-"""A session's side of GraphQL over HTTP: the operations that run, and the end of them all.
+"""What a session has over HTTP instead of a connection: the operations that run.
 
-There is nothing to connect, and no loss that would take everything with it: each operation is an
+There is nothing to connect, and nothing to lose that all operations share. Each operation is an
 exchange of its own, which succeeds or fails alone.
 """
 
@@ -11,24 +11,25 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from ..delivery.buffering import Delivery
-from ..delivery.independent import Exchanges, RunningFeed, RunningStream
+from ..delivery.independent import IndependentConnection, RunningFeed, RunningStream
 from ..delivery.interfaces import TransportArgs
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult
 from .accept import ACCEPT_INCREMENTAL, ACCEPT_STREAM, EVENT_STREAM, wants_event_stream_alone
+from .endpoint import HTTPEndpoint
 from .httpx.exchange import Exchange
-from .operations import HTTPEndpoint, RequestBuilder, has_files
-from .persisted import PersistedAnswer, persisted_answer, persisted_extensions
-from .requests import HTTPRequest, checked_args, parameters
+from .operations import RequestBuilder, has_files
+from .persisted import PersistedQueryRefusal, persisted_extensions, persisted_query_refusal
+from .requests import HTTPRequest, checked_args, make_parameters
 from .responses import batch_results
 from .streams import deliver, read_merged
 
 __all__ = ["HTTPConnection"]
 
 
-class HTTPConnection(Exchanges):
-    """What a session has instead of a connection: entering makes the client, leaving closes it.
+class HTTPConnection(IndependentConnection):
+    """The operations that run over HTTP: entering makes the client, leaving closes it.
 
     Made by ``HTTPTransport.connect``.
     """
@@ -38,7 +39,7 @@ class HTTPConnection(Exchanges):
         self._json = transport.json
         self._exchange = Exchange(transport)
         self._operations = RequestBuilder(transport)
-        # Whether hashes are worth a try: not once the server has said that it knows none.
+        # Whether hashes are worth a try. They aren't once the server has refused them as such.
         self._hashing = transport.persisted_queries is True
 
     @asynccontextmanager
@@ -55,7 +56,7 @@ class HTTPConnection(Exchanges):
     async def execute(
         self, request: GraphQLRequest, transport_args: TransportArgs = None
     ) -> ExecutionResult:
-        """Run one query or mutation. Cancelling closes the answer, which tells the server."""
+        """Run one query or mutation. Canceling closes the response, which tells the server."""
         args = checked_args(transport_args)
         if not self._hashing or has_files(request):
             return await self._run(lambda: self._result(self._operations.single(request, args)))
@@ -64,25 +65,25 @@ class HTTPConnection(Exchanges):
     async def execute_batch(
         self, requests: Sequence[GraphQLRequest], transport_args: TransportArgs = None
     ) -> list[ExecutionResult | TransportError]:
-        """Run several queries and mutations as one array, which is answered by one.
+        """Send several queries and mutations as one array, and return their results in order.
 
-        What is wrong with one entry of the answer stands in its place. Raises what is wrong with
-        the whole.
+        An error that concerns one entry of the response stands in its place. Raises an error that
+        concerns the whole response.
         """
         args = checked_args(transport_args)
 
         async def exchange() -> list[ExecutionResult | TransportError]:
             async with self._exchange.send(self._operations.batch(requests, args)) as incoming:
-                answer = await incoming.answer()
-            return batch_results(answer, self._json, len(requests))
+                response = await incoming.read_response()
+            return batch_results(response, self._json, len(requests))
 
         return await self._run(exchange)
 
     def may_batch(self, request: GraphQLRequest) -> bool:
-        """Whether it is one for a batch; raises what keeps it from being sent."""
+        """Return whether the request may travel with others. Raises what keeps it from that."""
         if has_files(request):
             return False
-        parameters(self._json, request)
+        make_parameters(self._json, request)
         return True
 
     async def _result(self, outgoing: HTTPRequest) -> ExecutionResult:
@@ -93,17 +94,17 @@ class HTTPConnection(Exchanges):
         hashed = request.replace(extensions=persisted_extensions(request))
         try:
             result = await self._result(self._operations.single(hashed, args, text=False))
-            said = persisted_answer(result.errors)
-        except TransportServerError as refusal:
-            # Some say so with a status, in JSON that may not be trusted for more than this.
-            said = persisted_answer(refusal.errors)
-            if said is None:
+            refused = persisted_query_refusal(result.errors)
+        except TransportServerError as error:
+            # Some servers refuse a hash with a status, in JSON that is trusted for this alone.
+            refused = persisted_query_refusal(error.errors)
+            if refused is None:
                 raise
             result = ExecutionResult()
-        if said is None:
+        if refused is None:
             return result
-        if said is PersistedAnswer.NOT_FOUND:
-            # By POST: a text that wants a hash may be too long for a URL.
+        if refused is PersistedQueryRefusal.NOT_FOUND:
+            # By POST: a document for which a hash pays may be too long for a URL.
             return await self._result(self._operations.single(hashed, args, get=False))
         self._hashing = False
         return await self._result(self._operations.single(request, args))
@@ -134,7 +135,7 @@ class HTTPConnection(Exchanges):
     def execute_incremental(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> RunningFeed:
-        """Run a query or mutation whose result grows; the caller must leave the feed."""
+        """Run a query or mutation whose result comes in parts; the caller must leave the feed."""
         args = checked_args(transport_args)
         outgoing = self._operations.single(request, args, accept=ACCEPT_INCREMENTAL)
 

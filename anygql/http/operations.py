@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..documents.files import extract_batch_files, extract_files
 from ..documents.request import GraphQLRequest
-from ..json import JSON
 from .accept import accept_for
-from .httpx.exchange import ExchangeEndpoint
-from .requests import HTTPRequest, as_get, as_post, as_upload, parameters
+from .endpoint import HTTPEndpoint
+from .requests import HTTPRequest, as_get, as_post, as_upload, make_parameters
 
-__all__ = ["HTTPEndpoint", "RequestBuilder", "has_files"]
-
-
-class HTTPEndpoint(ExchangeEndpoint, Protocol):
-    """The transport, as its connections see it."""
-
-    json: JSON
-    use_get_for_queries: bool
-    persisted_queries: bool | Callable[[GraphQLRequest], str]
+__all__ = ["RequestBuilder", "has_files"]
 
 
 def has_files(request: GraphQLRequest) -> bool:
-    """Whether there are files among its variables."""
+    """Return whether there are files among the request's variables."""
     return bool(extract_files(request.variable_values)[1])
 
 
 class RequestBuilder:
-    """What a transport's options make of an operation."""
+    """The maker of HTTP requests, by a transport's options."""
 
-    def __init__(self, transport: HTTPEndpoint) -> None:
-        self._transport = transport
-        self._json = transport.json
+    def __init__(self, endpoint: HTTPEndpoint) -> None:
+        self._endpoint = endpoint
+        self._json = endpoint.json
 
     def _document_id(self, request: GraphQLRequest) -> str | None:
-        id_of = self._transport.persisted_queries
+        id_of = self._endpoint.persisted_queries
         return None if isinstance(id_of, bool) else id_of(request)
 
     def single(
@@ -48,13 +39,21 @@ class RequestBuilder:
         get: bool = True,
         accept: str = "",
     ) -> HTTPRequest:
-        """One operation. ``text``: with its document; ``get``: by GET if it may.
+        """Return the HTTP request of one operation.
 
-        Raises ``TypeError``, naming what in it has no JSON form.
+        Args:
+            request: The operation.
+            args: The user's ``transport_args``.
+            text: Whether to send the document's text.
+            get: Whether a query may go by GET, if the transport's options say so.
+            accept: The ``Accept`` header; by default, what suits the document.
+
+        Raises:
+            TypeError: A value has no JSON form; the message names it.
         """
-        accept = accept or accept_for(incremental=request.source.grows)
+        accept = accept or accept_for(incremental=request.source.is_incremental)
         variables, files = extract_files(request.variable_values)
-        wanted = parameters(
+        parameters = make_parameters(
             self._json,
             request,
             variables=variables,
@@ -62,17 +61,16 @@ class RequestBuilder:
             document_id=self._document_id(request),
         )
         if files:
-            return as_upload(wanted, files, args, accept=accept)
-        if get and self._transport.use_get_for_queries and request.kind == "query":
-            return as_get(wanted, request.text, args, accept=accept)
-        return as_post(wanted, args, accept=accept)
+            return as_upload(parameters, files, args, accept=accept)
+        if get and self._endpoint.use_get_for_queries and request.kind == "query":
+            return as_get(parameters, request.text, args, accept=accept)
+        return as_post(parameters, args, accept=accept)
 
     def batch(self, requests: Sequence[GraphQLRequest], args: Mapping[str, Any]) -> HTTPRequest:
-        """Several operations as one array; raises likewise."""
-        given = [request.variable_values for request in requests]
-        batch, files = extract_batch_files(given)
-        wanted = [
-            parameters(
+        """Return the HTTP request of several operations as one array. Raise as ``single`` does."""
+        batch, files = extract_batch_files([request.variable_values for request in requests])
+        parameters = [
+            make_parameters(
                 self._json,
                 request,
                 variables=variables,
@@ -80,4 +78,4 @@ class RequestBuilder:
             )
             for request, variables in zip(requests, batch, strict=True)
         ]
-        return as_upload(wanted, files, args) if files else as_post(wanted, args)
+        return as_upload(parameters, files, args) if files else as_post(parameters, args)

@@ -1,4 +1,4 @@
-"""Persisted queries: asking by the hash of a document, and what servers say to that.
+"""Persisted queries: requests with the hash of a document, and how servers refuse them.
 
 https://www.apollographql.com/docs/apollo-server/performance/apq, and the appendix "Persisted
 Documents" of GraphQL over HTTP.
@@ -12,47 +12,52 @@ from typing import Any
 
 from ..documents.request import GraphQLRequest
 
-__all__ = ["PersistedAnswer", "document_id", "persisted_answer", "persisted_extensions"]
+__all__ = [
+    "PersistedQueryRefusal",
+    "document_id",
+    "persisted_extensions",
+    "persisted_query_refusal",
+]
 
 
-class PersistedAnswer(StrEnum):
-    """What a server says that can't answer a hash."""
+class PersistedQueryRefusal(StrEnum):
+    """Why a server doesn't run a request that has only a hash."""
 
-    NOT_FOUND = "PersistedQueryNotFound"  # send it with the text, and it will know it
+    NOT_FOUND = "PersistedQueryNotFound"  # send the hash with the text, and it will know both
     NOT_SUPPORTED = "PersistedQueryNotSupported"  # send the text, and never only a hash again
 
 
-_BY_MESSAGE = {str(answer): answer for answer in PersistedAnswer}
+_BY_MESSAGE = {str(refusal): refusal for refusal in PersistedQueryRefusal}
 _BY_CODE = {
-    "PERSISTED_QUERY_NOT_FOUND": PersistedAnswer.NOT_FOUND,
-    "PERSISTED_QUERY_NOT_SUPPORTED": PersistedAnswer.NOT_SUPPORTED,
+    "PERSISTED_QUERY_NOT_FOUND": PersistedQueryRefusal.NOT_FOUND,
+    "PERSISTED_QUERY_NOT_SUPPORTED": PersistedQueryRefusal.NOT_SUPPORTED,
 }
 
 
 def persisted_extensions(request: GraphQLRequest) -> dict[str, Any]:
-    """The request's extensions with its hash: for sending the hash alone, and with the text."""
+    """Return the request's extensions with its document's hash."""
     hashed = {"version": 1, "sha256Hash": request.source.sha256}
     return {**(request.extensions or {}), "persistedQuery": hashed}
 
 
 def document_id(request: GraphQLRequest) -> str:
-    """The ``documentId`` under which a document is known by its hash."""
+    """Return the ``documentId`` that is the document's hash, ``sha256:…``."""
     return f"sha256:{request.source.sha256}"
 
 
-def persisted_answer(errors: Iterable[Any] | None) -> PersistedAnswer | None:
-    """What a result's errors say of a persisted query; ``None`` if they are about other things.
+def persisted_query_refusal(errors: Iterable[Any] | None) -> PersistedQueryRefusal | None:
+    """Return how a result's errors refuse a hash; ``None`` if they are about something else.
 
-    "Not supported" wins where both are said.
+    ``NOT_SUPPORTED`` takes precedence.
     """
-    found = {_meaning(error) for error in errors or ()}
-    for answer in (PersistedAnswer.NOT_SUPPORTED, PersistedAnswer.NOT_FOUND):
-        if answer in found:
-            return answer
+    found = {_refusal(error) for error in errors or ()}
+    for refusal in (PersistedQueryRefusal.NOT_SUPPORTED, PersistedQueryRefusal.NOT_FOUND):
+        if refusal in found:
+            return refusal
     return None
 
 
-def _meaning(error: Any) -> PersistedAnswer | None:
+def _refusal(error: Any) -> PersistedQueryRefusal | None:
     if not isinstance(error, dict):
         return None
     message: Any = error.get("message")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]

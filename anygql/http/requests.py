@@ -1,4 +1,4 @@
-"""HTTP requests: what of an operation goes server."""
+"""HTTP requests: how an operation is written for a server."""
 
 from __future__ import annotations
 
@@ -24,24 +24,28 @@ __all__ = [
     "as_post",
     "as_upload",
     "checked_args",
-    "parameters",
+    "make_parameters",
 ]
 
 
-#: Apollo Server and others take a GET or an upload only from who sends a header that no plain
-#: HTML form could: against request forgery, of which only browsers can be the instrument.
+#: Apollo Server and others refuse a GET or an upload without a header that no plain HTML form can
+#: send. It protects browsers' users from request forgery.
 PREFLIGHT = ("Apollo-Require-Preflight", "true")
 
-_BUILD = frozenset({"cookies", "extensions", "headers", "params", "timeout"})
-_SEND = frozenset({"auth", "follow_redirects"})
-_OWN = frozenset({"progress"})
+# The names in `transport_args`: for the client's `build_request`, for its `send`, and our own.
+_BUILD_NAMES = frozenset({"cookies", "extensions", "headers", "params", "timeout"})
+_SEND_NAMES = frozenset({"auth", "follow_redirects"})
+_OUR_NAMES = frozenset({"progress"})
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Parameters(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """A request's parameters, by the names that the specification gives them. What it hasn't is
-    left out: null ≡ absent, but Mercurius refuses ``"extensions": null``."""
+    """A request's parameters, by the names that the specification gives them.
+
+    Absent parameters are left out. To the specification, null means the same, but Mercurius
+    refuses ``"extensions": null``.
+    """
 
     query: Maybe = msgspec.UNSET
     document_id: str | None = None
@@ -50,7 +54,7 @@ class Parameters(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     extensions: Maybe = msgspec.UNSET
 
 
-def parameters(
+def make_parameters(
     json: JSON,
     request: GraphQLRequest,
     *,
@@ -58,9 +62,17 @@ def parameters(
     text: bool = True,
     document_id: str | None = None,
 ) -> Parameters:
-    """The parameters of a request: with its text, or something that stands for it.
+    """Return the parameters of a request.
 
-    Raises ``TypeError``, naming what in it has no JSON form.
+    Args:
+        json: How values become JSON.
+        request: The request.
+        variables: The variables to send, if not those of ``request``.
+        text: Whether to send the document's text, unless there is a ``document_id``.
+        document_id: The identifier of a document that the server knows.
+
+    Raises:
+        TypeError: A value has no JSON form; the message names it.
     """
     if variables is ...:
         variables = request.variable_values
@@ -75,9 +87,15 @@ def parameters(
 
 @dataclass(frozen=True, slots=True)
 class HTTPRequest:
-    """One HTTP request, but for the URL and the headers that all have.
+    """One HTTP request, without the URL and the headers that all requests have.
 
-    ``headers`` may be overridden, ``fixed`` may not.
+    Args:
+        method: The HTTP method.
+        body: The body, if it has one.
+        headers: Headers that the user may override.
+        fixed: Headers that the user can't override.
+        params: What to add to the query of the URL.
+        args: The user's ``transport_args``.
     """
 
     method: str
@@ -87,50 +105,58 @@ class HTTPRequest:
     params: Sequence[tuple[str, str]] | None = None
     args: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def build(self, url: str, headers: Headers | None) -> dict[str, Any]:
-        """The arguments for the client's ``build_request``; ``headers``: the transport's."""
-        args = {name: value for name, value in self.args.items() if name in _BUILD}
-        own = pairs(args.pop("headers", None))
-        args["headers"] = _merged(self.headers, pairs(headers), own, self.fixed, [ACCEPT_ENCODING])
+    def build_arguments(self, url: str, headers: Headers | None) -> dict[str, Any]:
+        """Return the arguments for the client's ``build_request``.
+
+        ``headers`` are the transport's.
+        """
+        args = {name: value for name, value in self.args.items() if name in _BUILD_NAMES}
+        args["headers"] = _merged(
+            self.headers,
+            pairs(headers),
+            pairs(args.pop("headers", None)),
+            self.fixed,
+            [ACCEPT_ENCODING],
+        )
         extra: Any = args.pop("params", None)
         if self.params is not None or extra is not None:
             # The client replaces the URL's query by the params that it is given.
-            given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+            query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
             more: Iterable[Any] = extra.items() if hasattr(extra, "items") else extra or ()
-            args["params"] = [*given, *(self.params or ()), *more]
+            args["params"] = [*query, *(self.params or ()), *more]
         if isinstance(self.body, bytes):
             args["content"] = self.body
         return {"method": self.method, "url": url, **args}
 
     def with_header(self, name: str, value: str) -> HTTPRequest:
-        """The same with one more header, which may not be overridden."""
+        """Return the same request with one more header, which can't be overridden."""
         return replace(self, fixed=[*self.fixed, (name, value)])
 
-    def send(self) -> dict[str, Any]:
-        """The arguments for the client's ``send``."""
-        return {name: value for name, value in self.args.items() if name in _SEND}
+    def send_arguments(self) -> dict[str, Any]:
+        """Return the arguments for the client's ``send``."""
+        return {name: value for name, value in self.args.items() if name in _SEND_NAMES}
 
 
 def _merged(*layers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Headers, of which a later layer's take the place of all earlier ones of that name."""
+    """Merge layers of headers; a later layer's replace all earlier ones of the same name."""
     result: list[tuple[str, str]] = []
     for layer in layers:
-        added = list(layer)
-        if not added:
+        headers = list(layer)
+        if not headers:
             continue
-        names = {name.lower() for name, _ in added}
+        names = {name.lower() for name, _ in headers}
         result = [pair for pair in result if pair[0].lower() not in names]
-        result += added
+        result += headers
     return result
 
 
 def checked_args(args: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """``transport_args`` as they were given; raises ``TypeError`` for a name that is unknown."""
+    """Return ``transport_args`` as they are. Raise ``TypeError`` for an unknown name."""
     if args is None:
         return {}
     if not isinstance(args, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"transport_args must be a mapping, not {type(args).__name__}")
-    known = _BUILD | _SEND | _OWN
+    known = _BUILD_NAMES | _SEND_NAMES | _OUR_NAMES
     unknown = sorted(map(str, args.keys() - known))
     if unknown:
         raise TypeError(
@@ -141,42 +167,42 @@ def checked_args(args: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def as_post(
-    wanted: Parameters | Sequence[Parameters], args: Mapping[str, Any], *, accept: str = ACCEPT
+    parameters: Parameters | Sequence[Parameters], args: Mapping[str, Any], *, accept: str = ACCEPT
 ) -> HTTPRequest:
-    """An operation, or a batch of them, as JSON by POST."""
+    """Return the POST of an operation, or of a batch, as JSON."""
     headers = [("Accept", accept), ("Content-Type", "application/json")]
-    return HTTPRequest("POST", _encode(wanted), headers, args=args)
+    return HTTPRequest("POST", _encode(parameters), headers, args=args)
 
 
 def as_upload(
-    wanted: Parameters | Sequence[Parameters],
+    parameters: Parameters | Sequence[Parameters],
     files: Any,
     args: Mapping[str, Any],
     *,
     accept: str = ACCEPT,
 ) -> HTTPRequest:
-    """An operation with files, or a batch of them, as a multipart form by POST."""
-    body = UploadBody(_encode(wanted), files, args.get("progress"))
+    """Return the POST of an operation with files, or of a batch, as a multipart form."""
+    body = UploadBody(_encode(parameters), files, args.get("progress"))
     fixed = [("Content-Type", body.content_type)]
     return HTTPRequest("POST", body, [("Accept", accept), PREFLIGHT], fixed, args=args)
 
 
 def as_get(
-    wanted: Parameters, text: str, args: Mapping[str, Any], *, accept: str = ACCEPT
+    parameters: Parameters, text: str, args: Mapping[str, Any], *, accept: str = ACCEPT
 ) -> HTTPRequest:
-    """A query by GET: the same parameters in the URL, the nested ones as JSON.
+    """Return the GET of a query, with the parameters in the URL, the nested ones as JSON.
 
-    ``text``: the document's, of which ``wanted`` only has the JSON.
+    ``text`` is the document's, of which ``parameters`` has only the JSON.
     """
     params: list[tuple[str, str]] = []
-    if wanted.query:
+    if parameters.query:
         params.append(("query", text))
-    if wanted.document_id is not None:
-        params.append(("documentId", wanted.document_id))
-    if wanted.operation_name is not None:
-        params.append(("operationName", wanted.operation_name))
-    if wanted.variables:
-        params.append(("variables", bytes(wanted.variables).decode()))
-    if wanted.extensions:
-        params.append(("extensions", bytes(wanted.extensions).decode()))
+    if parameters.document_id is not None:
+        params.append(("documentId", parameters.document_id))
+    if parameters.operation_name is not None:
+        params.append(("operationName", parameters.operation_name))
+    if parameters.variables:
+        params.append(("variables", bytes(parameters.variables).decode()))
+    if parameters.extensions:
+        params.append(("extensions", bytes(parameters.extensions).decode()))
     return HTTPRequest("GET", None, [("Accept", accept), PREFLIGHT], params=params, args=args)

@@ -1,14 +1,14 @@
-"""What an HTTP answer says: a GraphQL result, or why it is none.
+"""HTTP responses: the GraphQL result in one, or the error that says why there is none.
 
-GraphQL over HTTP, "Response": a body of the type ``application/graphql-response+json`` is the
-GraphQL server's own at any status. One of the type ``application/json`` may come from anything
-between it and us, and is trusted with a 2xx status only.
+GraphQL over HTTP, "Response": a body of the type ``application/graphql-response+json`` comes from
+the GraphQL server at any status. One of the type ``application/json`` may come from anything
+between that server and us, and is trusted with a 2xx status only.
 """
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
@@ -20,16 +20,16 @@ from ..net.retry_after import retry_after
 from ..results.result import ExecutionResult
 from .accept import GRAPHQL_JSON, PLAIN_TEXT
 
-__all__ = ["Response", "as_result", "batch_results", "is_mapping", "media_type"]
+__all__ = ["Response", "as_result", "batch_results", "media_type"]
 
 
 #: Statuses after which the same request may succeed.
 RETRYABLE = frozenset({429, 502, 503, 504})
 
-#: How much of a server's own words goes into a message, in characters.
-_QUOTED = 200
+#: Maximum length of what a message quotes of a response, in characters.
+_QUOTE_LIMIT = 200
 
-#: Python's own, which are no charsets: some of them warn, or know no "replace".
+#: Codecs of Python's own, which are no charsets: some of them warn, or know no "replace".
 _NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 
 _ADVICE = {
@@ -43,7 +43,7 @@ _ADVICE = {
 }
 
 
-def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
+def _is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, Mapping)
 
 
@@ -51,21 +51,24 @@ def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
 def _parsed(content_type: str) -> tuple[str, dict[str, str]]:
     parsed = Message()
     parsed["content-type"] = content_type
-    # A value that says its own language and encoding (RFC 2231) comes as a tuple: not in HTTP.
-    given: list[tuple[str, Any]] = [*parsed.get_params([])[1:]]
-    parameters = {name.lower(): value for name, value in given if isinstance(value, str)}
+    pairs: list[tuple[str, Any]] = [*parsed.get_params([])[1:]]
+    # A value with a language and encoding of its own (RFC 2231), which HTTP has not, is a tuple.
+    parameters = {name.lower(): value for name, value in pairs if isinstance(value, str)}
     return parsed.get_content_type(), parameters
 
 
 def media_type(headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The media type of a body, in lower case, and its parameters; ``""`` if it has none."""
+    """Return the media type of a body, in lower case or ``""``, and its parameters."""
     content_type = headers.get("content-type", "")
     return _parsed(content_type) if content_type else ("", {})
 
 
 def as_result(payload: object) -> ExecutionResult | None:
-    """The result that decoded JSON is, if it is one (specification §7.1); null ≡ absent."""
-    if not is_mapping(payload):
+    """Return decoded JSON as a result, or ``None`` if it is none (specification §7.1).
+
+    A null ``data`` or ``errors`` counts as absent.
+    """
+    if not _is_mapping(payload):
         return None
     errors: Any = payload.get("errors")
     data: Any = payload.get("data")
@@ -80,39 +83,46 @@ def as_result(payload: object) -> ExecutionResult | None:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer with (the start of) its body. ``server``: who gave it, fit for messages."""
+    """An HTTP response with its body, or the start of it."""
 
+    #: The server, fit for messages.
     server: str
     status: int
     reason: str
     headers: Mapping[str, str]
-    #: What ``media_type`` says of the headers.
+    #: The media type and its parameters, by ``media_type``.
     media: tuple[str, Mapping[str, str]]
     body: bytes
 
     @property
     def ok(self) -> bool:
-        """Whether it has a 2xx status."""
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
     @property
-    def trusted(self) -> bool:
-        """Whether the body is the GraphQL server's own word."""
+    def is_trusted(self) -> bool:
+        """Whether the body comes from the GraphQL server itself."""
         return self.ok or self.media[0] == GRAPHQL_JSON
 
     def result(self, json: JSON) -> ExecutionResult:
-        """The one result that it is; raises ``TransportServerError`` or
-        ``TransportProtocolError``."""
+        """Return the GraphQL result in the response.
+
+        Raises:
+            TransportServerError: The status says that there is none.
+            TransportProtocolError: The body is something else.
+        """
         payload = self.payload(json)
         result = as_result(payload)
-        if result is None:
-            raise self.refused(payload) if not self.ok else self.not_graphql(_what(payload))
-        return result
+        if result is not None:
+            return result
+        if not self.ok:
+            raise self.refused(payload)
+        raise self.not_graphql(_describe_json(payload))
 
     def payload(self, json: JSON) -> Any:
-        """The JSON value that it is; raises likewise."""
-        if not self.trusted:
-            raise self.refused(self._guess(json))
+        """Return the JSON value in the response. Raise as ``result`` does."""
+        if not self.is_trusted:
+            raise self.refused(self._untrusted_payload(json))
         if not self.body.strip():
             raise self.not_graphql("an empty body") if self.ok else self.refused(None)
         try:
@@ -120,16 +130,15 @@ class Response:
         except (ValueError, LookupError, RecursionError) as exc:
             if not self.ok:
                 raise self.refused(None) from exc
-            kind = self.media[0]
-            what = "JSON that breaks off or is malformed" if "json" in kind else _named(kind)
-            raise self.not_graphql(what) from exc
+            raise self.not_graphql(_describe_undecodable(self.media[0])) from exc
 
     def refused(self, payload: object) -> TransportServerError:
-        """What its status means; ``payload``: its body if that is JSON."""
+        """Return the error that the status means. ``payload`` is the body, if that is JSON."""
         result = as_result(payload)
         errors = (result.errors if result is not None else None) or []
+        status = f"{self.status} {self.reason}".rstrip()
         error = TransportServerError(
-            f"{self.server} answered {self.status} {self.reason}".rstrip() + self._words(errors),
+            f"{self.server} answered {status}{self._explanation(errors)}",
             code=self.status,
             reason=self.reason,
             retryable=self.status in RETRYABLE,
@@ -141,7 +150,7 @@ class Response:
         return error
 
     def not_graphql(self, what: str) -> TransportProtocolError:
-        """The error of an answer that is something else."""
+        """Return the error of a response that is ``what`` instead of a GraphQL response."""
         return TransportProtocolError(
             f"{self.server} answered with {what}, which is no GraphQL response. Is this the URL "
             "of its GraphQL endpoint?",
@@ -162,7 +171,7 @@ class Response:
         charset = self._charset()
         return body if charset == "utf-8" else body.decode(charset).encode()
 
-    def _guess(self, json: JSON) -> Any:
+    def _untrusted_payload(self, json: JSON) -> Any:
         if not self.media[0].endswith("json"):
             return None
         try:
@@ -170,12 +179,13 @@ class Response:
         except (ValueError, LookupError, RecursionError):
             return None
 
-    def _words(self, errors: list[Any]) -> str:
-        said: Any = errors[0].get("message") if errors and is_mapping(errors[0]) else None
-        if said is None and self.media[0] == PLAIN_TEXT:
-            said = self.text.strip().partition("\n")[0]
-        if said and isinstance(said, str):
-            return f": {_cut(said)}"
+    def _explanation(self, errors: list[Any]) -> str:
+        """Return the end of an error's message: the server's own message, or advice."""
+        message = _first_message(errors)
+        if message is None and self.media[0] == PLAIN_TEXT:
+            message = self.text.strip().partition("\n")[0]
+        if message:
+            return f": {_shorten(message)}"
         if 300 <= self.status < 400:
             return ". Use the URL that it redirects to, or a client with follow_redirects=True"
         return f". {_ADVICE[self.status]}" if self.status in _ADVICE else ""
@@ -185,66 +195,72 @@ class Response:
 def _known_charset(name: str) -> str:
     try:
         known = codecs.lookup(name).name
-        b"?".decode(known, "replace")  # of bytes to text, not one of the others ("hex")
+        b"?".decode(known, "replace")  # from bytes to text, unlike "hex" and others
     except (LookupError, ValueError):
         return "utf-8"
     return "utf-8" if known.replace("_", "-") in _NO_CHARSETS else known
 
 
-def _cut(said: str) -> str:
-    return f"{said[: _QUOTED - 1]}…" if len(said) > _QUOTED else said
+def _first_message(errors: Sequence[Any] | None) -> str | None:
+    message: Any = errors[0].get("message") if errors and _is_mapping(errors[0]) else None
+    return message if isinstance(message, str) else None
 
 
-def _what(payload: object) -> str:
+def _shorten(text: str) -> str:
+    return f"{text[: _QUOTE_LIMIT - 1]}…" if len(text) > _QUOTE_LIMIT else text
+
+
+def _describe_json(payload: object) -> str:
     if isinstance(payload, list):
         return "a JSON array"
-    if is_mapping(payload):
+    if _is_mapping(payload):
         return "a JSON object without data and errors"
     return "a JSON value"
 
 
-def _named(kind: str) -> str:
-    return _cut(kind) or "something without a content type"
+def _describe_undecodable(media_type: str) -> str:
+    if "json" in media_type:
+        return "JSON that breaks off or is malformed"
+    return _shorten(media_type) or "something without a content type"
 
 
 def batch_results(
-    answer: Response, json: JSON, count: int
+    response: Response, json: JSON, count: int
 ) -> list[ExecutionResult | TransportError]:
-    """The results of a batch, in order; an entry that is none is its error.
+    """Return the results of a batch of ``count`` operations, in order.
 
-    Raises what is wrong with the whole.
+    What is wrong with one entry stands in its place. Raise what is wrong with the whole response.
     """
-    payload = answer.payload(json)
+    payload = response.payload(json)
     if not isinstance(payload, list):
-        raise _not_a_batch(answer, payload)
+        raise _not_a_batch(response, payload)
     entries = cast("list[Any]", payload)
     if len(entries) != count:
         raise TransportProtocolError(
-            f"{answer.server} answered a batch of {count} with {len(entries)} results",
-            code=answer.status,
+            f"{response.server} answered a batch of {count} with {len(entries)} results",
+            code=response.status,
         )
-    return [_entry(answer, index, entry) for index, entry in enumerate(entries)]
+    return [_entry(response, index, entry) for index, entry in enumerate(entries)]
 
 
-def _not_a_batch(answer: Response, payload: object) -> TransportError:
-    if not answer.ok:
-        return answer.refused(payload)
+def _not_a_batch(response: Response, payload: object) -> TransportError:
+    if not response.ok:
+        return response.refused(payload)
     result = as_result(payload)
-    error = result.errors[0] if result is not None and result.errors else None
-    message: Any = error.get("message") if is_mapping(error) else None
-    said = f": {_cut(message)}" if isinstance(message, str) else ""
+    message = _first_message(result.errors) if result is not None else None
+    explanation = f": {_shorten(message)}" if message is not None else ""
     return TransportProtocolError(
-        f"{answer.server} answered a batch with one result{said}. Does it take batches?",
-        code=answer.status,
+        f"{response.server} answered a batch with one result{explanation}. Does it take batches?",
+        code=response.status,
     )
 
 
-def _entry(answer: Response, index: int, entry: object) -> ExecutionResult | TransportError:
+def _entry(response: Response, index: int, entry: object) -> ExecutionResult | TransportError:
     result = as_result(entry)
     if result is not None:
         return result
     return TransportProtocolError(
-        f"{answer.server}: entry {index} of its answer to a batch is {_what(entry)}, which is no "
-        "GraphQL response",
-        code=answer.status,
+        f"{response.server}: entry {index} of its answer to a batch is {_describe_json(entry)}, "
+        "which is no GraphQL response",
+        code=response.status,
     )

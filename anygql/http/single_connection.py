@@ -1,9 +1,9 @@
 """graphql-sse's single connection mode: one event stream for the results of all operations.
 
 https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md, "Single connection mode". A
-stream is reserved (PUT), opened (GET), and gets the results of what is then asked for (POST), until
-the operation is over or is stopped (DELETE). Its loss takes all operations with it, like that of a
-WebSocket.
+stream is reserved (PUT) and opened (GET). It carries the results of each operation that is then
+started (POST), until the operation is over or is stopped (DELETE). Losing the stream ends all
+operations, as losing a WebSocket does.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from anyio import AsyncContextManagerMixin, CancelScope, create_task_group, move
 from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import checkpoint
 
-from ..concurrency.tasks import unwrapped
+from ..concurrency.exception_groups import unwrapped
 from ..delivery.faults import closed
 from ..delivery.feed import Feed
 from ..delivery.interfaces import TransportArgs
-from ..delivery.multiplexed import RoutedConnection
+from ..delivery.multiplexed import MultiplexedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
 from ..exceptions import (
@@ -32,52 +32,55 @@ from ..exceptions import (
     TransportError,
     TransportServerError,
 )
+from ..protocols.close_codes import CloseCode
 from ..protocols.events import Error, Next
 from .accept import ACCEPT_JSON, EVENT_STREAM, PLAIN_TEXT
-from .formats.sse import IncrementalPart, SingleStream
-from .httpx.exchange import Exchange, Incoming
-from .operations import HTTPEndpoint, RequestBuilder
+from .endpoint import HTTPEndpoint
+from .formats.graphql_sse import IncrementalPart, SingleStream
+from .httpx.exchange import Exchange
+from .httpx.incoming import IncomingResponse
+from .operations import RequestBuilder
 from .requests import HTTPRequest, checked_args
 from .responses import Response
-from .streams import MILLI, violated
+from .streams import MILLI, violation_error
 
 __all__ = ["SingleConnection"]
 
 logger = logging.getLogger(__name__)
 
-#: Where the token goes that a reservation is known by.
+#: The header of the token that names a reserved stream.
 TOKEN = "X-GraphQL-Event-Stream-Token"  # noqa: S105 - the name of a header
 
-# Whatever else it has, it could not be said in a header.
+# A token with any other character could not be sent in a header.
 _TOKEN_TEXT = re.compile(rb"[!-~]+")
 
-#: Results handed out between two checkpoints that really let other tasks run.
-BURST = 64
+#: Results that are handed out between two real checkpoints.
+RESULTS_BETWEEN_CHECKPOINTS = 64
 
-#: What a token comes as; some servers don't say.
+#: The media types that a token comes as; some servers don't name one.
 PLAIN = frozenset({"", PLAIN_TEXT})
 
-#: The longest token that is taken for one, in bytes.
+#: The longest token that is accepted, in bytes.
 MAX_TOKEN = 4096
 
-#: Seconds for a request that nobody waits for any more.
+#: Seconds that a request may take when no caller waits for it any more.
 BRIEFLY = 1.0
 
-#: What an operation is answered with, whose results come by the stream.
+#: The status of an operation whose results come by the stream.
 ACCEPTED = 202
 
 
-class _Asking:
+class _StartRequest:
     """The request that starts an operation, on its way."""
 
     def __init__(self, route: Route) -> None:
         self.route = route
-        #: Whether the operation must be stopped once it may have been started.
+        #: Whether the operation is to be stopped, if the request may have started it.
         self.left = False
         self.scope = CancelScope()
 
 
-class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
+class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
     """One event stream, and the operations whose results come by it.
 
     Made by ``HTTPTransport(single_connection=True)``: entering opens the stream, leaving closes
@@ -90,8 +93,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         self._json = transport.json
         self._exchange = Exchange(transport)
         self._operations = RequestBuilder(transport)
-        self.payloads: Mapping[str, Any] = {}
-        self._asking: dict[str, _Asking] = {}
+        self._starting: dict[str, _StartRequest] = {}
         self._reserved = ""
         # Set when the context is entered: there may be no event loop yet.
         self._reading: CancelScope
@@ -108,7 +110,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
             with unwrapped():
                 async with create_task_group() as self._tasks:
                     await self._open()
-                    self.idle_since = self._now()
+                    self.routes.idle_since = self.loop.now()
                     try:
                         yield self
                     finally:
@@ -129,7 +131,7 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
     async def _reserve(self) -> str:
         outgoing = HTTPRequest("PUT", None, [("Accept", PLAIN_TEXT)])
         async with self._exchange.send(outgoing) as incoming:
-            answer = await incoming.answer()
+            answer = await incoming.read_response()
         if not answer.ok:
             raise answer.refused(None)
         token = answer.body.strip()
@@ -142,20 +144,20 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         return token.decode()
 
     def drop(self, why: str) -> None:
-        """Give it up: whoever waits on it gets ``TransportConnectionFailed``."""
+        """Give the connection up: its calls and subscriptions get ``TransportConnectionFailed``."""
         self._end(TransportConnectionFailed(f"{self._transport.description}: {why}"))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close; leaving the context waits for the end of it."""
-        self._end(closed(self._transport.description))
+        self._end(closed(self._transport.description, code=CloseCode.NORMAL))
 
     def _end(self, fault: TransportError) -> bool:
-        news = super()._end(fault)
-        if news:
-            for asking in self._asking.values():
-                asking.scope.cancel()
+        ended = super()._end(fault)
+        if ended:
+            for start in self._starting.values():
+                start.scope.cancel()
             self._reading.cancel()
-        return news
+        return ended
 
     # Operations.
 
@@ -164,27 +166,27 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         outgoing = self._operations.single(
             named, checked_args(transport_args), get=False, accept=ACCEPT_JSON
         ).with_header(TOKEN, self._reserved)
-        self._register(route)
-        self._asking[route.id] = asking = _Asking(route)
-        self._tasks.start_soon(self._ask, asking, outgoing, name="anygql: operation")
+        self.routes.register(route)
+        self._starting[route.id] = start = _StartRequest(route)
+        self._tasks.start_soon(self._send_start, start, outgoing, name="anygql: operation")
 
-    async def _ask(self, asking: _Asking, outgoing: HTTPRequest) -> None:
-        # Not in the caller's task: a request that is cancelled half-way leaves open whether the
-        # operation runs, and the one that stops it could overtake it.
-        route = asking.route
+    async def _send_start(self, start: _StartRequest, outgoing: HTTPRequest) -> None:
+        # Not in the caller's task: after a request that is canceled half-way, nobody knows if the
+        # operation runs, and the request that stops it could overtake it.
+        route = start.route
         try:
-            with asking.scope:
+            with start.scope:
                 route.written = True
                 async with self._exchange.send(outgoing) as incoming:
-                    answer = await incoming.answer()
+                    answer = await incoming.read_response()
                 self._accepted(route, answer)
         except TransportServerError as refusal:
-            asking.left = False
+            start.left = False
             self._fail(route, refusal)
         except TransportError as fault:
-            route.written = asking.left = not fault.unsent
+            route.written = start.left = not fault.unsent
             self._fail(route, fault)
-        except Exception as exc:  # noqa: BLE001 - a header function's, or a hook's of the user's client
+        except Exception as exc:  # noqa: BLE001 - raised by a header function or a hook of the user's
             failed = TransportConnectionFailed(
                 f"{self._transport.description}: {type(exc).__name__} kept the operation from "
                 "being sent",
@@ -193,21 +195,21 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
             failed.__cause__ = exc
             self._fail(route, failed)
         finally:
-            del self._asking[route.id]
-        if asking.left and route.written:
+            del self._starting[route.id]
+        if start.left and route.written:
             await self._stop(route.id)
 
     def _accepted(self, route: Route, answer: Response) -> None:
-        """It has been answered: with 202 by the specification, or with the result itself."""
+        """Take the response: 202 by the specification, or the result itself."""
         if answer.status == ACCEPTED or (answer.ok and not answer.body.strip()):
             return
         result = answer.result(self._json)
-        if self._forget(route.id):
+        if self.routes.forget(route.id):
             route.next(result)
             route.complete()
 
     def _fail(self, route: Route, fault: TransportError) -> None:
-        if not self._forget(route.id):
+        if not self.routes.forget(route.id):
             return
         route.fail(fault)
         if isinstance(route, Feed) and route.on_lost is not None:
@@ -215,16 +217,16 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
 
     def leave(self, route: Route) -> None:
         """Forget the route, and stop the operation if it still runs."""
-        if not self._forget(route.id):
+        if not self.routes.forget(route.id):
             return
-        asking = self._asking.get(route.id)
-        if asking is None:
+        start = self._starting.get(route.id)
+        if start is None:
             self._tasks.start_soon(self._stop, route.id, name="anygql: stop")
         elif route.written:
-            asking.left = True
-            asking.scope.deadline = self._now() + BRIEFLY
+            start.left = True
+            start.scope.deadline = self.loop.now() + BRIEFLY
         else:
-            asking.scope.cancel()
+            start.scope.cancel()
 
     async def _stop(self, id: str) -> None:
         if self.fault is not None:  # the end of the stream is the end of all its operations
@@ -235,8 +237,8 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
         try:
             with move_on_after(BRIEFLY):
                 async with self._exchange.send(outgoing) as incoming:
-                    await incoming.answer()
-        except Exception as exc:  # noqa: BLE001 - it was left: nobody is there to hear of it
+                    await incoming.read_response()
+        except Exception as exc:  # noqa: BLE001 - no caller waits for it
             logger.info("%s: could not stop an operation: %r", self._transport.description, exc)
 
     # Receiving.
@@ -247,15 +249,15 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
             with self._reading:
                 async with self._exchange.send(outgoing, streaming=True) as incoming:
                     if not incoming.ok or incoming.media_type != EVENT_STREAM:
-                        raise _no_stream(await incoming.answer())
+                        raise _no_stream(await incoming.read_response())
                     task_status.started()
                     self._end(await self._receive(incoming))
         finally:
             # Without a fault so far, this is a cancellation, or a defect on its way out.
-            self._end(closed(self._transport.description))
+            self._end(closed(self._transport.description, code=CloseCode.NORMAL))
 
-    async def _receive(self, incoming: Incoming) -> TransportError:
-        reader = SingleStream(self._json, grows=self._grows)
+    async def _receive(self, incoming: IncomingResponse) -> TransportError:
+        reader = SingleStream(self._json, is_incremental=self._is_incremental)
         try:
             while (chunk := await incoming.read()) is not None:
                 events = reader.feed(chunk)
@@ -265,45 +267,45 @@ class SingleConnection(RoutedConnection, AsyncContextManagerMixin):
             reader.close()
             return TransportConnectionFailed(f"{incoming.server}: the event stream has ended")
         except ProtocolViolation as violation:
-            fault = violated(incoming.server, violation)
+            fault = violation_error(incoming.server, violation)
         except TransportError as exc:
             fault = exc
         if reader.events.retry is not None:
             fault.retry_after = reader.events.retry / MILLI
         return fault
 
-    def _grows(self, id: str) -> bool:
-        route = self._routes.get(id)
+    def _is_incremental(self, id: str) -> bool:
+        route = self.routes.by_id.get(id)
         return route is not None and route.merge is not None
 
     async def _hand_out(self, events: list[Any]) -> None:
         for number, event in enumerate(events, 1):
             if self.flow.full:
                 await self.flow.admit()
-            if not number % BURST:
+            if not number % RESULTS_BETWEEN_CHECKPOINTS:
                 await checkpoint()
-            route = self._routes.get(event.id)
+            route = self.routes.by_id.get(event.id)
             if route is None:
                 continue
             match event:
                 case Next():
                     if route.next(event.payload):
-                        self._forget(event.id)
+                        self.routes.forget(event.id)
                 case IncrementalPart():
-                    self._grow(route, event.payload)
+                    self._add_part(route, event.payload)
                 case Error():
-                    self._forget(event.id)
+                    self.routes.forget(event.id)
                     route.reject(event.payload)
                 case _:  # Complete
-                    self._forget(event.id)
+                    self.routes.forget(event.id)
                     route.complete()
 
-    def _grow(self, route: Route, part: Mapping[str, Any]) -> None:
+    def _add_part(self, route: Route, part: Mapping[str, Any]) -> None:
         try:
-            if route.merge is not None and route.grow(route.merge, part):
-                self._forget(route.id)
+            if route.merge is not None and route.add_part(route.merge, part):
+                self.routes.forget(route.id)
         except ProtocolViolation as violation:
-            route.fail(violated(self._transport.description, violation))
+            route.fail(violation_error(self._transport.description, violation))
             self.leave(route)
 
 

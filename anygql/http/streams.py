@@ -1,14 +1,14 @@
-"""Answers that go on: subscriptions, and results that grow.
+"""Responses in several parts: subscriptions, and results that come incrementally.
 
-Each subscription has an answer of its own, so it has a flow of its own: while its consumer is
-behind, nothing is read of that answer, and nobody else notices.
+Each subscription has a response of its own, and so a flow of its own. While its consumer is behind,
+nothing more is read of that response, and no other operation is affected.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from ..delivery.independent import RunningFeed, RunningStream
 from ..exceptions import (
@@ -20,87 +20,47 @@ from ..exceptions import (
 )
 from ..json import JSON
 from ..net.headers import pairs
-from ..protocols.close_codes import CloseCode
-from ..protocols.events import Complete, Error, Next
-from ..results.incremental import IncrementalMerge
+from ..protocols.events import Error, Next
 from ..results.result import ExecutionResult
 from .accept import EVENT_STREAM
-from .formats.multipart import MultipartPayloads, MultipartSubscription
-from .formats.sse import DistinctStream, GrowingStream
-from .httpx.exchange import Incoming
-from .responses import as_result
+from .formats.graphql_multipart import IncrementalMultipart, MultipartSubscription
+from .formats.graphql_sse import DistinctStream, IncrementalStream
+from .httpx.incoming import IncomingResponse
 
-__all__ = ["MILLI", "IncrementalReader", "Reader", "deliver", "read_merged", "violated"]
+__all__ = ["MILLI", "Reader", "deliver", "read_merged", "violation_error"]
 
-_Event: TypeAlias = Next | Error | Complete
-
-#: Where a server that names its events goes on after the last one that was received.
+#: The header that says after which event a stream is to go on.
 LAST_EVENT_ID = "Last-Event-ID"
 
-#: The longest name for that which is repeated to a server, in bytes.
+#: Maximum length of an event's id that is sent back to a server, in bytes.
 MAX_EVENT_ID = 4096
 
 # RFC 9110 §5.5: what can be the value of a header.
 _EVENT_ID = re.compile(rb"[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?")
 
-#: Milliseconds in a second, in which server-sent events count.
+#: Milliseconds in a second: server-sent events count in milliseconds.
 MILLI = 1000
 
 
 class Reader(Protocol):
-    """One answer's bytes in, its events out."""
+    """A reader of one response: bytes in, events out."""
 
     @property
     def finished(self) -> bool:
-        """Whether the server has said that there will be no more."""
+        """Whether the server has said that there will be no more events."""
         ...
 
     def feed(self, data: bytes, /) -> list[Any]:
-        """What the bytes complete; raises ``ProtocolViolation``."""
+        """Return the events that the bytes complete. Raise ``ProtocolViolation``."""
         ...
 
     def close(self) -> None:
-        """The bytes have ended; raises ``ProtocolViolation`` if they were cut off."""
+        """Raise ``ProtocolViolation`` if the response was cut off, after its last byte."""
         ...
 
 
-class IncrementalReader:
-    """A multipart answer that grows: each state of it as a result."""
-
-    def __init__(self, content_type: str, json: JSON) -> None:
-        self._payloads = MultipartPayloads(content_type, json)
-        self._merge = IncrementalMerge()
-        self._begun = False
-        self.finished = False
-
-    def feed(self, data: bytes) -> list[_Event]:
-        found: list[_Event] = []
-        for payload in self._payloads.feed(data):
-            if self.finished:
-                break
-            if not self._begun and as_result(payload) is None:
-                raise ProtocolViolation(
-                    CloseCode.BAD_REQUEST, "the first part of the answer is no GraphQL response"
-                )
-            self._begun = True
-            found.append(Next("", self._merge.add(payload)))
-            if not self._merge.has_next:
-                self.finished = True
-                found.append(Complete(""))
-        if self._payloads.finished and not self.finished:
-            if not self._begun:
-                raise ProtocolViolation(CloseCode.BAD_REQUEST, "the multipart answer is empty")
-            self.finished = True
-            found.append(Complete(""))
-        return found
-
-    def close(self) -> None:
-        if not self.finished:
-            self._payloads.close()
-
-
-def violated(server: str, violation: ProtocolViolation) -> TransportError:
-    """The error of an answer that breaks its protocol, or breaks off."""
+def violation_error(server: str, violation: ProtocolViolation) -> TransportError:
+    """Return the error of a response that breaks its protocol, or was cut off."""
     if isinstance(violation, CutOff):
         return TransportConnectionFailed(
             f"{server}: the connection was lost: {violation.reason}", reason=violation.reason
@@ -110,11 +70,15 @@ def violated(server: str, violation: ProtocolViolation) -> TransportError:
     )
 
 
-async def read_merged(incoming: Incoming, json: JSON) -> ExecutionResult:
-    """The whole result of an answer, of whatever kind it is. Raises ``TransportError``."""
+async def read_merged(incoming: IncomingResponse, json: JSON) -> ExecutionResult:
+    """Return the whole result of a response of any format.
+
+    Raises:
+        TransportError: The response is no result, or was cut off.
+    """
     reader = _reader(incoming, json, merging=True)
     if reader is None:
-        return (await incoming.answer()).result(json)
+        return (await incoming.read_response()).result(json)
     result: ExecutionResult | None = None
     try:
         while not reader.finished:
@@ -128,28 +92,42 @@ async def read_merged(incoming: Incoming, json: JSON) -> ExecutionResult:
                 elif isinstance(event, Error):
                     result = ExecutionResult(None, event.payload)
     except ProtocolViolation as violation:
-        raise violated(incoming.server, violation) from None
+        raise violation_error(incoming.server, violation) from None
     if result is None:
         raise TransportProtocolError(f"{incoming.server} answered with an empty stream")
     return result
 
 
-async def deliver(incoming: Incoming, stream: RunningStream, json: JSON, *, merging: bool) -> None:
-    """Hand out an answer's results, of whatever kind it is. Raises ``TransportError``."""
+async def deliver(
+    incoming: IncomingResponse, stream: RunningStream, json: JSON, *, merging: bool
+) -> None:
+    """Hand the results of a response of any format to their consumer.
+
+    Args:
+        incoming: The response.
+        stream: The operation, whose consumer may be behind.
+        json: How JSON becomes values.
+        merging: Whether each result is the whole so far, rather than an event of its own.
+
+    Raises:
+        TransportError: The response is no result, or was cut off.
+    """
     reader = _reader(incoming, json, merging=merging)
     if reader is None:
-        stream.feed.next((await incoming.answer()).result(json))
+        stream.feed.next((await incoming.read_response()).result(json))
         return
     try:
-        await _deliver(incoming, stream, reader)
+        await _deliver_events(incoming, stream, reader)
     except ProtocolViolation as violation:
-        fault = violated(incoming.server, violation)
+        error = violation_error(incoming.server, violation)
         if isinstance(reader, DistinctStream) and reader.events.retry is not None:
-            fault.retry_after = reader.events.retry / MILLI
-        raise fault from None
+            error.retry_after = reader.events.retry / MILLI
+        raise error from None
 
 
-async def _deliver(incoming: Incoming, stream: RunningStream, reader: Reader) -> None:
+async def _deliver_events(
+    incoming: IncomingResponse, stream: RunningStream, reader: Reader
+) -> None:
     while not reader.finished:
         chunk = await incoming.read()
         if chunk is None:
@@ -158,14 +136,14 @@ async def _deliver(incoming: Incoming, stream: RunningStream, reader: Reader) ->
         events = reader.feed(chunk)
         await _hand_out(events, stream)
         if isinstance(reader, DistinctStream) and reader.events.last_event_id:
-            _go_on_after(stream.feed, reader.events.last_event_id)
+            _resume_after(stream.feed, reader.events.last_event_id)
         if events and not reader.finished:
-            reader.feed(b"")  # raises what came after them
+            reader.feed(b"")  # raises the fault that came after the events
 
 
 async def _hand_out(events: Iterable[object], stream: RunningStream) -> None:
     for event in events:
-        if not await stream.room():  # left meanwhile, or overflowed; the scope is cancelled
+        if not await stream.room():  # left meanwhile, or overflowed; the scope is canceled
             return
         if isinstance(event, Next):
             stream.feed.next(event.payload)
@@ -173,10 +151,10 @@ async def _hand_out(events: Iterable[object], stream: RunningStream) -> None:
             stream.feed.reject(event.payload)
 
 
-def _go_on_after(feed: RunningFeed, event_id: str) -> None:
-    """The server has a name for how far it has come: whoever resumes says it.
+def _resume_after(feed: RunningFeed, event_id: str) -> None:
+    """Have a later request for the same subscription send ``Last-Event-ID``.
 
-    One that no header can hold is not said: the server then goes on with what is new.
+    An id that can't be a header's value is not sent: the server then goes on with new events.
     """
     args = dict(feed.transport_args or {})
     headers: list[tuple[str, Any]] = [
@@ -188,15 +166,15 @@ def _go_on_after(feed: RunningFeed, event_id: str) -> None:
     feed.transport_args = {**args, "headers": headers}
 
 
-def _reader(incoming: Incoming, json: JSON, *, merging: bool) -> Reader | None:
-    """What reads this kind of answer; ``None`` if it is no stream."""
+def _reader(incoming: IncomingResponse, json: JSON, *, merging: bool) -> Reader | None:
+    """Return the reader for the response's format; ``None`` if it is no stream."""
     if not incoming.ok:
         return None
     content_type = incoming.headers.get("content-type", "")
     if incoming.media_type == EVENT_STREAM:
-        return GrowingStream("", json) if merging else DistinctStream("", json)
+        return IncrementalStream("", json) if merging else DistinctStream("", json)
     if incoming.media_type.startswith("multipart/"):
         if merging:
-            return IncrementalReader(content_type, json)
+            return IncrementalMultipart(content_type, json)
         return MultipartSubscription(content_type, "", json)
     return None

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: what to talk to, how, and with which client."""
+"""GraphQL over HTTP: the options of a transport."""
 
 from __future__ import annotations
 
@@ -11,35 +11,47 @@ from ..net.headers import Headers
 from ..net.options import Provider, seconds
 from ..net.urls import check_url, redact
 from .connection import HTTPConnection
-from .httpx.library import HTTPClient, library_of
+from .httpx.client import HTTPClient, library_of
 from .single_connection import SingleConnection
 
 __all__ = ["HTTPTransport"]
 
 
 class HTTPTransport:
-    """Talks to a GraphQL server over HTTP.
+    """The HTTP endpoint of a GraphQL server.
 
-    ``url`` (``http://`` or ``https://``) and ``headers`` are values, or functions or async
-    functions that are asked again for each request.
+    Args:
+        url: The URL, ``http://`` or ``https://``; or a function or async function that returns it,
+            called for each request.
+        headers: Headers of each request, as a mapping or pairs of ``str``; or a function or async
+            function that returns them, called for each request. Default: none.
+        client: Your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``, with its auth, proxies,
+            cookies, limits and timeouts. It is used as it is, and never closed here. Default: each
+            connection makes its own clients, and closes them.
+        use_get_for_queries: Whether queries go by GET, which caches understand. Default: False.
+        persisted_queries: ``True`` sends the hash of a document, and its text only to a server
+            that doesn't know the hash ("automatic persisted queries"). A function from a request
+            to a ``documentId``, under which the server knows the document, sends that instead of
+            the text in every request. Default: False.
+        single_connection: Whether the results of all operations come by one event stream, which
+            each session opens (graphql-sse's "single connection mode"). It is for servers that
+            require it, and for where connections are few. Default: False.
+        ssl: The TLS context of our own clients. Default: one that verifies the server. Not
+            together with ``client``.
+        connect_timeout: Maximum time until a connection of our own clients is open, in seconds;
+            ``None`` for no limit. Default: 10. With ``single_connection``, also the time until the
+            event stream is open.
+        keep_alive_timeout: Maximum silence on a stream, in seconds, before it counts as lost;
+            ``None`` for no limit. Comments and heartbeats end a silence. Default: None.
+        max_response_size: Maximum size of one response after decompression, in bytes; ``None`` for
+            no limit. A larger response raises ``TransportProtocolError``. Default: 2**26. In a
+            stream, each event may have 2**24 bytes, whatever the size of the whole.
+        json: How values become JSON, and back. Default: by msgspec.
 
-    ``client``: your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``, with its auth, proxies,
-    cookies, limits and timeouts, which is used as it is and never closed here. Without it, each
-    connection has one of its own, for which ``ssl`` is the context instead of the default, and
-    ``connect_timeout`` the seconds until a connection is open (``None``: no limit).
-
-    ``use_get_for_queries``: queries go by GET, which caches understand. ``persisted_queries``:
-    ``True`` sends the hash of a document, and its text only to a server that doesn't know that
-    ("automatic persisted queries"); a function gives the ``documentId`` under which the server
-    knows a request's document, of which the text then never leaves. ``single_connection``: the
-    results of all operations come by one event stream, which each session opens (graphql-sse's
-    "single connection mode"): for servers that want it, and where connections are few.
-    ``keep_alive_timeout``: seconds that a stream may say nothing at all, not even a comment or a
-    heartbeat, before it is taken for lost (``None``: for ever). ``max_response_size``: the most
-    bytes that one answer may have once it is decompressed, ``None`` for no limit (an event of a
-    stream may have 2**24). ``json``: how values become JSON.
-
-    Raises ``TransportInvalidURL``, ``ValueError`` or ``TypeError`` for what can't work.
+    Raises:
+        TransportInvalidURL: The URL is no HTTP URL. This is a ``ValueError`` too.
+        ValueError: An option is out of range, or two options contradict each other.
+        TypeError: An option has a type that can't work.
     """
 
     def __init__(
@@ -83,11 +95,14 @@ class HTTPTransport:
             raise ValueError(f"max_response_size must be at least 1, not {max_response_size}")
         self.max_response_size = max_response_size
         self.json: JSON = MsgspecJSON() if json is None else json
-        #: The server's URL without what may be secret in it.
+        #: The server's URL without its secrets: user, password, query and fragment.
         self.description = "the server" if callable(url) else redact(url)
 
     def connect(self) -> HTTPConnection | SingleConnection:
-        """A client to talk with: entering makes it, leaving closes it."""
+        """Return a connection for one session.
+
+        Entering its context makes the HTTP client, or opens the event stream; leaving closes it.
+        """
         return SingleConnection(self) if self.single_connection else HTTPConnection(self)
 
     def __repr__(self) -> str:

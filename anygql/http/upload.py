@@ -1,7 +1,7 @@
 """The body of an upload: a multipart form, streamed as it is sent.
 
-https://github.com/jaydenseric/graphql-multipart-request-spec on RFC 7578. No file is ever read
-whole; what is opened here is closed here, whatever happens.
+https://github.com/jaydenseric/graphql-multipart-request-spec on RFC 7578. No file is ever read as a
+whole. Files that are opened here are closed here, whatever happens.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ from anyio import to_thread
 
 from ..documents.files import FileVar, UploadField, upload_fields
 
-__all__ = ["BytesBody", "Progress", "UploadBody"]
+__all__ = ["Progress", "UploadBody"]
 
-#: Bytes read at a time: reading a file goes to a thread, which costs as much as 100 KB do.
+#: Bytes that are read at a time. Reading happens in a thread, which costs as much as 100 KB do.
 CHUNK = 2**18
 
-#: Called with the bytes that were sent so far, and how many there are, if that is known.
+#: A function of the number of bytes that were sent so far, and of all bytes (``None``: unknown).
 Progress = Callable[[int, int | None], object]
 
 
 class _Content(Protocol):
-    """What stands in the body, piece by piece."""
+    """A piece of the body, read chunk by chunk."""
 
     async def size(self) -> int | None:
-        """How many bytes there will be, if that can be known. Raises ``OSError``."""
+        """Return the number of bytes, or ``None`` if it can't be known. Raise ``OSError``."""
         ...
 
     async def read(self) -> bytes:
-        """More of it, nothing at the end. Raises ``OSError``."""
+        """Return the next chunk, or ``b""`` at the end. Raise ``OSError``."""
         ...
 
     async def aclose(self) -> None:
-        """Close what was opened for it."""
+        """Close the file that was opened for it."""
         ...
 
 
 class _Bytes:
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = 0
+        self._position = 0
 
     async def size(self) -> int | None:
         return len(self._data)
 
     async def read(self) -> bytes:
-        chunk = self._data[self._at : self._at + CHUNK]
-        self._at += len(chunk)
+        chunk = self._data[self._position : self._position + CHUNK]
+        self._position += len(chunk)
         return chunk
 
     async def aclose(self) -> None:
@@ -62,37 +62,38 @@ class _Bytes:
 
 
 class _Path:
-    """A file by its path: opened when its turn comes, so that many files are no many open ones."""
+    """A file by its path, which is opened only when its turn comes."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = anyio.Path(path)
-        self._left: int | None = None
-        self._open: anyio.AsyncFile[bytes] | None = None
+        self._remaining: int | None = None
+        self._file: anyio.AsyncFile[bytes] | None = None
 
     async def size(self) -> int | None:
         status = await self._path.stat()
         # A pipe or device has no size that means anything.
-        self._left = status.st_size if await self._path.is_file() else None
-        return self._left
+        self._remaining = status.st_size if await self._path.is_file() else None
+        return self._remaining
 
     async def read(self) -> bytes:
-        if self._open is None:
-            self._open = await self._path.open("rb")
-        # What is announced is kept to, though the file grow meanwhile.
-        chunk = await self._open.read(CHUNK if self._left is None else min(CHUNK, self._left))
-        if self._left is not None:
-            if not chunk and self._left:
+        if self._file is None:
+            self._file = await self._path.open("rb")
+        # No more than the announced size is sent, even if the file grows meanwhile.
+        size = CHUNK if self._remaining is None else min(CHUNK, self._remaining)
+        chunk = await self._file.read(size)
+        if self._remaining is not None:
+            if not chunk and self._remaining:
                 raise OSError(f"{self._path} became shorter while it was sent")
-            self._left -= len(chunk)
+            self._remaining -= len(chunk)
         return chunk
 
     async def aclose(self) -> None:
-        if self._open is not None:
-            await self._open.aclose()
+        if self._file is not None:
+            await self._file.aclose()
 
 
 class _OpenFile:
-    """A file that its owner opened, from where it is; its owner closes it."""
+    """A file that the user opened and will close, from its current position on."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -102,12 +103,12 @@ class _OpenFile:
 
     def _size(self) -> int | None:
         try:
-            here: int = self._file.tell()
+            position: int = self._file.tell()
             end: int = self._file.seek(0, os.SEEK_END)
-            self._file.seek(here)
+            self._file.seek(position)
         except (AttributeError, OSError):  # a pipe
             return None
-        return end - here
+        return end - position
 
     async def read(self) -> bytes:
         if isinstance(self._file, io.BytesIO):
@@ -120,7 +121,7 @@ class _OpenFile:
 
 
 class _Iterator:
-    """Bytes as they come; ending the iterator is its owner's."""
+    """The chunks of an asynchronous iterator, which the user will close."""
 
     def __init__(self, chunks: AsyncIterable[bytes]) -> None:
         self._chunks = aiter(chunks)
@@ -153,8 +154,10 @@ def _content(value: bytes | FileVar) -> _Content:
 
 
 def _quoted(text: str) -> str:
-    """A name in a Content-Disposition, as browsers write it (HTML, "Multipart form data"), and
-    with all other control characters escaped as they escape line breaks."""
+    """Return a name for a Content-Disposition, as browsers escape it (HTML, "Multipart form data").
+
+    Browsers escape quotes and line breaks; here all other control characters are escaped too.
+    """
     return _ESCAPED.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
@@ -164,35 +167,16 @@ _ESCAPED = re.compile(r'["\x00-\x1f\x7f]')
 _CONTENT_TYPE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 
 
-class BytesBody:
-    """Bytes as a body. No generator either, as httpx's own is: trio warns of one that is left."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def __aiter__(self) -> _Once:
-        return _Once(self._data)
-
-
-class _Once:
-    def __init__(self, data: bytes) -> None:
-        self._data: bytes | None = data
-
-    def __aiter__(self) -> _Once:
-        return self
-
-    async def __anext__(self) -> bytes:
-        data, self._data = self._data, None
-        if data is None:
-            raise StopAsyncIteration
-        return data
-
-
 class UploadBody:
-    """The bytes of one upload, as an asynchronous iterator over them.
+    """The bytes of one upload, as an asynchronous iterator.
 
-    Await ``prepare`` first, and ``aclose`` last. No generator: one that is left half-way would
-    wait for the garbage collector, and its file with it.
+    Await ``prepare`` first, and ``aclose`` last. This is no generator, since one that is left
+    half-way keeps its file open until the garbage collector finds it.
+
+    Args:
+        operations: The JSON of the operations.
+        files: The files, with the paths of the variables that they stand for.
+        progress: A function that is called after each chunk. Default: none.
     """
 
     def __init__(self, operations: bytes, files: Any, progress: Progress | None = None) -> None:
@@ -201,26 +185,27 @@ class UploadBody:
         self._progress = progress
         self._sent = 0
         self._contents: deque[_Content] = deque()
-        #: Of the whole body, in bytes; ``None`` if a file doesn't tell its size.
+        #: The size of the whole body, in bytes; ``None`` if that of a file is unknown.
         self.size: int | None = None
 
     @property
     def content_type(self) -> str:
-        """The media type, with the boundary."""
+        """The media type of the body, with the boundary."""
         return f"multipart/form-data; boundary={self._boundary}"
 
     async def prepare(self) -> None:
-        """Look at the files, before anything is sent.
+        """Check the files, and find their sizes, before anything is sent.
 
-        Raises ``OSError``, or ``ValueError`` for a file that has been read already, or has a
-        ``content_type`` that can't be sent.
+        Raises:
+            OSError: A file can't be read.
+            ValueError: A file has been read already, or its ``content_type`` can't be sent.
         """
-        self._begin()
+        self._start()
         sizes = [await content.size() for content in self._contents]
         known = [size for size in sizes if size is not None]
         self.size = sum(known) if len(known) == len(sizes) else None
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         for field in self._fields:
             if isinstance(field.value, FileVar) and field.value.used:
                 raise ValueError(
@@ -228,9 +213,9 @@ class UploadBody:
                     "one, or give the path or the bytes"
                 )
         self._sent = 0
-        self._contents = deque(self._parts())
+        self._contents = deque(self._pieces())
 
-    def _parts(self) -> Iterator[_Content]:
+    def _pieces(self) -> Iterator[_Content]:
         for field in self._fields:
             yield _Bytes(self._head(field))
             yield _content(field.value)
@@ -254,7 +239,7 @@ class UploadBody:
 
     def __aiter__(self) -> UploadBody:
         if self._sent:  # once more, after a redirect
-            self._begin()
+            self._start()
         for field in self._fields:
             if isinstance(field.value, FileVar) and not field.value.replayable:
                 field.value.used = True
@@ -272,7 +257,7 @@ class UploadBody:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Close what is open."""
+        """Close the files that are still open, shielded from cancellation."""
         with anyio.CancelScope(shield=True):
             while self._contents:
                 await self._contents.popleft().aclose()

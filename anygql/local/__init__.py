@@ -1,4 +1,4 @@
-"""A schema in this process; graphql-core is not imported before there is one."""
+"""A schema in this process. Importing this does not import graphql-core."""
 
 from __future__ import annotations
 

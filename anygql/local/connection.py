@@ -1,14 +1,15 @@
-"""A session's side of a local schema: the operations that run on it.
+"""A session's connection to a local schema: the operations that run on it.
 
-A query runs in the task that asked for it, a subscription in a task of its own.
+A query runs in the task that called for it, a subscription in a task of its own.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..delivery.base import Endpoint
 from ..delivery.buffering import Delivery
-from ..delivery.independent import Endpoint, Exchanges, RunningFeed, RunningStream
+from ..delivery.independent import IndependentConnection, RunningFeed, RunningStream
 from ..delivery.interfaces import TransportArgs, refuse_args
 from ..documents.request import GraphQLRequest
 from ..results.result import ExecutionResult
@@ -19,29 +20,29 @@ if TYPE_CHECKING:
 __all__ = ["LocalConnection"]
 
 
-class LocalConnection(Exchanges):
-    """What a session has instead of a connection. Made by ``LocalSchemaTransport.connect``."""
+class LocalConnection(IndependentConnection):
+    """A connection to a local schema, made by ``LocalSchemaTransport.connect``."""
 
-    def __init__(self, peer: Endpoint, execution: LocalExecution) -> None:
-        super().__init__(peer)
+    def __init__(self, endpoint: Endpoint, execution: LocalExecution) -> None:
+        super().__init__(endpoint)
         self._execution = execution
 
     async def execute(
         self, request: GraphQLRequest, transport_args: TransportArgs = None
     ) -> ExecutionResult:
-        """Run one query or mutation; the whole of it, if it has ``@defer`` or ``@stream``.
+        """Run a query or mutation and return its whole result, deferred parts included.
 
-        Cancelling cancels its resolvers, and waits until they have ended.
+        Canceling cancels its resolvers, and waits until they have ended.
         """
-        refuse_args(transport_args, self._peer.description)
+        refuse_args(transport_args, self._endpoint.description)
         variables = self._execution.variables(request)
         return await self._run(lambda: self._execution.execute(request, variables))
 
     def execute_incremental(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> RunningFeed:
-        """Run a query or mutation whose result grows; the caller must leave the feed."""
-        refuse_args(transport_args, self._peer.description)
+        """Start a query or mutation with an incremental result; the caller must leave the feed."""
+        refuse_args(transport_args, self._endpoint.description)
         variables = self._execution.variables(request)
 
         async def work(stream: RunningStream) -> None:
@@ -59,7 +60,7 @@ class LocalConnection(Exchanges):
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> RunningFeed:
         """Start a subscription; the caller must leave the feed."""
-        refuse_args(transport_args, self._peer.description)
+        refuse_args(transport_args, self._endpoint.description)
         variables = self._execution.variables(request)
 
         async def work(stream: RunningStream) -> None:

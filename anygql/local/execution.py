@@ -1,4 +1,4 @@
-"""What a server does with an operation, without a server: validated, executed, as JSON values."""
+"""How a local schema executes a session's requests, with JSON values in and out."""
 
 # graphql-core leaves some of its generic types open:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -10,32 +10,37 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias, cast
-from weakref import WeakKeyDictionary
 
 import graphql
-from anyio import move_on_after
 from anyio.lowlevel import checkpoint
 from graphql import GraphQLError, GraphQLSchema, MiddlewareManager
 
 from ..delivery.independent import RunningStream
-from ..documents.document import Document
 from ..documents.files import FileVar, extract_files
 from ..documents.request import GraphQLRequest
 from ..json import JSON, encode_named
 from ..results.incremental import IncrementalMerge
 from ..results.result import ExecutionResult
-from .executor import aclose
-from .incremental import GrowingExecutor, GrowingResult
+from .executor import AnyioExecutorMixin, aclose_within
+from .schema_execution import (
+    Payload,
+    SchemaExecution,
+    execute_events,
+    format_result,
+    open_events,
+    run,
+)
 
 __all__ = ["LocalExecution"]
 
 logger = logging.getLogger(__name__)
 
-_Show: TypeAlias = Callable[[ExecutionResult], Awaitable[bool]]
+#: Takes each state of a result; returns whether to go on.
+_OnState: TypeAlias = Callable[[ExecutionResult], Awaitable[bool]]
 
 
 class LocalExecution:
-    """Executes operations on one schema; each document is validated once."""
+    """Executes a session's requests on one schema; the results look as they would over the wire."""
 
     def __init__(
         self,
@@ -48,22 +53,23 @@ class LocalExecution:
         close_timeout: float | None,
         json: JSON,
     ) -> None:
-        self._schema = schema
-        self._root_value = root_value
-        self._context = context
-        self._validate = validate
         if isinstance(middleware, list | tuple):
             middleware = MiddlewareManager(*middleware)
-        self._middleware = middleware
-        self._close_timeout = close_timeout
+        self._execution = SchemaExecution(
+            schema,
+            validate=validate,
+            middleware=middleware,
+            close_timeout=close_timeout,
+            logger=logger,
+        )
+        self._root_value = root_value
+        self._context = context
         self._json = json
-        # As long as the documents live: those given as text are kept by their own cache.
-        self._validated: WeakKeyDictionary[Document, list[GraphQLError]] = WeakKeyDictionary()
 
     def variables(self, request: GraphQLRequest) -> dict[str, Any]:
-        """A request's variables as a server would get them, but with its files in their places.
+        """Return a request's variables as a server would get them, but with its files in place.
 
-        Raises ``TypeError``, naming the path, for what has no JSON form.
+        Raise ``TypeError``, which names the path, for a value without a JSON form.
         """
         if not request.variable_values:
             return {}
@@ -75,44 +81,35 @@ class LocalExecution:
         return cast("dict[str, Any]", variables)
 
     async def execute(
-        self, request: GraphQLRequest, variables: dict[str, Any], show: _Show | None = None
+        self, request: GraphQLRequest, variables: dict[str, Any], on_state: _OnState | None = None
     ) -> ExecutionResult:
-        """Run a query or mutation; ``show`` is given each state, and says whether to go on.
+        """Run a query or mutation, call ``on_state`` with each state, and return the last one.
 
-        Cancelling cancels the resolvers, and waits until they have ended.
+        Canceling cancels the resolvers, and waits until they have ended.
         """
         await checkpoint()
         executor = await self._executor(request, variables)
-        if isinstance(executor, ExecutionResult):
-            if show is not None:
-                await show(executor)
-            return executor
-        try:
-            result: Any = executor.execute_operation()
-            if inspect.isawaitable(result):
-                result = await result
-            if isinstance(result, GrowingResult):
-                return await self._grow(result, show)
-            whole = self._result(result)
-            if show is not None:
-                await show(whole)
-            return whole
-        finally:
-            await executor.aclose()
-
-    async def _grow(self, growing: GrowingResult, show: _Show | None) -> ExecutionResult:
-        merge = IncrementalMerge()
+        if isinstance(executor, list):
+            state = ExecutionResult(None, _formatted(executor))
+            if on_state is not None:
+                await on_state(state)
+            return state
         state = ExecutionResult()
+        merge = IncrementalMerge()
 
-        async def add(payload: dict[str, Any]) -> bool:
+        async def add(payload: Payload) -> bool:
             nonlocal state
             plain = self._plain(payload)
-            state = plain if isinstance(plain, ExecutionResult) else merge.add(plain)
-            going_on = show is None or await show(state)
+            if isinstance(plain, ExecutionResult):
+                state = plain
+            elif "hasNext" in plain:
+                state = merge.add(plain)
+            else:
+                state = ExecutionResult(**plain)
+            going_on = on_state is None or await on_state(state)
             return going_on and state is not plain
 
-        if await add(growing.initial):
-            await growing.rest(add)
+        await run(executor, add)
         return state
 
     async def subscribe(
@@ -120,97 +117,60 @@ class LocalExecution:
     ) -> None:
         """Put the results of a subscription into the stream's feed.
 
-        The source of the events is made, asked, and closed by this one task.
+        The source of the events is opened, iterated and closed by this one task.
         """
         await checkpoint()
         executor = await self._executor(request, variables)
-        if isinstance(executor, ExecutionResult):
-            stream.reject(executor.errors or [])
+        if isinstance(executor, list):
+            stream.reject(_formatted(executor))
             return
-        source: Any = graphql.create_source_event_stream(executor)
-        if inspect.isawaitable(source):
-            source = await source
-        if isinstance(source, graphql.ExecutionResult):
-            errors = source.errors or []
+        events = await open_events(executor)
+        if isinstance(events, graphql.ExecutionResult):
+            errors = events.errors or []
             for error in errors:
                 _log_source(error.original_error)
             stream.reject(_formatted(errors))
             return
-        events = aiter(source)
+
+        def add(result: graphql.ExecutionResult) -> None:
+            if not stream.feed.over:
+                stream.feed.next(self._result(result))
+
         try:
-            await self._follow(executor, events, stream)
+            await execute_events(executor, events, stream.room, add)
         except Exception as exc:
             if stream.feed.over:
                 raise
             _log_source(exc)
             stream.reject(_formatted([graphql.located_error(exc)]))
         finally:
-            with move_on_after(self._close_timeout, shield=True):
-                await aclose(events)
-
-    async def _follow(self, executor: GrowingExecutor, events: Any, stream: RunningStream) -> None:
-        while await stream.room():
-            try:
-                event = await anext(events)
-            except StopAsyncIteration:
-                return
-            result: Any = event  # may be a result already, which is not executed
-            if not isinstance(event, graphql.ExecutionResult):
-                each = executor.build_per_event_executor(event)
-                result = graphql.execute_subscription_event(each)
-            if inspect.isawaitable(result):
-                result = await result
-            if stream.feed.over:
-                return
-            stream.feed.next(self._result(result))
+            await aclose_within(events, executor.close_timeout)
 
     async def _executor(
         self, request: GraphQLRequest, variables: dict[str, Any]
-    ) -> GrowingExecutor | ExecutionResult:
-        """What will execute the operation, or the errors of the request as a whole."""
-        errors = self._check(request)
-        if errors:
-            return ExecutionResult(None, _formatted(errors))
+    ) -> AnyioExecutorMixin | list[GraphQLError]:
+        """Return an executor for the operation, or the errors of the request as a whole."""
+        if errors := self._execution.check(request.source):
+            return errors
         try:
-            context = await _asked(self._context, request)
-            root_value = await _asked(self._root_value, request)
+            context = await _resolve(self._context, request)
+            root_value = await _resolve(self._root_value, request)
         except GraphQLError as exc:
-            return ExecutionResult(None, _formatted([exc]))
-        executor = GrowingExecutor.build(
-            self._schema,
-            request.document,
-            root_value,
-            context,
-            variables,
+            return [exc]
+        return self._execution.prepare(
+            request.source,
             request.operation_name,
-            middleware=self._middleware,
+            variables,
+            root_value=root_value,
+            context=context,
         )
-        if isinstance(executor, list):
-            return ExecutionResult(None, _formatted(executor))
-        executor = cast("GrowingExecutor", executor)
-        executor.close_timeout = self._close_timeout
-        return executor
-
-    def _check(self, request: GraphQLRequest) -> list[GraphQLError]:
-        if not self._validate:
-            return []
-        errors = self._validated.get(request.source)
-        if errors is None:
-            errors = graphql.validate(self._schema, request.document)
-            self._validated[request.source] = errors
-        return errors
 
     def _result(self, result: graphql.ExecutionResult) -> ExecutionResult:
-        formatted: dict[str, Any] = {"data": result.data}
-        if result.errors:
-            formatted["errors"] = _formatted(result.errors)
-        if result.extensions:
-            formatted["extensions"] = result.extensions
-        plain = self._plain(formatted)
+        plain = self._plain(format_result(result))
         return plain if isinstance(plain, ExecutionResult) else ExecutionResult(**plain)
 
-    def _plain(self, payload: dict[str, Any]) -> dict[str, Any] | ExecutionResult:
-        """The payload as it arrives over the wire; if it would not even leave, why."""
+    def _plain(self, payload: Payload) -> dict[str, Any] | ExecutionResult:
+        """Return the payload as it would arrive; an error if it has no JSON form."""
         try:
             text = encode_named(self._json, payload, "result")
         except TypeError as exc:
@@ -222,8 +182,8 @@ def _formatted(errors: Iterable[GraphQLError]) -> list[Any]:
     return [error.formatted for error in errors]
 
 
-async def _asked(value: Any, request: GraphQLRequest) -> Any:
-    """The value, or what a function or async function gives for it and the request."""
+async def _resolve(value: Any, request: GraphQLRequest) -> Any:
+    """Return a value, or what a function or async function returns for the request."""
     if callable(value) and not isinstance(value, type):
         value = value(request)
         if inspect.isawaitable(value):
@@ -232,13 +192,13 @@ async def _asked(value: Any, request: GraphQLRequest) -> Any:
 
 
 def _log_source(error: Exception | None) -> None:
-    """A bug is logged, since its traceback ends here."""
+    """Log a bug in the source of a subscription, since its traceback ends here."""
     if error is not None and not isinstance(error, GraphQLError):
         logger.error("the source of a subscription failed", exc_info=error)
 
 
 def _put(variables: Any, path: str, file: FileVar) -> None:
-    """Put a file where ``path`` (``variables.input.files.0``) says."""
+    """Put a file in its place, given as a path such as ``variables.input.files.0``."""
     *parents, last = path.split(".")[1:]
     holder = variables
     for key in parents:
@@ -248,7 +208,7 @@ def _put(variables: Any, path: str, file: FileVar) -> None:
 
 
 def _child(holder: Any, key: str, path: str) -> tuple[Any, Any]:
-    """What ``holder`` has at ``key``, after the key as it is there."""
+    """Return ``key`` as the holder has it (a list's is an ``int``), and the value there."""
     at: Any = int(key) if isinstance(holder, list) and key.isdigit() else key
     try:
         return at, holder[at]

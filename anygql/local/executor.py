@@ -1,8 +1,8 @@
 """graphql-core's executor, without asyncio: sibling fields run in an anyio task group.
 
 graphql-core awaits several awaitable fields (or list items) at once with ``asyncio.gather``,
-which needs asyncio's loop. This executor does it with anyio, so async resolvers run on trio
-too, and none of its tasks outlives the operation.
+which needs asyncio's loop. This executor does it with anyio. So async resolvers run on trio too,
+and none of its tasks outlives the operation.
 """
 
 # graphql-core leaves some of its generic types open:
@@ -20,11 +20,13 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
+from logging import Logger
 from typing import Any, NoReturn
 
 import anyio
 from graphql import (
     Executor,
+    GraphQLError,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
@@ -35,13 +37,13 @@ from graphql.execution.executor import to_nodes
 from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
 from graphql.pyutils import AwaitableOrValue, Path, Undefined
 
-from ..concurrency.tasks import single
+from ..concurrency.exception_groups import single
 
-__all__ = ["AnyioExecution", "AnyioExecutor", "aclose", "gather"]
+__all__ = ["AnyioExecutor", "AnyioExecutorMixin", "aclose", "aclose_within", "gather"]
 
 
 async def gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
-    """Await all of them at once; the first that fails cancels the others, and is raised."""
+    """Await all at once. The first exception cancels the others, and is raised."""
     results: list[Any] = [None] * len(awaitables)
 
     async def run(index: int, awaitable: Awaitable[Any]) -> None:
@@ -52,14 +54,14 @@ async def gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
             for index, awaitable in enumerate(awaitables):
                 task_group.start_soon(run, index, awaitable)
     except BaseExceptionGroup as group:
-        error = _foremost(group)
+        error = _most_urgent(group)
     else:
         return results
     raise error
 
 
-def _foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first of a group; but a cancellation or an interrupt goes before any error."""
+def _most_urgent(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return a group's first exception, or a cancellation or interrupt if there is one."""
     for error in group.exceptions:
         if not isinstance(single(error), Exception):
             return single(error)
@@ -67,10 +69,10 @@ def _foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def _abandon(awaitables: Sequence[Awaitable[Any]], error: Exception) -> NoReturn:
-    """Cancel awaitables that an error has made superfluous, then raise it.
+    """Cancel awaitables that an error has made superfluous, then raise the error.
 
-    Each is started, and cancelled at its first checkpoint: a coroutine that is merely closed
-    would leave those that it was to await.
+    Each is started, and canceled at its first checkpoint. A coroutine that is merely closed would
+    never await the coroutines that it holds.
     """
     with anyio.CancelScope() as scope, contextlib.suppress(Exception):
         scope.cancel()
@@ -78,19 +80,39 @@ async def _abandon(awaitables: Sequence[Awaitable[Any]], error: Exception) -> No
     raise error
 
 
-class AnyioExecution(Executor[Any]):
-    """What makes an executor run on either loop, mixed into one of graphql-core's.
+class AnyioExecutorMixin(Executor[Any]):
+    """Makes one of graphql-core's executors run on either loop.
 
     It overrides the three places where graphql-core 3.3 gathers (an object's fields, a list's
     items, an async iterator's items) and the two hooks for asynchronous work.
     """
 
+    #: Seconds that a source of events, or of a streamed list, may take to close.
+    close_timeout: float | None = 10
+    #: Gets the exceptions of resolvers that aren't a ``GraphQLError``.
+    logger: Logger | None = None
+
+    def handle_field_error(
+        self,
+        raw_error: Exception,
+        return_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        path: Path,
+    ) -> None:
+        """Add an error to the result; log a bug too, since its traceback ends here."""
+        if self.logger is not None and not isinstance(raw_error, GraphQLError):
+            self.logger.error("%s failed", ".".join(map(str, path.as_list())), exc_info=raw_error)
+        super().handle_field_error(raw_error, return_type, field_details_list, path)
+
+    async def aclose(self) -> None:
+        """Close what the operation has left open, when it is over."""
+
     def gather_async_work(self, values: Sequence[Awaitable[Any]]) -> Awaitable[list[Any]]:
-        """Await the values at once."""
+        """Await all values at once."""
         return gather(values)
 
     def settle_in_background(self, awaitables: list[Awaitable[Any]]) -> None:
-        """There is no background: what nobody waits for does not run."""
+        """Close the awaitables: here nothing runs in the background."""
         for awaitable in awaitables:
             close = getattr(awaitable, "close", None)
             if close is not None:
@@ -104,7 +126,7 @@ class AnyioExecution(Executor[Any]):
         grouped_field_set: GroupedFieldSet,
         position_context: Any,
     ) -> AwaitableOrValue[dict[str, Any]]:
-        """Execute an object's fields, at once where they are asynchronous."""
+        """Execute an object's fields, the asynchronous ones at once."""
         results: dict[str, Any] = {}
         try:
             for name, details in grouped_field_set.items():
@@ -128,7 +150,7 @@ class AnyioExecution(Executor[Any]):
         items: Iterable[Any],
         position_context: Any,
     ) -> AwaitableOrValue[list[Any]]:
-        """Complete a list's items, at once where they are asynchronous."""
+        """Complete a list's items, the asynchronous ones at once."""
         completed: list[Any] = []
         iterator = iter(items)
         try:
@@ -149,7 +171,7 @@ class AnyioExecution(Executor[Any]):
                     item, completed, item_type, field_details_list, info, path, position_context
                 )
         except Exception as exc:  # noqa: BLE001 - _fail raises it
-            # What is left of a list would never be awaited; a generator just isn't gone on with.
+            # The rest of a list may hold coroutines; a generator is just not resumed.
             left = iterator if isinstance(items, Collection) else ()
             return self._fail([*completed, *left], exc)
         return self._settle_list(completed)
@@ -163,7 +185,7 @@ class AnyioExecution(Executor[Any]):
         async_iterator: AsyncIterator[Any],
         position_context: Any,
     ) -> list[Any]:
-        """Collect an async iterator's items, then complete them as a list's."""
+        """Collect an async iterator's items, then complete them as those of a list."""
         items: list[Any] = []
         streamed = False
         try:
@@ -209,7 +231,7 @@ class AnyioExecution(Executor[Any]):
         path: Path,
         position_context: Any,
     ) -> None:
-        """Complete a list's next item, or add what will have completed it."""
+        """Complete a list's next item, or add an awaitable that will complete it."""
         at = path.add_key(len(completed), None)
         if self.is_awaitable(item):
             completed.append(
@@ -227,14 +249,14 @@ class AnyioExecution(Executor[Any]):
         return self._settle(completed, pending) if pending else completed
 
     def _fail(self, values: Iterable[Any], error: Exception) -> Awaitable[NoReturn]:
-        """Raise the error: at once, or when what is pending has been disposed of."""
+        """Raise the error, after canceling the awaitables among the values."""
         if pending := [value for value in values if self.is_awaitable(value)]:
             return _abandon(pending, error)
         raise error
 
     @staticmethod
     async def _settle(container: Any, pending: Sequence[Any]) -> Any:
-        """Put the values of awaitables where the awaitables are."""
+        """Replace the awaitables in a container by their values."""
         if len(pending) == 1:
             (key,) = pending
             container[key] = await container[key]
@@ -245,16 +267,22 @@ class AnyioExecution(Executor[Any]):
         return container
 
 
-class AnyioExecutor(AnyioExecution, ExecutorThrowingOnIncremental):
-    """The executor of ``execute`` and ``subscribe``, on either loop.
+class AnyioExecutor(AnyioExecutorMixin, ExecutorThrowingOnIncremental):
+    """An executor for graphql-core's ``execute`` and ``subscribe`` that runs on either loop.
 
-    ``execute(schema, document, executor_class=AnyioExecutor)``. What is deferred or streamed is
-    an error.
+    Use it as ``execute(schema, document, executor_class=AnyioExecutor)``. ``@defer`` and
+    ``@stream`` are errors.
     """
 
 
 async def aclose(iterable: AsyncIterable[Any]) -> None:
-    """Close an async generator; other iterables have nothing to close."""
+    """Close an async iterable, if it has an ``aclose``."""
     close = getattr(iterable, "aclose", None)
     if close is not None:
         await close()
+
+
+async def aclose_within(iterable: AsyncIterable[Any], timeout: float | None) -> None:
+    """Close an async iterable, shielded from cancellation for at most ``timeout`` seconds."""
+    with anyio.move_on_after(timeout, shield=True):
+        await aclose(iterable)

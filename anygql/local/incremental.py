@@ -1,8 +1,8 @@
-"""Results that grow, on either loop: ``@defer`` and ``@stream`` by graphql-core's plan of the work.
+"""Incremental results on either loop: ``@defer`` and ``@stream`` by graphql-core's plan.
 
-graphql-core 3.3 decides what is deferred, in which order it may be delivered, and what a failure
-takes with it; but it runs all that in tasks of asyncio's that belong to nobody. Here the work runs
-in an anyio task group, which is over when the operation is, whatever ends that.
+graphql-core 3.3 decides what is deferred, in which order parts may be delivered, and what else a
+failure nulls. But it runs the work in asyncio tasks that nothing owns. Here the work runs in an
+anyio task group, which ends with the operation.
 """
 
 # The parts that are replaced are graphql-core's own, which leaves some of its types open:
@@ -12,14 +12,13 @@ in an anyio task group, which is over when the operation is, whatever ends that.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, cast
 
 import anyio
 from anyio.abc import TaskGroup
-from graphql import GraphQLError, GraphQLOutputType, GraphQLResolveInfo, located_error
+from graphql import GraphQLOutputType, GraphQLResolveInfo, located_error
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.execution.executor import to_nodes
 from graphql.execution.incremental.incremental_executor import (
@@ -45,29 +44,28 @@ from graphql.execution.incremental.work_queue import (
 from graphql.pyutils import Path
 from graphql.type import GraphQLObjectType
 
-from ..concurrency.tasks import unwrapped
-from .executor import AnyioExecution, aclose
+from ..concurrency.exception_groups import unwrapped
+from ..concurrency.signal import Signal
+from .executor import AnyioExecutorMixin, aclose_within
 
-__all__ = ["GrowingExecutor", "GrowingResult"]
+__all__ = ["AnyioIncrementalExecutor", "IncrementalResult"]
 
-logger = logging.getLogger(__name__)
-
-#: How many items of a streamed list go together, if they can be had without waiting.
+#: The most items of a streamed list in one batch; a batch never waits for more items.
 BATCH = 100
 
-#: The iterators of what has an end, and need not be run to come there.
-_OF_COLLECTIONS: tuple[type, ...] = (type(iter([])), type(iter(())))
+#: Iterators over lists and tuples, which are finite and run no code of the schema's.
+_COLLECTION_ITERATORS: tuple[type, ...] = (type(iter([])), type(iter(())))
 
 
-class _Later:
-    """The result of a deferred part, which is awaited by whom the task group has do it."""
+class _PendingPart:
+    """The result of a deferred part, still to be awaited by a task of the task group."""
 
     def __init__(self, result: Any) -> None:
         self.result = result
 
 
-class _Items:
-    """The rest of a streamed list: graphql-core's queue of items, without a task of its own."""
+class _StreamedItems:
+    """The rest of a streamed list: graphql-core's queue of items, without a task for it."""
 
     def __init__(
         self,
@@ -75,33 +73,33 @@ class _Items:
         index: int,
         close_timeout: float | None,
         complete: Callable[[int, Any], WorkResult | Awaitable[WorkResult]],
-        located: Callable[[Exception], Exception],
+        locate: Callable[[Exception], Exception],
     ) -> None:
         self._iterator = iterator
         self._index = index
         self._close_timeout = close_timeout
         self._complete = complete
-        self._located = located
+        self._locate = locate
         self._closed = False
         self._begun: WorkResult | Awaitable[WorkResult] | None = None
         self._failure: Exception | None = None
         self._stopped = False
 
     def is_stopped(self) -> bool:
-        """Whether the last item has been handed out."""
+        """Return whether the last item has been returned."""
         return self._stopped
 
     def abort(self, reason: BaseException | None = None) -> None:
-        """Nothing runs that would have to be told; the source is closed at the end of all."""
+        """Do nothing: the source is closed at the end of the operation."""
 
     def batches(self) -> AsyncIterator[Sequence[WorkResult]]:
-        """Not asked for: see ``batch``."""
+        """Raise ``NotImplementedError``; ``batch`` takes its place."""
         raise NotImplementedError
 
     async def batch(self) -> list[WorkResult]:
-        """The next items, none after the last; raises what ended the list.
+        """Return the next items, none after the last; raise the error that ended the list.
 
-        An item doesn't wait for those after it: several come together only if they are there.
+        No item waits for the next one: a batch has several only if they are there at once.
         """
         if self._failure is not None:
             raise self._failure
@@ -124,7 +122,7 @@ class _Items:
         return found
 
     async def _begin(self) -> bool:
-        """Begin to complete the next item, if that isn't done; whether there is one."""
+        """Begin to complete the next item, unless begun already; return False after the last."""
         if self._begun is not None:
             return True
         try:
@@ -136,41 +134,40 @@ class _Items:
             self._stopped = True
             return False
         except Exception as exc:
-            raise self._located(exc) from exc
+            raise self._locate(exc) from exc
         self._begun = self._complete(self._index, item)
         self._index += 1
         return True
 
     async def aclose(self) -> None:
-        """Let go of the source: an async one is closed, within ``close_timeout``."""
+        """Close an async source within ``close_timeout``, and coroutines left in a list."""
         if self._closed:
             return
         self._closed = True
         if isinstance(self._begun, Awaitable):
-            # Merely closed, it would leave what it was to await.
+            # Merely closed, it would never await the coroutines that it holds.
             with anyio.CancelScope(shield=True) as scope, suppress(Exception):
                 scope.cancel()
                 await self._begun
         if not isinstance(self._iterator, Iterator):
-            with anyio.move_on_after(self._close_timeout, shield=True):
-                await aclose(self._iterator)
-        elif isinstance(self._iterator, _OF_COLLECTIONS):
+            await aclose_within(self._iterator, self._close_timeout)
+        elif isinstance(self._iterator, _COLLECTION_ITERATORS):
             for item in self._iterator:  # a coroutine among them would never be awaited
                 if isinstance(item, Coroutine):
                     item.close()
 
 
-class _Plan(WorkQueue):
-    """graphql-core's graph of the work, run by a task group."""
+class _IncrementalWork(WorkQueue):
+    """graphql-core's graph of the work, run in a task group."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work)
         self._tasks: TaskGroup
         self._failures: dict[WorkTask, Exception] = {}
-        self._come = anyio.Event()
+        self._pushed = Signal()
 
     async def run(self, deliver: Callable[[list[Any]], Awaitable[bool]]) -> None:
-        """Do all that is left; ``deliver`` takes what is done, and says whether to go on."""
+        """Do the work; ``deliver`` takes its events, and returns whether to go on."""
         with unwrapped():
             async with anyio.create_task_group() as self._tasks:
                 for group in list(self._root_groups):
@@ -178,17 +175,16 @@ class _Plan(WorkQueue):
                 for stream in list(self._root_streams):
                     self._start_stream(stream)
                 while not self._stopped:
-                    events = self._handled()
+                    events = self._take_events()
                     if not events:
-                        await self._come.wait()
+                        await self._pushed.wait()
                     elif not await deliver(events):
                         self._stopped = True
-                # Parts that failed with another may still be at work, for nothing.
+                # Parts that another part's failure has nulled may still be running.
                 self._tasks.cancel_scope.cancel()
 
-    def _handled(self) -> list[Any]:
-        """What has been done since it was last asked for."""
-        self._come = anyio.Event()
+    def _take_events(self) -> list[Any]:
+        """Return the events since the last call."""
         events: list[Any] = []
         while not self._channel.empty():
             events += self._handle_graph_event(self._channel.get_nowait())
@@ -199,18 +195,18 @@ class _Plan(WorkQueue):
 
     def _push(self, graph_event: Any) -> None:
         super()._push(graph_event)
-        self._come.set()
+        self._pushed.notify()
 
     def _start_task(self, task: WorkTask) -> None:
         if task not in self._task_nodes:
             self._task_nodes[task] = _TaskNode()
-            self._tasks.start_soon(self._do, task)
+            self._tasks.start_soon(self._run_task, task)
         elif task in self._failures:
             self._push(_TaskFailure(task, self._failures[task]))
 
-    async def _do(self, task: WorkTask) -> None:
+    async def _run_task(self, task: WorkTask) -> None:
         try:
-            later = cast("_Later", task.computation.result())
+            later = cast("_PendingPart", task.computation.result())
             result = later.result
             if not isinstance(result, WorkResult):
                 result = await result
@@ -221,32 +217,32 @@ class _Plan(WorkQueue):
             self._push(_TaskSuccess(task, result))
 
     def _start_stream(self, stream: Stream) -> None:
-        self._tasks.start_soon(self._pump, stream)
+        self._tasks.start_soon(self._run_stream, stream)
 
-    async def _pump(self, stream: Stream) -> None:
-        items = cast("_Items", stream.queue)
+    async def _run_stream(self, stream: Stream) -> None:
+        items = cast("_StreamedItems", stream.queue)
         try:
             while found := await items.batch():
                 handled = anyio.Event()
                 self._push(_StreamItems(stream, found, cast("Any", handled)))
-                # Not before what they have deferred is planned, nor ahead of the consumer.
+                # The next batch waits until these items are planned in, and the consumer is ready.
                 await handled.wait()
         except Exception as exc:  # noqa: BLE001 - delivered as the error of the list
             self._push(_StreamFailure(stream, exc))
         else:
             self._push(_StreamSuccess(stream))
         finally:
-            await items.aclose()  # by the task that has iterated it
+            await items.aclose()  # by the task that has iterated them
 
 
-class GrowingResult:
-    """A first result, and what is left to do for the rest."""
+class IncrementalResult:
+    """A first payload, and the work for the others."""
 
     def __init__(self, data: Any, errors: list[Any], work: Work) -> None:
-        self._plan = _Plan(work)
+        self._work = _IncrementalWork(work)
         self._publisher = IncrementalPublisher()
         pending = self._publisher._to_pending_results(
-            cast("Any", self._plan.initial_groups), cast("Any", self._plan.initial_streams)
+            cast("Any", self._work.initial_groups), cast("Any", self._work.initial_streams)
         )
         #: The first payload, as it would go over the wire.
         self.initial: dict[str, Any] = {
@@ -257,51 +253,36 @@ class GrowingResult:
         if errors:
             self.initial["errors"] = [error.formatted for error in errors]
 
-    async def rest(self, deliver: Callable[[dict[str, Any]], Awaitable[bool]]) -> None:
-        """Do what is left, handing each payload to ``deliver`` until that says no.
+    async def run(self, deliver: Callable[[dict[str, Any]], Awaitable[bool]]) -> None:
+        """Do the work, and deliver each payload until ``deliver`` returns False.
 
-        Cancelling it, or an exception of ``deliver``'s, cancels everything that it runs.
+        Canceling this, or an exception in ``deliver``, cancels all of the work.
         """
 
         async def publish(events: list[Any]) -> bool:
             return await deliver(cast("Any", self._publisher._handle_batch(events).formatted))
 
-        await self._plan.run(publish)
+        await self._work.run(publish)
 
 
-class GrowingExecutor(AnyioExecution, IncrementalExecutor):
+class AnyioIncrementalExecutor(AnyioExecutorMixin, IncrementalExecutor):
     """Executes operations with ``@defer`` and ``@stream``, on either loop.
 
-    Where there are any, ``execute_operation`` gives a ``GrowingResult``. ``aclose`` must be called
-    at the end, whatever that is.
+    ``execute_operation`` returns an ``IncrementalResult`` where something is deferred or streamed.
+    ``aclose`` must be called when the operation is over.
     """
-
-    #: Seconds that the source of a streamed list may take to close.
-    close_timeout: float | None = 10
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Shared by the sub-executors, which are shallow copies.
-        self._sources: list[_Items] = []
-
-    def handle_field_error(
-        self,
-        raw_error: Exception,
-        return_type: GraphQLOutputType,
-        field_details_list: FieldDetailsList,
-        path: Path,
-    ) -> None:
-        """Make it an error of the result; a bug is logged too, since its traceback ends here."""
-        if not isinstance(raw_error, GraphQLError):
-            logger.error("%s failed", ".".join(map(str, path.as_list())), exc_info=raw_error)
-        super().handle_field_error(raw_error, return_type, field_details_list, path)
+        self._sources: list[_StreamedItems] = []
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
-        """The result, or the first of it."""
+        """Return the result, or the first payload with the work for the others."""
         work = self.get_incremental_work()
         if not work.tasks and not work.streams:
             return super().build_response(data)
-        return GrowingResult(data, self.collected_errors.errors, work)
+        return IncrementalResult(data, self.collected_errors.errors, work)
 
     def execute_execution_group(
         self,
@@ -312,8 +293,8 @@ class GrowingExecutor(AnyioExecution, IncrementalExecutor):
         grouped_field_set: GroupedFieldSet,
         delivery_group_map: DeliveryGroupMap,
     ) -> Any:
-        """Begin a deferred part."""
-        return _Later(
+        """Begin a deferred part; ``_IncrementalWork`` awaits it."""
+        return _PendingPart(
             super().execute_execution_group(
                 delivery_groups,
                 parent_type,
@@ -334,17 +315,17 @@ class GrowingExecutor(AnyioExecution, IncrementalExecutor):
         item_type: GraphQLOutputType,
         is_async: bool,
     ) -> Any:
-        """The rest of a list, to be streamed."""
+        """Return the queue for the rest of a streamed list."""
 
         def complete(index: int, item: Any) -> Any:
             return self.create_sub_executor().complete_stream_item(
                 stream_path.add_key(index, None), item, field_details_list, info, item_type
             )
 
-        def located(error: Exception) -> Exception:
+        def locate(error: Exception) -> Exception:
             return located_error(error, to_nodes(field_details_list), stream_path.as_list())
 
-        items = _Items(iterator, initial_index, self.close_timeout, complete, located)
+        items = _StreamedItems(iterator, initial_index, self.close_timeout, complete, locate)
         self._sources.append(items)
         return items
 

@@ -1,4 +1,4 @@
-"""A schema in this process, as if it were a server."""
+"""A schema in this process, used as if it were a server."""
 
 from __future__ import annotations
 
@@ -15,20 +15,29 @@ __all__ = ["LocalSchemaTransport"]
 
 
 class LocalSchemaTransport:
-    """Executes operations on a schema, in this process and on the loop that is running.
+    """Executes operations on a schema, in this process and on the running event loop.
 
-    ``root_value`` and ``context`` are what resolvers get as such: values, or functions or async
-    functions that are given the ``GraphQLRequest`` and asked for each operation (a class is a
-    value). ``validate``: documents are validated first, as a server does, once each. ``middleware``
-    is graphql-core's, around the resolvers.
+    Variables and results are encoded as JSON and decoded again, so that they look the same as over
+    the wire. Only a ``FileVar`` reaches the resolvers as it is.
 
-    Variables and results go through ``json`` and back, so that what works here works over the
-    wire too, and looks the same; only a ``FileVar`` is handed to the resolvers as it is.
+    Args:
+        schema: The ``graphql.GraphQLSchema`` to execute.
+        root_value: The source of the root types' resolvers, ``None`` by default. A function, which
+            may be async, is called with the ``GraphQLRequest`` for each operation and returns the
+            value; a class counts as a value.
+        context: The resolvers' ``info.context``, ``None`` by default; a value or a function, as
+            for ``root_value``.
+        validate: Whether each document is validated before it is first executed; True by default.
+        middleware: graphql-core's middleware, called around the resolvers: a list of functions or
+            a ``graphql.MiddlewareManager``; ``None`` by default.
+        close_timeout: Seconds that the source of a subscription's events, or of a streamed list,
+            may take to close; 10 by default, ``None`` sets no limit.
+        json: The ``JSON`` codec for variables and results; msgspec's by default.
 
-    ``close_timeout``: seconds that the source of a subscription's events, or of a streamed list,
-    may take to close (``None``: no limit).
-
-    Raises ``TypeError`` for what is no schema, or one that is not valid.
+    Raises:
+        TypeError: If ``schema`` is not a ``GraphQLSchema`` or not valid, or ``close_timeout`` is
+            not a number.
+        ValueError: If ``close_timeout`` is not more than 0.
     """
 
     def __init__(
@@ -65,7 +74,7 @@ class LocalSchemaTransport:
         )
 
     def connect(self) -> LocalConnection:
-        """What runs operations: entering can't fail, leaving ends them and waits for that."""
+        """Return a connection. Entering it can't fail; leaving it ends its operations and waits."""
         return LocalConnection(self, self._execution)
 
     def __repr__(self) -> str:

@@ -1,1 +1,1 @@
-"""Byte streams to a server, and what is said about them: URLs, headers, proxies, errors."""
+"""Byte streams to a server, and their URLs, headers, proxies and errors."""

@@ -17,42 +17,51 @@ from .proxy import Proxy, environment_proxy, open_tunnel, parse_proxy
 __all__ = ["Destination", "DialArgs", "OpenStream", "dial"]
 
 
-#: Opens a byte stream to a host and port, in place of TCP.
+#: A function that opens a byte stream to a host and port, in place of TCP.
 OpenStream = Callable[[str, int], Awaitable[ByteStream]]
 
 
 class DialArgs(msgspec.Struct, frozen=True, kw_only=True):
-    """How a byte stream is opened: the part of ``connect_args`` that every transport has."""
+    """How a byte stream is opened: the ``connect_args`` that every connector takes."""
 
-    #: The path of a Unix socket to connect to; host and port are then only what is asked for.
+    #: The path of a Unix socket to connect to. The host then only names what is asked for.
     uds: str | PathLike[str] | None = None
-    #: An HTTP proxy's URL; ``None``: no proxy; ``True``: what the environment says.
+    #: The URL of an HTTP proxy; ``True`` for that of the environment, ``None`` for no proxy.
     proxy: str | bool | None = True
     #: The address to connect from.
     local_host: str | None = None
-    #: The name that TLS asks for and verifies, if it isn't the host's.
+    #: The name that TLS asks for and verifies. Default: the host's.
     server_hostname: str | None = None
-    #: Seconds before the next address of a host is tried beside the one before.
+    #: Delay before the next address of a host is tried beside the one before, in seconds.
     happy_eyeballs_delay: float = 0.25
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """Where to: a host and port, with TLS if ``secure``."""
+    """The far end of a byte stream: a host and port, with TLS if ``secure``."""
 
     host: str
     port: int
     secure: bool
-    #: The URL that it is of, fit for messages.
+    #: The URL, fit for messages.
     shown: str
-    #: ``None``: the default verification.
+    #: The TLS context; ``None`` for the default one, which verifies.
     context: ssl.SSLContext | None = None
 
 
 async def dial(to: Destination, args: DialArgs, open_stream: OpenStream | None) -> ByteStream:
     """Open a byte stream to a server: directly, through a Unix socket or through a proxy.
 
-    Where ``open_stream`` is given, the environment's proxies are left aside: whoever opens the
-    stream knows the way. Cancelling closes what was opened. Raises ``TransportConnectionFailed``.
+    If canceled, what was opened is closed.
+
+    Args:
+        to: The server.
+        args: How to open the stream.
+        open_stream: A function that opens it in place of TCP. If there is one, the environment's
+            proxies are ignored: the function knows the way.
+
+    Raises:
+        TransportConnectionFailed: No stream could be opened, or TLS failed.
+        TransportInvalidURL: The URL of the proxy can't be used.
     """
     proxy = None if args.uds is not None else _choose_proxy(to, args, open_stream)
     with opening_errors(proxy.shown if proxy else to.shown):
@@ -94,7 +103,7 @@ async def _open(
 
 
 async def _through(proxy: Proxy, stream: ByteStream, to: Destination) -> ByteStream:
-    """The same stream, or TLS over it, at the far end of a tunnel. Whoever opened it closes it."""
+    """Return the stream at the far end of a tunnel; the caller closes it even if this raises."""
     with opening_errors(proxy.shown):
         if proxy.secure:
             stream = await _wrap(stream, proxy.host, None)
@@ -105,7 +114,7 @@ async def _through(proxy: Proxy, stream: ByteStream, to: Destination) -> ByteStr
 async def _wrap(stream: ByteStream, name: str, context: ssl.SSLContext | None) -> ByteStream:
     from anyio.streams.tls import TLSStream
 
-    # What is spoken over it says by itself where it ends, so the end of TLS is not waited for.
+    # WebSocket and HTTP messages say where they end, so TLS need not say it (close_notify).
     return await TLSStream.wrap(
         stream,
         server_side=False,

@@ -1,4 +1,4 @@
-"""What the network, TLS and the HTTP upgrade raise, turned into this library's errors."""
+"""Errors of the network and of TLS, turned into this library's errors."""
 
 from __future__ import annotations
 
@@ -12,62 +12,65 @@ import anyio
 
 from ..exceptions import TransportConnectionFailed, TransportError
 
-__all__ = ["FAULTS", "NotHTTP", "opening_errors"]
+__all__ = ["FAULTS", "NotHTTP", "connect_error", "opening_errors"]
 
-#: What a broken byte stream raises, apart from its regular end.
+#: The errors of a broken byte stream. Its regular end is ``anyio.EndOfStream``.
 FAULTS = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
 class NotHTTP(Exception):
-    """What came is no HTTP answer. The text says what is wrong with it, and quotes nothing."""
+    """The bytes of a peer are no HTTP response. The message says why, and quotes none of them."""
 
 
 @contextmanager
-def opening_errors(target: str) -> Generator[None]:
-    """Turn what opening a stream to ``target`` raises into ``TransportConnectionFailed``.
+def opening_errors(server: str) -> Generator[None]:
+    """Turn the errors of opening a stream into ``TransportConnectionFailed``.
 
-    ``target`` is shown in messages, so it must have been redacted.
+    ``server`` is the server or proxy, fit for messages.
     """
     try:
         yield
     except TransportError:
         raise
-    except ssl.SSLCertVerificationError as error:
-        raise TransportConnectionFailed(
-            f"can't trust {target}: {error.verify_message or error}. If its certificate is your "
-            "own, pass ssl= a context that knows it",
-            retryable=False,
-        ) from error
-    except ssl.SSLError as error:
-        raise TransportConnectionFailed(
-            f"no TLS connection to {target}: {error.reason or error}. Is this its TLS port?",
-            retryable=False,
-        ) from error
     except anyio.EndOfStream as error:
         raise TransportConnectionFailed(
-            f"{target} closed the connection before it was established. Is it a WebSocket server, "
+            f"{server} closed the connection before it was established. Is it a WebSocket server, "
             "and is it up?"
         ) from error
     except FAULTS as error:
-        raise TransportConnectionFailed(
-            f"can't connect to {target}: {_explain(error)}"
-        ) from _origin(error)
+        raise connect_error(server, error) from _origin(error)
+
+
+def connect_error(server: str, error: BaseException) -> TransportConnectionFailed:
+    """Return the error for a stream to ``server`` that could not be opened because of ``error``."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return TransportConnectionFailed(
+            f"can't trust {server}: {error.verify_message or error}. If its certificate is your "
+            "own, pass ssl= a context that knows it",
+            retryable=False,
+        )
+    if isinstance(error, ssl.SSLError):
+        return TransportConnectionFailed(
+            f"no TLS connection to {server}: {error.reason or error}. Is this its TLS port?",
+            retryable=False,
+        )
+    return TransportConnectionFailed(f"can't connect to {server}: {_explain(error)}")
 
 
 def _origin(error: BaseException) -> BaseException:
-    """The operating system's error, where there is exactly one behind ``error``."""
+    """Return the operating system's error, if there is exactly one behind ``error``."""
     return error.__cause__ if isinstance(error.__cause__, OSError) else error
 
 
 def _explain(error: BaseException) -> str:
-    """What happened, and what to look at."""
+    """Return what happened, and advice on what to check."""
     causes = list(_causes(error))
-    what = "; ".join(dict.fromkeys(str(cause) or "the connection broke" for cause in causes))
-    return f"{what}. {_advice(causes)}"
+    text = "; ".join(dict.fromkeys(str(cause) or "the connection broke" for cause in causes))
+    return f"{text}. {_advice(causes)}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The errors behind ``error``: a connection is tried at every address of a host."""
+    """Return the errors behind ``error``, one for each address of the host that was tried."""
     cause = error.__cause__
     if isinstance(error, BaseExceptionGroup):
         for one in cast("BaseExceptionGroup[BaseException]", error).exceptions:

@@ -1,4 +1,4 @@
-"""HTTP headers: the forms they are given in, and what can be sent."""
+"""HTTP headers: the forms that users may pass, and which values can be sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 def pairs(headers: Headers | None) -> list[tuple[str, str]]:
-    """Headers in any of their forms, as pairs."""
+    """Return headers of any form as pairs."""
     if headers is None:
         return []
     if isinstance(headers, Mapping):
@@ -26,13 +26,11 @@ def pairs(headers: Headers | None) -> list[tuple[str, str]]:
 
 # RFC 9110 §5.6.2 and §5.5.
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
-
-
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def check_header(name: str, value: str) -> None:
-    """Raise ``ValueError`` for what can't be sent, naming the header, never its value."""
+    """Raise ``ValueError`` for a header that can't be sent. The message never has its value."""
     if not is_token(name):
         raise ValueError(f"{name!r} can't be the name of a header")
     if not _VALUE.fullmatch(value):
@@ -48,10 +46,10 @@ def is_token(name: str) -> bool:
 
 
 def user_agent() -> str:
-    """What we call ourselves, unless the caller says otherwise."""
+    """Return the default ``User-Agent``."""
     return f"anygql/{VERSION}"
 
 
 def basic_auth(username: str, password: str) -> str:
-    """The value of an ``Authorization`` header (RFC 7617)."""
+    """Return the value of an ``Authorization`` header (RFC 7617)."""
     return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"

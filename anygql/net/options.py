@@ -1,4 +1,4 @@
-"""What transports are told by their users: checked values, and what each attempt asks for."""
+"""Options of transports: checked values, and functions that are called at each attempt."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Provider", "resolve", "seconds"]
 
 _T = TypeVar("_T")
 
-#: A value, or what gives it: a function or async function, asked at each attempt.
+#: A value, or a function or async function that returns it, called at each attempt.
 Provider: TypeAlias = _T | Callable[[], _T] | Callable[[], Awaitable[_T]]
 
 
 async def resolve(value: Any) -> Any:
-    """The value, or what a function or async function gives for it now."""
+    """Return a value, or call the function or async function that provides it."""
     if callable(value):
         value = value()
     if inspect.isawaitable(value):
@@ -25,7 +25,10 @@ async def resolve(value: Any) -> Any:
 
 
 def seconds(name: str, value: float | None, *, zero: bool = False) -> float | None:
-    """A time limit as it was given; raises ``TypeError`` or ``ValueError`` for what is none."""
+    """Return a time limit as it is. Raise ``TypeError`` or ``ValueError`` for what is none.
+
+    ``zero``: whether 0 is allowed.
+    """
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -16,19 +16,19 @@ from .urls import redact
 
 __all__ = ["Proxy", "environment_proxy", "open_tunnel", "parse_proxy"]
 
-#: Statuses of a proxy that a new attempt won't change.
+#: Statuses of a proxy that another attempt won't change.
 FATAL_STATUSES = frozenset({401, 403, 404, 407})
 
 
 class Proxy(msgspec.Struct, frozen=True):
-    """An HTTP proxy; ``secure`` if it is itself spoken to over TLS."""
+    """An HTTP proxy, reached over TLS if ``secure``."""
 
     host: str
     port: int
     secure: bool
     #: The URL, fit for messages.
     shown: str
-    #: The value of ``Proxy-Authorization``.
+    #: The value of ``Proxy-Authorization``, if the URL has a user.
     authorization: str | None = None
 
     def __repr__(self) -> str:
@@ -36,7 +36,7 @@ class Proxy(msgspec.Struct, frozen=True):
 
 
 def parse_proxy(url: str) -> Proxy:
-    """Read a proxy's URL; without a scheme it is ``http://``. Raises ``TransportInvalidURL``."""
+    """Read a proxy's URL. The default scheme is ``http://``. Raise ``TransportInvalidURL``."""
     if "://" not in url:
         url = f"http://{url}"
     try:
@@ -57,11 +57,11 @@ def parse_proxy(url: str) -> Proxy:
 
 
 def environment_proxy(host: str, port: int, *, secure: bool) -> Proxy | None:
-    """The proxy that the environment (or the system's settings) asks for.
+    """Return the proxy of the environment, or of the system's settings.
 
-    ``wss_proxy``, ``https_proxy`` and ``all_proxy`` for wss, ``ws_proxy``, ``http_proxy`` and
-    ``all_proxy`` for ws, in this order; none for hosts in ``no_proxy``, nor for this machine,
-    which a proxy elsewhere can't reach. Raises ``TransportInvalidURL``.
+    For a secure connection this is ``wss_proxy``, ``https_proxy`` or ``all_proxy``, in this order;
+    otherwise ``ws_proxy``, ``http_proxy`` or ``all_proxy``. Hosts in ``no_proxy`` have no proxy,
+    nor has this machine, which a proxy elsewhere can't reach. Raise ``TransportInvalidURL``.
     """
     if _is_loopback(host):
         return None
@@ -84,10 +84,13 @@ def _is_loopback(host: str) -> bool:
 
 
 async def open_tunnel(stream: ByteStream, proxy: Proxy, host: str, port: int) -> None:
-    """Ask ``proxy``, at the other end of ``stream``, to pass everything on to ``host``.
+    """Ask the proxy at the other end of ``stream`` to connect it to ``host``.
 
-    Raises ``TransportConnectionFailed`` with the proxy's status if it won't, and what a broken
-    stream raises. Cancelling leaves the stream useless.
+    If canceled, the stream is of no use any more.
+
+    Raises:
+        TransportConnectionFailed: The proxy refused; the error has its status as ``code``.
+        OSError: The stream broke; or anyio's errors for that.
     """
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: {user_agent()}"]
@@ -95,13 +98,13 @@ async def open_tunnel(stream: ByteStream, proxy: Proxy, host: str, port: int) ->
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     await stream.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
     try:
-        answer = await read_head(stream)
+        response = await read_head(stream)
     except NotHTTP as error:
         raise TransportConnectionFailed(
             f"the proxy {proxy.shown} can't be used: {error}", retryable=False
         ) from error
-    if not 200 <= answer.status < 300:
-        raise _refused(proxy, authority, answer.status)
+    if not 200 <= response.status < 300:
+        raise _refused(proxy, authority, response.status)
 
 
 def _refused(proxy: Proxy, authority: str, status: int) -> TransportConnectionFailed:

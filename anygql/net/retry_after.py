@@ -1,4 +1,4 @@
-"""``Retry-After``: how long a server asks to be left alone."""
+"""``Retry-After``: the delay that a server asks for before the next request."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Mapping
 
 __all__ = ["MAX_RETRY_AFTER", "retry_after"]
 
-#: The longest that a server is left alone for, in seconds: a day. Who asks for more would have a
-#: session that never comes back.
+#: Maximum delay that is respected, in seconds: a day. With a longer one, a session would never come
+#: back.
 MAX_RETRY_AFTER = 86_400.0
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds of ``Retry-After``, which may be a date (RFC 9110 §10.2.3).
+    """Return the delay in ``Retry-After``, which may be a date (RFC 9110 §10.2.3), in seconds.
 
-    At most ``MAX_RETRY_AFTER``; ``None`` for what is neither a number nor a date. ``headers`` has
-    lower-case names, or finds them in any case.
+    The delay is at most ``MAX_RETRY_AFTER``. It is ``None`` if the header is neither a number nor a
+    date. The names in ``headers`` are in lower case, or are found in any case.
     """
-    given = headers.get("retry-after", "").strip()
-    if given.isascii() and given.isdigit():
-        return min(float(given), MAX_RETRY_AFTER)  # of very many digits, it is infinite
-    until = _timestamp(given)
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value), MAX_RETRY_AFTER)  # the float of very many digits is infinite
+    until = _timestamp(value)
     if until is None:
         return None
-    # Its own clock is the one that it meant.
+    # The server meant its own clock.
     now = _timestamp(headers.get("date", ""))
     return min(max(0.0, until - (time.time() if now is None else now)), MAX_RETRY_AFTER)
 
 
 def _timestamp(date: str) -> float | None:
-    from email.utils import parsedate_to_datetime  # for the few answers that ask to wait
+    from email.utils import parsedate_to_datetime  # only a few responses have one
 
     try:
         return parsedate_to_datetime(date).timestamp()

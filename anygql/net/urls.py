@@ -1,4 +1,4 @@
-"""URLs: which can be used, and how one is shown in messages and logs."""
+"""URLs: which ones can be used, and how they are shown in messages and logs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["check_url", "redact"]
 
 
 def redact(url: str) -> str:
-    """A URL fit for messages and logs: in one line, without user, password, query and fragment."""
+    """Return a URL fit for messages: in one line, without user, password, query and fragment."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "", url.removeprefix("//")
     authority, path = _authority_and_path(rest)
     if "@" not in authority and "@" in rest and not re.fullmatch(_HOST_AND_PORT, authority):
-        # A password with a character that ought to be escaped.
+        # The password has a character that ought to be escaped.
         authority, path = _authority_and_path(rest.rpartition("@")[2])
     shown = f"{scheme}{separator}{authority.rpartition('@')[2]}{path}"
     return shown.translate(_UNSEEN)
@@ -25,7 +25,7 @@ def redact(url: str) -> str:
 
 _HOST_AND_PORT = r"(\[[^\]]*\]|[^:\[\]]*)(:[0-9]*)?"
 
-
+# Control characters and line breaks.
 _UNSEEN = dict.fromkeys(
     [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], "\N{REPLACEMENT CHARACTER}"
 )
@@ -38,9 +38,10 @@ def _authority_and_path(rest: str) -> tuple[str, str]:
 
 
 def check_url(url: object, schemes: tuple[str, ...]) -> str:
-    """The URL if it is one of these schemes and names a host.
+    """Return ``url`` if it has one of the schemes, and a host.
 
-    Raises ``TransportInvalidURL`` (a ``ValueError``), which shows no more than scheme and host.
+    Raises:
+        TransportInvalidURL: It has not. The message has none of the URL's secrets.
     """
     if not isinstance(url, str):
         raise TransportInvalidURL(f"a URL is a str, not {type(url).__name__}")
@@ -49,7 +50,7 @@ def check_url(url: object, schemes: tuple[str, ...]) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError:  # whose text may quote the password
+    except ValueError:  # its text may quote the password
         raise TransportInvalidURL(
             f"{shown!r} is not a URL: its host or port can't be read. Are special characters in "
             "user and password percent-encoded?"

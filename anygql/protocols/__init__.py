@@ -19,19 +19,20 @@ __all__ = [
     "GraphQLWS",
     "ProtocolViolation",
     "SubscriptionProtocol",
-    "chosen",
-    "protocols_for",
+    "negotiated_protocol",
+    "protocols_to_offer",
 ]
 
-#: In the order in which they are offered: offered the legacy one first, Mercurius and
-#: Strawberry pick it, and PostGraphile closes with 4406.
+#: In the order in which they are offered. If the legacy protocol came first, Mercurius and
+#: Strawberry would choose it, and PostGraphile would close with 4406.
 _KNOWN: tuple[SubscriptionProtocol, ...] = (GRAPHQL_TRANSPORT_WS, GRAPHQL_WS)
 
 
-def protocols_for(choice: str | SubscriptionProtocol) -> tuple[SubscriptionProtocol, ...]:
-    """What to offer for ``"auto"``, the name of a subprotocol, or a protocol value.
+def protocols_to_offer(choice: str | SubscriptionProtocol) -> tuple[SubscriptionProtocol, ...]:
+    """Return the protocols to offer.
 
-    Raises ``ValueError`` for a name that no known subprotocol has.
+    ``choice`` is ``"auto"``, the name of a subprotocol, or a protocol value. Raises ``ValueError``
+    for the name of an unknown subprotocol.
     """
     if not isinstance(choice, str):
         if not hasattr(choice, "subprotocol"):
@@ -46,21 +47,22 @@ def protocols_for(choice: str | SubscriptionProtocol) -> tuple[SubscriptionProto
     raise ValueError(f"unknown subprotocol {choice!r}: use 'auto', {known}, or a protocol value")
 
 
-def chosen(
+def negotiated_protocol(
     offered: Iterable[SubscriptionProtocol], name: str | None, server: str = "the server"
 ) -> SubscriptionProtocol:
-    """The offered protocol that the server named, or is taken to speak if it named none.
+    """Return the offered protocol whose subprotocol the server named.
 
-    Raises ``TransportProtocolError`` (4406), naming ``server``, if that was not offered.
+    A server that named none is taken to speak the default protocol. Raises
+    ``TransportProtocolError`` (4406) if the protocol was not offered.
     """
     offered = tuple(offered)
     for protocol in offered:
         if protocol.subprotocol == name or (name is None and protocol.is_default):
             return protocol
-    said = "named no subprotocol" if name is None else f"chose the subprotocol {name!r}"
+    choice = "named no subprotocol" if name is None else f"chose the subprotocol {name!r}"
     names = ", ".join(repr(protocol.subprotocol) for protocol in offered)
     raise TransportProtocolError(
-        f"{server} {said}, but was offered {names}",
+        f"{server} {choice}, but was offered {names}",
         code=CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE,
         reason="subprotocol not acceptable",
     )

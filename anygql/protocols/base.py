@@ -1,6 +1,6 @@
-"""What the connection asks of a protocol: text in, events out; requests in, text out.
+"""The interface of a protocol: text in, events out; requests in, text out.
 
-No anyio, no sockets: a protocol can be tested with a table of messages.
+A protocol knows no event loop and no socket, so a table of messages tests it.
 """
 
 from __future__ import annotations
@@ -16,51 +16,74 @@ __all__ = ["Codec", "SubscriptionProtocol"]
 
 
 class Codec(Protocol):
-    """One connection's side of a protocol. It keeps the little state that the protocol has."""
+    """A protocol as one connection speaks it, with the protocol's state."""
+
+    @property
+    def has_keep_alive_messages(self) -> bool:
+        """Whether the server sends ``KeepAlive`` events.
+
+        If so, ``keep_alive_timeout`` counts from the first of them, not from the acknowledgement.
+        """
+        ...
 
     def connection_init(self, payload: Any) -> bytes:
-        """The message that opens the connection; a ``None`` payload is left out."""
+        """Return the message that opens the connection; a ``None`` payload is left out.
+
+        Raises ``TypeError`` naming the part of the payload that has no JSON form.
+        """
         ...
 
     def subscribe(self, id: str, request: GraphQLRequest) -> bytes:
-        """The message that starts an operation; raises ``TypeError`` naming a bad variable."""
+        """Return the message that starts an operation.
+
+        Raises ``TypeError`` naming the variable that has no JSON form.
+        """
         ...
 
     def complete(self, id: str) -> bytes:
-        """The message that ends an operation early."""
+        """Return the message that ends an operation early."""
         ...
 
     def ping(self, payload: Any = None) -> bytes | None:
-        """The message that asks for a pong; ``None`` where only the WebSocket's own can."""
+        """Return the message that asks for a pong.
+
+        Returns ``None`` if the protocol has no such message. The WebSocket's own ping remains.
+        """
         ...
 
     def pong(self, payload: Any = None) -> bytes | None:
-        """The answer to a ``Ping``; ``None`` where the protocol has none."""
+        """Return the answer to a ``Ping``, or ``None`` if the protocol has none."""
         ...
 
     def terminate(self) -> bytes | None:
-        """The message that precedes the closing handshake, where the protocol has one."""
+        """Return the message that precedes the closing handshake, if the protocol has one."""
         ...
 
     def receive(self, message: bytes | str) -> Event:
-        """The event of one text message; raises ``ProtocolViolation``."""
+        """Return the event in a text message.
+
+        Raises ``ProtocolViolation`` if it is malformed, or may not come yet.
+        """
         ...
 
     def receive_many(self, messages: Sequence[bytes | str]) -> Iterable[Event]:
-        """The events of several messages; raises ``ProtocolViolation`` where one is malformed,
-        after the events of those before it."""
+        """Return the events in several messages.
+
+        Where a message is malformed, iterating raises ``ProtocolViolation``, after the events of
+        the messages before it.
+        """
         ...
 
     def increment(self, message: bytes | str) -> Mapping[str, Any]:
-        """All of the payload of a message that ``receive`` has read as a ``Next``.
+        """Return the whole payload of a message that ``receive`` has read as a ``Next``.
 
-        For incremental delivery, whose parts have more in them than a result.
+        Incremental delivery needs it: its payloads hold more than a result.
         """
         ...
 
 
 class SubscriptionProtocol(Protocol):
-    """A protocol as a value that is handed to the transport."""
+    """A protocol as a value to hand to the transport."""
 
     @property
     def subprotocol(self) -> str:
@@ -72,11 +95,6 @@ class SubscriptionProtocol(Protocol):
         """Whether a server that names no subprotocol is taken to speak this one."""
         ...
 
-    @property
-    def liveness_from_keep_alive(self) -> bool:
-        """Whether ``keep_alive_timeout`` counts from the first ``KeepAlive``, not from the ack."""
-        ...
-
     def codec(self, json: JSON) -> Codec:
-        """A new codec, for one connection."""
+        """Return a new codec, for one connection."""
         ...

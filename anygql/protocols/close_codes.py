@@ -1,6 +1,6 @@
-"""Close codes: their names, and which of them a retry can't mend.
+"""Close codes: their names, and whether a new attempt may succeed after each.
 
-RFC 6455 §7.4 for 1xxx, graphql-transport-ws for 4xxx.
+RFC 6455 §7.4 defines 1xxx, and graphql-transport-ws 4xxx.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _FATAL_4XXX = frozenset({4004, 4005, 4400, 4401, 4406, 4409, 4429, 4500})
 
 
 def is_retryable_code(code: int) -> bool:
-    """Whether a new attempt may succeed after a connection was closed with ``code``."""
+    """Return whether a new attempt may succeed after a connection was closed with ``code``."""
     if 1000 <= code < 2000:
         return code in _RETRYABLE_1XXX
     return code not in _FATAL_4XXX
 
 
 def clip_reason(reason: str) -> str:
-    """A close reason of at most 123 bytes of UTF-8 (RFC 6455 §5.5), cut at a character."""
+    """Cut a close reason to at most 123 bytes of UTF-8 (RFC 6455 §5.5), between characters."""
     return reason.encode(errors="replace")[:123].decode(errors="ignore")

@@ -1,8 +1,7 @@
-"""What a server can say over a WebSocket, whatever subprotocol it says it in.
+"""The events that a server's messages mean, the same for every subprotocol.
 
-Structs whose tags are the message types of ``graphql-transport-ws``, so that its codec decodes
-a message straight into its event; the other codecs build the same events from their own
-messages.
+They are structs whose tags are the message types of ``graphql-transport-ws``. So its codec decodes
+a message straight into its event. The other codecs build the same events from their own messages.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ import msgspec
 
 from ..results.result import ExecutionResult
 
-__all__ = ["Ack", "Complete", "Error", "Event", "KeepAlive", "Next", "Ping", "Pong", "Refused"]
+__all__ = ["Ack", "Complete", "Error", "Event", "KeepAlive", "Next", "Ping", "Pong", "Refusal"]
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
-    """Not the garbage collector's: none lives longer than it takes to look at it."""
+    """Any event. The garbage collector need not track one: it lives only while it is handled."""
 
 
 class Ack(_Message, frozen=True, gc=False, tag="connection_ack"):
@@ -34,7 +33,7 @@ class Next(_Message, frozen=True, gc=False, tag="next"):
 
 
 class Error(_Message, frozen=True, gc=False, tag="error"):
-    """The operation failed before it ran, and is over."""
+    """The operation failed before it ran. It is over."""
 
     id: str
     payload: list[Any]
@@ -47,25 +46,25 @@ class Complete(_Message, frozen=True, gc=False, tag="complete"):
 
 
 class Ping(_Message, frozen=True, gc=False, tag="ping"):
-    """The server asks whether we are there."""
+    """The server asks for a pong."""
 
     payload: Any = None
 
 
 class Pong(_Message, frozen=True, gc=False, tag="pong"):
-    """The server is there, asked for or not."""
+    """The server answers a ping, or sends a pong of its own accord."""
 
     payload: Any = None
 
 
 class KeepAlive(_Message, frozen=True, gc=False, tag="ka"):
-    """The server is there (legacy)."""
+    """The server shows that it is there (legacy)."""
 
 
-class Refused(_Message, frozen=True, gc=False, tag="connection_error"):
-    """The server does not accept the connection, or a message that it could not read."""
+class Refusal(_Message, frozen=True, gc=False, tag="connection_error"):
+    """The server refuses the connection, or a message of ours that it could not read."""
 
     payload: Any = None
 
 
-Event: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | KeepAlive | Refused
+Event: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | KeepAlive | Refusal

@@ -5,7 +5,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -13,46 +13,21 @@ import msgspec
 from ..documents.request import GraphQLRequest
 from ..json import JSON
 from .base import Codec
-from .events import Ack, Complete, Error, Event, Next, Ping, Pong, Refused
+from .events import Ack, Complete, Error, Event, Next, Ping, Pong, Refusal
 from .messages import (
-    ConnectionInit,
-    Maybe,
-    Operation,
-    Outgoing,
-    State,
+    ClientMessage,
+    MessageCodec,
     encode,
-    increment_reader,
-    message_reader,
-    operation,
-    read_many,
-    read_replacing_surrogates,
-    step,
+    operation_payload,
     value_or_unset,
 )
 
 __all__ = ["GRAPHQL_TRANSPORT_WS", "GraphQLTransportWS"]
 
 # The specification has no `connection_error`, but Mercurius sends it here too.
-_Incoming: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | Refused
+_ServerMessage: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | Refusal
 
-_DECODER: msgspec.json.Decoder[_Incoming] = msgspec.json.Decoder(_Incoming)
-
-
-class _Subscribe(Outgoing, frozen=True, tag="subscribe"):
-    id: str
-    payload: Operation
-
-
-class _Complete(Outgoing, frozen=True, tag="complete"):
-    id: str
-
-
-class _Ping(Outgoing, frozen=True, tag="ping"):
-    payload: Maybe = msgspec.UNSET
-
-
-class _Pong(Outgoing, frozen=True, tag="pong"):
-    payload: Maybe = msgspec.UNSET
+_DECODER: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(_ServerMessage)
 
 
 class GraphQLTransportWS(msgspec.Struct, frozen=True):
@@ -60,54 +35,31 @@ class GraphQLTransportWS(msgspec.Struct, frozen=True):
 
     subprotocol: str = "graphql-transport-ws"
     is_default: bool = False
-    liveness_from_keep_alive: bool = False
 
     def codec(self, json: JSON) -> Codec:
-        """A new codec, for one connection."""
-        return _TransportWSCodec(json)
+        """Return a new codec, for one connection."""
+        return _TransportWSCodec(json, _DECODER)
 
 
 GRAPHQL_TRANSPORT_WS = GraphQLTransportWS()
 
 
-class _TransportWSCodec:
-    __slots__ = ("_increment", "_json", "_read", "_state")
+class _TransportWSCodec(MessageCodec[_ServerMessage]):
+    __slots__ = ()
 
-    def __init__(self, json: JSON) -> None:
-        self._json = json
-        self._read = message_reader(_DECODER, json)
-        self._state = State.UNACKNOWLEDGED
-        self._increment = increment_reader(json)
-
-    def connection_init(self, payload: Any) -> bytes:
-        return encode(ConnectionInit(value_or_unset(self._json, payload, "init_payload")))
+    def _events(self, received: Sequence[_ServerMessage]) -> Sequence[Event]:
+        return received
 
     def subscribe(self, id: str, request: GraphQLRequest) -> bytes:
-        return encode(_Subscribe(id, operation(self._json, request)))
+        return encode(ClientMessage("subscribe", id, operation_payload(self._json, request)))
 
     def complete(self, id: str) -> bytes:
-        return encode(_Complete(id))
+        return encode(ClientMessage("complete", id))
 
     def ping(self, payload: Any = None) -> bytes:
-        return encode(_Ping(value_or_unset(self._json, payload, "payload")))
+        payload = value_or_unset(self._json, payload, "payload")
+        return encode(ClientMessage("ping", payload=payload))
 
     def pong(self, payload: Any = None) -> bytes:
-        return encode(_Pong(value_or_unset(self._json, payload, "payload")))
-
-    def terminate(self) -> None:
-        return None  # the closing handshake says it all
-
-    def receive(self, message: bytes | str) -> Event:
-        try:
-            event = self._read(message)
-        except (ValueError, RecursionError) as exc:
-            event = read_replacing_surrogates(self._read, message, exc)
-        self._state = step(self._state, event)
-        return event
-
-    def receive_many(self, messages: Sequence[bytes | str]) -> Iterable[Event]:
-        found = read_many(self._read, messages, self._state)
-        return map(self.receive, messages) if found is None else found
-
-    def increment(self, message: bytes | str) -> Mapping[str, Any]:
-        return self._increment(message)
+        payload = value_or_unset(self._json, payload, "payload")
+        return encode(ClientMessage("pong", payload=payload))

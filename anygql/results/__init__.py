@@ -1,1 +1,1 @@
-"""What comes back: results, those that grow, and the types that data become. No I/O."""
+"""Results: complete, incremental, and as values of the user's types. No I/O."""

@@ -1,8 +1,9 @@
-"""Incremental delivery: the payloads of ``@defer`` and ``@stream``, merged as they come.
+"""Incremental delivery: merging the payloads of ``@defer`` and ``@stream``.
 
-Three forms are in use. Now: patches have the ``id`` of something ``pending``, until it is
-``completed``. 2022: patches in ``incremental`` have a ``path``. Before that: a payload is itself
-a patch with a ``path``. https://github.com/graphql/defer-stream-wg
+Three formats are in use. In the current one, a patch has the ``id`` of something ``pending``, which
+is later ``completed``. In the format of 2022, patches in ``incremental`` have a ``path``. In the
+oldest format, a payload is itself a patch with a ``path``.
+https://github.com/graphql/defer-stream-wg
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["DEFAULT_MAX_PENDING", "IncrementalMerge"]
 #: How many patches a server may announce without completing them.
 DEFAULT_MAX_PENDING = 2**16
 
-#: The close code of graphql-transport-ws for a message that makes no sense.
+#: The close code of graphql-transport-ws for a malformed message.
 _MALFORMED = 4400
 
 _Path: TypeAlias = list[str | int]
@@ -59,29 +60,33 @@ class _Payload(_Patch):
 
 
 class IncrementalMerge:
-    """The result of one operation, growing with each payload.
+    """The result of one operation, merged from its payloads.
 
-    What was handed out is not changed by later payloads, nor is a payload itself: containers are
-    copied along the path of a patch (once for all patches of a payload), and everything else is
-    shared between one state and the next. So states are to be read, not written; keeping all of
-    them costs little, and a deep copy of each is never made.
+    Each payload makes a new result. Later payloads change neither earlier results nor payloads:
+    the containers on the path of a patch are copied, once for each payload, and everything else is
+    shared between results. So don't write to results. Keeping all of them costs little.
+
+    Args:
+        max_pending: How many patches the server may announce without completing them; 65,536 by
+            default.
     """
 
     def __init__(self, *, max_pending: int = DEFAULT_MAX_PENDING) -> None:
         self._max_pending = max_pending
         self._pending: dict[str, _Path] = {}
-        self._root: list[Any] = []  # holds the data, once there is any
+        self._root: list[Any] = []  # the data, once there is any
         self._errors: list[Any] = []
         self._extensions: dict[str, Any] | None = None
-        self._own: dict[int, _Container] = {}  # copies made for this payload, by their id()
-        #: Whether more is to come.
+        self._copies: dict[int, _Container] = {}  # made for this payload, by their id()
+        #: Whether more payloads follow.
         self.has_next = True
 
     def add(self, payload: Mapping[str, Any]) -> ExecutionResult:
-        """The result so far, with ``payload``; then look at ``has_next``.
+        """Merge ``payload`` and return the result so far; ``has_next`` says if more follow.
 
-        Raises ``ProtocolViolation`` for a payload that is malformed, comes after the last one, or
-        patches what is not there. What was merged before stays, but nothing can be added any more.
+        Raises:
+            ProtocolViolation: The payload is malformed, follows the last one, or patches something
+                that isn't there. ``result`` stays, and no payload can be added any more.
         """
         try:
             return self._add(payload)
@@ -106,20 +111,20 @@ class IncrementalMerge:
         except msgspec.ValidationError as exc:
             raise _violation(str(exc)) from exc
         is_first = not self._root
-        self._own = {}
+        self._copies = {}
         if is_first:
             self._root = [None if payload.data is msgspec.UNSET else payload.data]
         else:
             self._root = [*self._root]
             self._merge_rest(payload)
-        self._collect(payload)
+        self._add_errors_and_extensions(payload)
         self._announce(payload.pending or ())
         for patch in payload.incremental or ():
             self._merge_patch(patch)
-            self._collect(patch)
-        for done in payload.completed or ():
-            self._complete(done)
-        # A first payload that doesn't say is the only one: a plain answer.
+            self._add_errors_and_extensions(patch)
+        for completed in payload.completed or ():
+            self._complete(completed)
+        # A first payload without ``hasNext`` is a complete response.
         self.has_next = not is_first if payload.has_next is None else payload.has_next
         return self.result
 
@@ -129,7 +134,7 @@ class IncrementalMerge:
         elif payload.data is not msgspec.UNSET and payload.data is not None:
             raise _violation("it has data but no path, and is not the first")
 
-    def _collect(self, patch: _Patch | _Completed) -> None:
+    def _add_errors_and_extensions(self, patch: _Patch | _Completed) -> None:
         self._errors += patch.errors or ()
         if isinstance(patch, _Patch) and patch.extensions:
             self._extensions = {**(self._extensions or {}), **patch.extensions}
@@ -142,13 +147,13 @@ class IncrementalMerge:
                 raise _violation(f"more than {self._max_pending} patches are pending (max_pending)")
             self._pending[announced.id] = announced.path
 
-    def _complete(self, done: _Completed) -> None:
-        if self._pending.pop(done.id, None) is None:
-            raise _unknown_id(done.id)
-        self._collect(done)
+    def _complete(self, completed: _Completed) -> None:
+        if self._pending.pop(completed.id, None) is None:
+            raise _unknown_id(completed.id)
+        self._add_errors_and_extensions(completed)
 
     def _merge_patch(self, patch: _Patch) -> None:
-        if patch.id is not None:  # Strawberry adds a path; the id says it all
+        if patch.id is not None:  # Strawberry adds a path, which the id makes redundant
             path = self._pending.get(patch.id)
             if path is None:
                 raise _unknown_id(patch.id)
@@ -158,17 +163,18 @@ class IncrementalMerge:
         else:
             raise _violation("a patch has neither an id nor a path")
         if patch.id is None and patch.data is not msgspec.UNSET and self._is_next_item(path):
-            cast("list[Any]", self._at(path[:-1])).append(patch.data)  # the oldest form of @stream
-        # A fragment that has failed is null: its errors say why.
+            # The oldest form of @stream.
+            cast("list[Any]", self._container_at(path[:-1])).append(patch.data)
+        # The data of a fragment that failed is null.
         elif patch.data is not msgspec.UNSET and patch.data is not None:
             self._merge_data(path, patch.data)
-        if patch.items:  # neither unset nor null (the stream has failed) nor empty
+        if patch.items:  # not unset, null (a stream that failed) or empty
             self._merge_items(path, patch.items, at_index=patch.id is None)
 
     def _merge_data(self, path: _Path, data: Any) -> None:
-        target = self._at(path)
-        if not _mergeable(target, data):
-            raise _violation(f"a patch of another type than what is at the path {_shown(path)}")
+        target = self._container_at(path)
+        if not _can_merge(target, data):
+            raise _violation(f"a patch of another type than what is at the path {_shorten(path)}")
         self._merge(target, data)
 
     def _is_next_item(self, path: _Path) -> bool:
@@ -180,41 +186,41 @@ class IncrementalMerge:
         )
 
     def _merge_items(self, path: _Path, items: list[Any], *, at_index: bool) -> None:
-        """Add to a list; in the form of 2022, the path ends in the index of the first item."""
+        """Add items to a list. With ``at_index``, the path ends in the index of the first item."""
         index = path[-1] if at_index and path else None
-        target = self._at(path[:-1] if isinstance(index, int) else path)
+        target = self._container_at(path[:-1] if isinstance(index, int) else path)
         start = index if isinstance(index, int) else len(target)
         if not isinstance(target, list) or not 0 <= start <= len(target):
             raise _unknown_path(path)
         target[start : start + len(items)] = items
 
-    def _at(self, path: _Path) -> _Container:
-        """The container at ``path``, our own from the root to it."""
+    def _container_at(self, path: _Path) -> _Container:
+        """Return the container at ``path``, after copying each container on the way."""
         here: _Container = self._root
         for key in (0, *path):
             if not _is_container(_child(here, key)):
                 raise _unknown_path(path)
-            here = self._owned(here, key)
+            here = self._copied_child(here, key)
         return here
 
-    def _owned(self, holder: _Container, key: Any) -> _Container:
+    def _copied_child(self, holder: _Container, key: Any) -> _Container:
         child: _Container = holder[key]
-        if id(child) not in self._own:
+        if id(child) not in self._copies:
             child = child.copy()
-            self._own[id(child)] = child
+            self._copies[id(child)] = child
             holder[key] = child
         return child
 
     def _merge(self, target: _Container, patch: _Container) -> None:
-        """Merge deeply into ``target``, which is ours; lists by index."""
+        """Merge deeply into ``target``, which is a copy; merge lists by index."""
         pairs: Iterable[tuple[Any, Any]]
         pairs = patch.items() if isinstance(patch, dict) else enumerate(patch)
         for key, value in pairs:
             there = _child(target, key)
             if isinstance(target, list) and there is msgspec.UNSET:
                 target.append(value)
-            elif _mergeable(there, value):
-                self._merge(self._owned(target, key), value)
+            elif _can_merge(there, value):
+                self._merge(self._copied_child(target, key), value)
             else:
                 target[key] = value
 
@@ -223,12 +229,12 @@ def _is_container(value: Any) -> TypeGuard[_Container]:
     return isinstance(value, dict | list)
 
 
-def _mergeable(value: Any, patch: Any) -> bool:
+def _can_merge(value: Any, patch: Any) -> bool:
     return any(isinstance(value, kind) and isinstance(patch, kind) for kind in (dict, list))
 
 
 def _child(holder: Any, key: Any) -> Any:
-    """What ``holder`` has at ``key``; unset if there is nothing, or it is no container."""
+    """Return the item of ``holder`` at ``key``; ``UNSET`` if it has none or is no container."""
     if isinstance(holder, dict):
         return cast("dict[Any, Any]", holder).get(key, msgspec.UNSET)
     if isinstance(holder, list) and isinstance(key, int):
@@ -237,7 +243,7 @@ def _child(holder: Any, key: Any) -> Any:
     return msgspec.UNSET
 
 
-def _shown(path: _Path) -> str:
+def _shorten(path: _Path) -> str:
     shown = ".".join(map(str, path))
     return repr(shown if len(shown) <= 80 else f"{shown[:79]}…")
 
@@ -251,4 +257,4 @@ def _unknown_id(id: str) -> ProtocolViolation:
 
 
 def _unknown_path(path: _Path) -> ProtocolViolation:
-    return _violation(f"a patch for the unknown path {_shown(path)}")
+    return _violation(f"a patch for the unknown path {_shorten(path)}")

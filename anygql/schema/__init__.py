@@ -1,7 +1,7 @@
-"""The schema on the client's side: loaded, asked for, validated against, and updated.
+"""The client's schema: loading, introspection, validation, and updates of scalars and enums.
 
-graphql-core is imported when something is first done with a schema, and the modules of this package
-when a name of theirs is first used: every session has a place for a schema, and few have one.
+The modules of this package are imported when a name of theirs is first used, and graphql-core when
+a schema is first used, since few sessions have a schema.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""An introspection result made into a schema (specification §4.2).
+"""Building a schema from an introspection result (specification §4.2).
 
-graphql-core's builder wants an answer to its own query, complete and correct. Servers leave out
-what they never had, or what is empty to them; saved results come from other tools' queries. So a
-result is first read leniently, each omission that has one meaning being filled in; what can't be
-guessed is an error that says where it is.
+graphql-core's builder takes only a complete and correct result of its own query. Servers omit
+features that they don't have and lists that are empty, and saved results come from other tools'
+queries. So a result is first read leniently: an omission that can only mean one thing is filled in,
+and any other raises an error with its path.
 """
 
 from __future__ import annotations
@@ -26,13 +26,17 @@ _NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]*", re.ASCII)
 _STANDARD_SCALARS = ("Int", "Float", "String", "Boolean", "ID")
 _KINDS = ("SCALAR", "OBJECT", "INTERFACE", "UNION", "ENUM", "INPUT_OBJECT")
 _WRAPPERS = ("LIST", "NON_NULL")
-_IF = {
+_IF_ARGUMENT = {
     "name": "if",
     "type": {"kind": "NON_NULL", "ofType": {"kind": "SCALAR", "name": "Boolean"}},
 }
-#: What every executor has, whether it says so or not (specification §3.13).
-_ALWAYS = tuple(
-    {"name": name, "locations": ["FIELD", "FRAGMENT_SPREAD", "INLINE_FRAGMENT"], "args": [_IF]}
+#: Directives that every executor has, even if it doesn't list them (specification §3.13).
+_STANDARD_DIRECTIVES = tuple(
+    {
+        "name": name,
+        "locations": ["FIELD", "FRAGMENT_SPREAD", "INLINE_FRAGMENT"],
+        "args": [_IF_ARGUMENT],
+    }
     for name in ("skip", "include")
 )
 
@@ -40,15 +44,19 @@ _ALWAYS = tuple(
 def build_client_schema(
     introspection: Mapping[str, Any] | ExecutionResult, assume_valid: bool = False
 ) -> GraphQLSchema:
-    """The schema that an introspection result describes: without resolvers, to validate against.
+    """Build the schema that an introspection result describes, without resolvers.
 
-    ``introspection`` is ``{"__schema": …}``, the whole response ``{"data": {"__schema": …}}``, or
-    an ``ExecutionResult``. ``assume_valid`` leaves out the check of the schema against the rules
-    for schemas, which otherwise precedes the first validation: for servers that break some rule
-    and work all the same.
+    Args:
+        introspection: The result, as ``{"__schema": …}``, as the whole response
+            ``{"data": {"__schema": …}}``, or as an ``ExecutionResult``.
+        assume_valid: Whether to skip the check against the rules for schemas, which otherwise
+            precedes the first validation; ``False`` by default. Some servers break a rule and
+            still work.
 
-    Raises ``IntrospectionError`` (a ``ValueError``), which names the place, if something is
-    missing or contradictory, and ``TypeError`` if it is no introspection result at all.
+    Raises:
+        IntrospectionError: Something is missing or contradictory. The message has its path. This
+            is a ``ValueError``.
+        TypeError: ``introspection`` is no introspection result.
     """
     from graphql import GraphQLError
     from graphql import build_client_schema as build
@@ -61,14 +69,14 @@ def build_client_schema(
 
 
 def _schema_in(source: object) -> Mapping[str, Any]:
-    """What is under ``__schema``, however it is wrapped."""
+    """Return the value of ``__schema`` in a result of any form."""
     data: Any
     errors: Any
     if isinstance(source, Mapping):
         response = cast("Mapping[str, Any]", source)
         data, errors = response.get("data", response), response.get("errors")
     else:
-        # graphql-core's own results look the same as ours
+        # graphql-core's results have the same attributes as ours.
         data, errors = getattr(source, "data", source), getattr(source, "errors", None)
     if isinstance(data, Mapping):
         found: Any = cast("Mapping[str, Any]", data).get("__schema")
@@ -86,7 +94,7 @@ def _schema_in(source: object) -> Mapping[str, Any]:
 
 
 class _Reader:
-    """Reads one introspection result; ``where`` is always the path to what is being read."""
+    """Reads one introspection result. ``where`` is the path to the part that is read."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         from graphql import DirectiveLocation, introspection_types
@@ -101,7 +109,7 @@ class _Reader:
         raw = self._schema
         if not isinstance(raw.get("types"), list):
             raise IntrospectionError("'__schema.types' is missing or no list")
-        named = list(self._named(raw["types"], "__schema.types"))
+        named = list(self._named_items(raw["types"], "__schema.types"))
         self._known = {name for name, _, _ in named}
         types = [self._type(name, type_, where) for name, type_, where in named]
         directives = self._directives(raw.get("directives"))
@@ -109,7 +117,7 @@ class _Reader:
             key: self._root(raw.get(key), f"__schema.{key}")
             for key in ("queryType", "mutationType", "subscriptionType")
         }
-        # Standard scalars are used by some servers without being listed.
+        # Some servers use standard scalars without listing them.
         types += [{"kind": "SCALAR", "name": name} for name in sorted(self._missing)]
         return {
             "description": _text(raw.get("description")),
@@ -118,8 +126,8 @@ class _Reader:
             **roots,
         }
 
-    def _named(self, raw: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-        """Each mapping of a list with its name and its place; nothing for ``None``."""
+    def _named_items(self, raw: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+        """Yield each mapping of a list with its name and path; yield nothing for ``None``."""
         if raw is None:
             return
         if not isinstance(raw, list):
@@ -148,25 +156,27 @@ class _Reader:
             "description": _text(raw.get("description")),
         }
         if name in self._introspection:
-            # graphql-core has its own, and takes them
+            # graphql-core replaces these by its own.
             read.update(fields=[], interfaces=[], enumValues=[])
         elif kind == "SCALAR":
-            # the name that drafts had for it, and some servers still have
+            # Drafts called it specifiedByUrl, and some servers still do.
             url = raw.get("specifiedByURL", raw.get("specifiedByUrl"))
             read["specifiedByURL"] = _text(url)
         elif kind in {"OBJECT", "INTERFACE"}:
             self._require(raw, "fields", where)
-            read["fields"] = self._all(raw["fields"], f"{where}.fields", self._field)
+            read["fields"] = self._read_named(raw["fields"], f"{where}.fields", self._field)
             read["interfaces"] = self._references(raw.get("interfaces"), f"{where}.interfaces")
         elif kind == "UNION":
             self._require(raw, "possibleTypes", where)
             read["possibleTypes"] = self._references(raw["possibleTypes"], f"{where}.possibleTypes")
         elif kind == "ENUM":
             self._require(raw, "enumValues", where)
-            read["enumValues"] = self._all(raw["enumValues"], f"{where}.enumValues", _member)
+            read["enumValues"] = self._read_named(raw["enumValues"], f"{where}.enumValues", _member)
         else:
             self._require(raw, "inputFields", where)
-            read["inputFields"] = self._all(raw["inputFields"], f"{where}.inputFields", self._input)
+            read["inputFields"] = self._read_named(
+                raw["inputFields"], f"{where}.inputFields", self._input
+            )
             read["isOneOf"] = raw.get("isOneOf") is True
         return read
 
@@ -176,16 +186,16 @@ class _Reader:
                 f"'{where}.{key}' is missing: it takes the full introspection query"
             )
 
-    def _all(
+    def _read_named(
         self, raw: Any, where: str, read: Callable[[str, Mapping[str, Any], str], dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        return [read(name, item, place) for name, item, place in self._named(raw, where)]
+        return [read(name, item, place) for name, item, place in self._named_items(raw, where)]
 
     def _field(self, name: str, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         return {
             "name": name,
             "description": _text(raw.get("description")),
-            "args": self._all(raw.get("args"), f"{where}.args", self._input),
+            "args": self._read_named(raw.get("args"), f"{where}.args", self._input),
             "type": self._reference(raw.get("type"), f"{where}.type"),
             "deprecationReason": _deprecation(raw),
         }
@@ -200,14 +210,14 @@ class _Reader:
         }
 
     def _references(self, raw: Any, where: str) -> list[dict[str, Any]]:
-        """References to types without wrappers."""
-        return [self._reference(item, place) for _, item, place in self._named(raw, where)]
+        """Read references to types that are not wrapped."""
+        return [self._reference(item, place) for _, item, place in self._named_items(raw, where)]
 
     def _root(self, raw: Any, where: str) -> dict[str, Any] | None:
         return None if raw is None else self._reference(raw, where)
 
     def _reference(self, raw: Any, where: str) -> dict[str, Any]:
-        """A type, or lists and non-nulls around one."""
+        """Read a reference to a type, with the lists and non-nulls around it."""
         if not isinstance(raw, Mapping):
             raise IntrospectionError(f"'{where}' is missing, or no mapping")
         reference = cast("Mapping[str, Any]", raw)
@@ -233,11 +243,14 @@ class _Reader:
         return {"kind": "", "name": name}
 
     def _directives(self, raw: Any) -> list[dict[str, Any]]:
-        read = self._all(raw, "__schema.directives", self._directive)
+        read = self._read_named(raw, "__schema.directives", self._directive)
         names = {directive["name"] for directive in read}
         if not {"skip", "include"} <= names and "Boolean" not in self._known:
             self._missing.add("Boolean")
-        return [*read, *(directive for directive in _ALWAYS if directive["name"] not in names)]
+        return [
+            *read,
+            *(directive for directive in _STANDARD_DIRECTIVES if directive["name"] not in names),
+        ]
 
     def _directive(self, name: str, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         locations: Any = raw.get("locations")
@@ -247,9 +260,9 @@ class _Reader:
             "name": name,
             "description": _text(raw.get("description")),
             "isRepeatable": raw.get("isRepeatable") is True,
-            # A place that only a later specification knows can't be used here anyway.
+            # graphql-core can't use locations of later specifications.
             "locations": [place for place in cast("list[Any]", locations) if self._is_place(place)],
-            "args": self._all(raw.get("args"), f"{where}.args", self._input),
+            "args": self._read_named(raw.get("args"), f"{where}.args", self._input),
         }
 
     def _is_place(self, place: object) -> bool:
@@ -257,7 +270,7 @@ class _Reader:
 
 
 def _member(name: str, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """One member of an enum."""
+    """Read one member of an enum."""
     if name in {"true", "false", "null"}:
         raise IntrospectionError(f"{where!r} is a literal, and can't be a member of an enum")
     description = _text(raw.get("description"))
@@ -269,7 +282,7 @@ def _text(value: object) -> str | None:
 
 
 def _deprecation(raw: Mapping[str, Any]) -> str | None:
-    """Why it is deprecated; some servers say that it is, and not why."""
+    """Return the reason for a deprecation; some servers give none."""
     reason = _text(raw.get("deprecationReason"))
     if reason is None and raw.get("isDeprecated") is True:
         from graphql import DEFAULT_DEPRECATION_REASON
@@ -279,10 +292,10 @@ def _deprecation(raw: Mapping[str, Any]) -> str | None:
 
 
 def _default(value: Any) -> str | None:
-    """A default value as a GraphQL literal.
+    """Return a default value as a GraphQL literal.
 
-    Some servers give JSON, or their own language's notation. That there is a default must be
-    kept even if it can't be read, or else an optional argument would become a required one.
+    Some servers send JSON, or their programming language's notation. A default that can't be read
+    is kept as a string: without a default, an optional argument would become a required one.
     """
     if value is None:
         return None

@@ -1,7 +1,7 @@
-"""A schema, and what has been found out about documents with it.
+"""A schema with the findings about documents: validation errors and plans.
 
-Validating a document takes milliseconds, and so does planning how its results are parsed. Both
-are done once for each document and schema, however many clients have that schema.
+Validating a document takes milliseconds, and so does planning how its results are parsed. Both are
+done once for each document and schema, and shared by all clients with that schema.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from ..documents.document import Document
 from ..documents.request import GraphQLRequest
-from .validation import find_errors, invalid
+from .validation import find_errors, validation_error
 
 if TYPE_CHECKING:
     from graphql import GraphQLError, GraphQLSchema
@@ -21,43 +21,46 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientSchema", "forget"]
 
-#: For how many documents at most one schema keeps what it found out.
+#: For how many documents the findings are kept, for each schema.
 DOCUMENTS_KEPT = 4096
 
 
-class _Known:
-    """What is known of one document with one schema."""
+class _Findings:
+    """The findings about one document with one schema."""
 
     __slots__ = ("errors", "plans")
 
     def __init__(self) -> None:
-        self.errors: tuple[GraphQLError, ...] | None = None  # None: not validated yet
+        self.errors: tuple[GraphQLError, ...] | None = None  # None until validated
         self.plans: dict[Hashable, Any] = {}
 
 
-class _Documents(WeakKeyDictionary[Document, _Known]):
-    """What is known of each document; an entry goes with its document, or with the schema.
+class _Documents(WeakKeyDictionary[Document, _Findings]):
+    """The findings about each document, which are freed with the document or with the schema.
 
     The keys are weak. The values must refer neither to the ``Document`` nor to the
-    ``GraphQLSchema`` (trees and types do not), or neither would ever be freed.
+    ``GraphQLSchema``, or neither would ever be freed. Trees and types don't refer to them.
     """
 
-    def add(self, document: Document) -> _Known:
+    def add(self, document: Document) -> _Findings:
         while len(self) >= DOCUMENTS_KEPT:
             self.pop(next(iter(self)), None)  # the oldest
-        known = self[document] = _Known()
-        return known
+        findings = self[document] = _Findings()
+        return findings
 
 
 _documents: WeakKeyDictionary[GraphQLSchema, _Documents] = WeakKeyDictionary()
 
 
 class ClientSchema:
-    """A ``GraphQLSchema`` (``graphql``) as the client uses it.
+    """A schema with the findings about documents.
 
-    Cheap to make: those of one schema share what they know. It is forgotten when the schema is
-    updated in place by ``update_schema_scalar`` or ``update_schema_enum``; after any other change
-    to the schema, call ``forget``.
+    All instances with one schema share the findings, so making an instance is cheap. Updates of the
+    schema by ``update_schema_scalar`` or ``update_schema_enum`` discard the findings. After any
+    other change to the schema, call ``forget``.
+
+    Args:
+        graphql: The schema.
     """
 
     __slots__ = ("_documents", "graphql")
@@ -70,22 +73,26 @@ class ClientSchema:
         self._documents = documents
 
     def validate(self, document: Document) -> None:
-        """Raise ``GraphQLValidationError``, with all its errors, if the document is not valid.
+        """Validate a document. The outcome is kept, so calling this again costs little.
 
-        Raises ``GraphQLSyntaxError`` if it doesn't parse, and ``ValueError`` if the schema is
-        not valid. The outcome is kept, good or bad, so asking again costs next to nothing.
+        Raises:
+            GraphQLValidationError: The document is not valid. The error has all that is wrong.
+            GraphQLSyntaxError: The document doesn't parse.
+            ValueError: The schema is not valid.
         """
-        known = self._documents.get(document) or self._documents.add(document)
-        errors = known.errors
+        findings = self._documents.get(document) or self._documents.add(document)
+        errors = findings.errors
         if errors is None:
-            errors = known.errors = find_errors(self.graphql, document)
+            errors = findings.errors = find_errors(self.graphql, document)
         if errors:
-            raise invalid(errors)
+            raise validation_error(errors)
 
     def serialized(self, request: GraphQLRequest) -> GraphQLRequest:
-        """The request with its variables as the server is to get them.
+        """Return the request with its variables serialized by their declared types.
 
-        Raises ``VariableError``, a ``ValueError``, with all that is wrong with them.
+        Raises:
+            VariableError: The variables don't have their declared types. The error has all that is
+                wrong, and is a ``ValueError``.
         """
         plans = self.plans(request.source)
         key = ("variables", request.operation[0])
@@ -97,7 +104,7 @@ class ClientSchema:
         return request.replace(variable_values=plan(request.variable_values or {}))
 
     def results_plan(self, request: GraphQLRequest) -> ResultsPlan:
-        """What parses the data of the request's results; raises as ``validate`` does."""
+        """Return the plan that parses the data of the request's results; raise as ``validate``."""
         plans = self.plans(request.source)
         key = ("results", request.operation[0])
         plan: ResultsPlan | None = plans.get(key)
@@ -108,16 +115,17 @@ class ClientSchema:
         return plan
 
     def plans(self, document: Document) -> dict[Hashable, Any]:
-        """Where to keep what is derived from the document and this schema, by keys of your own.
+        """Return the dictionary that keeps plans for the document and this schema.
 
-        Ask for it each time: it is another dictionary after an update of the schema. Values must
-        not refer to the ``Document`` or to the ``GraphQLSchema``; trees and types may be kept.
+        Don't keep the dictionary itself: after an update of the schema, it is another one. Its
+        values must refer neither to the ``Document`` nor to the ``GraphQLSchema``. They may refer
+        to trees and types.
         """
         return (self._documents.get(document) or self._documents.add(document)).plans
 
 
 def forget(schema: GraphQLSchema) -> None:
-    """Forget what was found out with this schema, since it is no longer what it was."""
+    """Discard the findings about documents with this schema, after a change to the schema."""
     documents = _documents.get(schema)
     if documents is not None:
         documents.clear()

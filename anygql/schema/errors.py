@@ -1,4 +1,4 @@
-"""What is wrong with a document, its variables, or what should have been a schema."""
+"""Errors of documents, variables and introspection results."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ __all__ = [
     "GraphQLValidationError",
     "IntrospectionError",
     "VariableError",
-    "listed",
+    "list_errors",
 ]
 
-#: How many errors are written out in a message; all of them are on the exception.
+#: How many errors a message lists. The exception has all of them.
 SHOWN = 20
 
-#: How many problems an error tells of; what is beyond is not looked for.
+#: How many problems of variables are looked for.
 PROBLEM_LIMIT: Final = 20
 
 
 class GraphQLValidationError(ValueError):
-    """The document does not fit the schema. It was not sent.
+    """A document is not valid for the schema. It was not sent.
 
-    ``errors`` is everything that is wrong with it, each a ``graphql.GraphQLError`` with
-    ``message`` and ``locations``; the message lists them as ``line:column: what``.
+    Args:
+        message: The first 20 errors, each as ``line:column: message``.
+        errors: All that is wrong, each a ``graphql.GraphQLError`` with ``message`` and
+            ``locations``.
     """
 
     __module__ = "anygql"
@@ -38,10 +40,12 @@ class GraphQLValidationError(ValueError):
 
 
 class IntrospectionError(ValueError):
-    """This introspection result can't be made into a schema; the message says what is missing.
+    """No schema can be built from an introspection result.
 
-    ``cut_off``: it names a type so deeply wrapped in lists and non-nulls that the query did not
-    reach its name. A larger ``type_depth`` does.
+    Args:
+        message: What is missing or wrong, and its path.
+        cut_off: Whether a type is wrapped in more lists and non-nulls than the query reaches, so
+            that a larger ``type_depth`` helps; ``False`` by default.
     """
 
     __module__ = "anygql"
@@ -52,10 +56,12 @@ class IntrospectionError(ValueError):
 
 
 class VariableError(ValueError):
-    """Variables that are not what the document declares.
+    """Variables don't have the types that the document declares. They were not sent.
 
-    ``problems`` holds a line for each of them, up to ``PROBLEM_LIMIT``, beginning with its path.
-    The cause is what the scalar raised, if a scalar refused the first one.
+    If a scalar refused the first value, ``__cause__`` is the scalar's exception.
+
+    Args:
+        problems: A line for each problem, up to 20. Each begins with the path to the value.
     """
 
     __module__ = "anygql"
@@ -82,8 +88,8 @@ def _line(error: GraphQLError) -> str:
     return f"{where}: {error.message}"
 
 
-def listed(what: str, errors: Iterable[GraphQLError]) -> str:
-    """A message: ``what``, and each error with the line and column (from 1) that it has."""
+def list_errors(what: str, errors: Iterable[GraphQLError]) -> str:
+    """Return a message: ``what``, and each error with its line and column, which count from 1."""
     lines = [_line(error) for error in errors]
     if len(lines) == 1:
         return f"{what}: {lines[0]}"

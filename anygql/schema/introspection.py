@@ -1,7 +1,8 @@
-"""Asking a server for its schema (specification §4), whatever its age.
+"""Asking a server of any age for its schema (specification §4).
 
-The query has grown with the specification, and a server refuses it altogether for one field that
-it doesn't know. ``Introspection`` finds out what it knows, without I/O::
+Each edition of the specification added fields to the introspection query, and a server refuses the
+whole query for one field that it doesn't know. ``Introspection`` finds out which fields a server
+knows, without I/O::
 
     introspection = Introspection()
     schema = None
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Introspection", "IntrospectionOptions"]
 
-#: What can be left out, and how servers' messages call it. The oldest servers, and the plainest
-#: query, are of 2018 and have none of it.
-_WORDS = {
+#: The features that the query can leave out, and their names in servers' messages. The oldest
+#: servers, of 2018, have none of them.
+_NAMES_IN_MESSAGES = {
     "schema_description": re.compile(
         r"(?=.*\bdescription\b)(?=.*\b__schema\b)", re.IGNORECASE | re.DOTALL
     ),
@@ -41,38 +42,54 @@ _WORDS = {
     ),
     "input_object_one_of": re.compile(r"\bisOneOf\b", re.IGNORECASE),
 }
-_FEATURES = frozenset(_WORDS)
+_FEATURES = frozenset(_NAMES_IN_MESSAGES)
 
-#: What to leave out, one step after the other, when the server doesn't say what it minds.
-_STEPS = (
+#: The features to leave out, step by step, if the server doesn't say which one it refuses.
+_LEFT_OUT_IN_TURN = (
     frozenset({"input_object_one_of"}),
     frozenset({"input_value_deprecation"}),
     _FEATURES,
 )
 
-#: Suggestions name fields that weren't refused.
+#: A suggestion, which names fields that the server didn't refuse.
 _SUGGESTION = re.compile(r"did you mean\b.*", re.IGNORECASE | re.DOTALL)
-_TOO_MUCH = re.compile(r"\b(depth|deep|deeply|nest(ed|ing)|complex(ity)?)\b", re.IGNORECASE)
+_TOO_DEEP = re.compile(r"\b(depth|deep|deeply|nest(ed|ing)|complex(ity)?)\b", re.IGNORECASE)
 _DISABLED = re.compile(r"(?i:\bintrospection\b|INTROSPECTION_DISABLED)|['\"`]__schema\b")
 _NOT_ALLOWED = frozenset({"UNAUTHENTICATED", "UNAUTHORIZED", "FORBIDDEN"})
 
-#: How many wrappings the query reaches at first, when that is refused, and when it is too few.
+#: How many wrappings of a type the query reaches: first, if that is refused, if it is too few.
 _DEPTH, _SMALLER_DEPTHS, _LARGER_DEPTH = 9, (5, 3), 25
 _MAX_DEPTH = 100
 _MAX_REQUESTS = 6
-#: After as many refusals, all that can be left out is.
-_PATIENCE = 3
+#: After as many refusals, the query leaves out all features.
+_REFUSALS_BEFORE_PLAINEST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntrospectionOptions:
     """What to ask a server about its schema.
 
-    Of what not every server knows, ``None`` (the default) asks for it, and does without it where
-    it is refused; with ``True``, a refusal is an error; with ``False``, it is not asked for.
+    Not every server knows the features whose default is ``None``. With ``None``, the query asks for
+    the feature, and leaves it out if the server refuses it. With ``True``, a refusal raises an
+    error. With ``False``, the query doesn't ask for the feature.
 
-    ``type_depth`` is how many lists and non-nulls around a type are reached, from 1 to 100; by
-    default 9, or fewer or more where the server or its schema needs it.
+    Args:
+        descriptions: The descriptions of types, fields, arguments, enum members and directives;
+            ``True`` by default.
+        schema_description: The description of the schema itself; asked for by default only with
+            ``descriptions``.
+        specified_by_url: The URLs of scalars' specifications.
+        directive_is_repeatable: Which directives are repeatable.
+        input_value_deprecation: Deprecated arguments and input fields, which are left out
+            otherwise.
+        input_object_one_of: Which input types take exactly one of their fields.
+        type_depth: How many lists and non-nulls around a type the query reaches, from 1 to 100.
+            ``None`` (the default) is 9, or 5 or 3 if the server finds the query too deep, or 25 if
+            a type is wrapped more often.
+
+    Raises:
+        TypeError: An option has another type.
+        ValueError: ``type_depth`` is out of range.
     """
 
     descriptions: bool = True
@@ -107,9 +124,13 @@ def _features(options: IntrospectionOptions, wanted: bool | None) -> frozenset[s
 
 
 class Introspection:
-    """One server's schema being asked for: send ``request()``, give its result to ``answer()``.
+    """The dialogue that asks one server for its schema, without I/O.
 
-    At most six requests are made.
+    Send ``request()`` and pass its result to ``answer()``, until that returns a schema. At most six
+    requests are made.
+
+    Args:
+        options: What to ask for; by default everything that the server knows.
     """
 
     def __init__(self, options: IntrospectionOptions | None = None) -> None:
@@ -122,22 +143,24 @@ class Introspection:
         self._depth = options.type_depth or _DEPTH
         self._depths: tuple[int, ...] = () if options.type_depth else _SMALLER_DEPTHS
         self._larger_depth = None if options.type_depth else _LARGER_DEPTH
-        self._asked = 0
+        self._requests_made = 0
 
     def request(self) -> GraphQLRequest:
-        """What to send next."""
+        """Return the request to send next."""
         text = "\n".join(line for _, line in self._lines())
         return GraphQLRequest(text, operation_name="IntrospectionQuery")
 
     def answer(self, result: ExecutionResult) -> GraphQLSchema | None:
-        """The schema in the server's answer to ``request()``; ``None``: ask again.
-
-        Raises ``TransportQueryError`` if the server refuses the plainest query too, or does not
-        allow introspection, and ``TransportProtocolError`` if its answer can't be used.
+        """Take the result of ``request()`` and return the schema; ``None`` to ask again.
 
         The schema is not checked against the rules for schemas, since the server works with it.
+
+        Raises:
+            TransportQueryError: The server refuses the plainest query too, or doesn't allow
+                introspection.
+            TransportProtocolError: No schema can be built from the server's response.
         """
-        self._asked += 1
+        self._requests_made += 1
         data: Any = result.data
         if isinstance(data, Mapping) and cast("Mapping[str, Any]", data).get("__schema"):
             try:
@@ -157,19 +180,19 @@ class Introspection:
         return None
 
     def _reach_further(self) -> bool:
-        if self._larger_depth is None or self._asked >= _MAX_REQUESTS:
+        if self._larger_depth is None or self._requests_made >= _MAX_REQUESTS:
             return False
         self._depth, self._larger_depth, self._depths = self._larger_depth, None, ()
         return True
 
     def _leave_out(self, result: ExecutionResult) -> None:
-        """Make the next query one that this server may understand, or raise."""
+        """Leave out of the next query what the server refuses, or raise if that is impossible."""
         errors = [_Error.of(error) for error in result.errors or ()]
         refused = self._refused(errors)
         if named := refused & self._required:
             names = ", ".join(sorted(named))
             self._give_up(result, f"the server refuses what was asked for by {names}")
-        if self._asked >= _MAX_REQUESTS:
+        if self._requests_made >= _MAX_REQUESTS:
             self._give_up(result, "the server refuses each form of the introspection query")
         if refused:
             self._drop(refused)
@@ -181,22 +204,22 @@ class Introspection:
                 "the server does not allow introspection (its schema can be given to the client "
                 "instead, as SDL or a saved introspection result)",
             )
-        elif self._depths and any(_TOO_MUCH.search(error.message) for error in errors):
-            # What it can't reach now, it can't by asking for more
+        elif self._depths and any(_TOO_DEEP.search(error.message) for error in errors):
+            # A larger depth would be refused too.
             self._depth, *rest = self._depths
             self._depths, self._larger_depth = tuple(rest), None
         elif self._optional:
-            self._drop(next(step for step in _STEPS if step & self._optional))
+            self._drop(next(step for step in _LEFT_OUT_IN_TURN if step & self._optional))
         else:
             self._give_up(result, "the server refuses the introspection query")
 
     def _refused(self, errors: list[_Error]) -> frozenset[str]:
-        """What the errors are about, by their words and by the lines that they point at."""
+        """Return the features that errors name, or at whose lines of the query they point."""
         wanted = self._optional | self._required
         lines = [feature for feature, _ in self._lines()]
         found: set[str] = set()
         for error in errors:
-            found.update(name for name in wanted if _WORDS[name].search(error.message))
+            found.update(name for name in wanted if _NAMES_IN_MESSAGES[name].search(error.message))
             for line in error.lines:
                 feature = lines[line - 1] if 1 <= line <= len(lines) else None
                 if feature is not None:
@@ -204,19 +227,21 @@ class Introspection:
         return frozenset(found)
 
     def _drop(self, features: frozenset[str]) -> None:
-        self._optional -= _FEATURES if self._asked >= _PATIENCE else features
+        self._optional -= (
+            _FEATURES if self._requests_made >= _REFUSALS_BEFORE_PLAINEST else features
+        )
 
     @staticmethod
     def _give_up(result: ExecutionResult, what: str) -> NoReturn:
         errors = result.errors or []
         more = f" (and {len(errors) - 1} more)" if errors[1:] else ""
-        said = _Error.of(errors[0]).whole_message if errors else "no reason given"
+        reason = _Error.of(errors[0]).whole_message if errors else "no reason given"
         raise TransportQueryError(
-            f"{what}: {said}{more}", errors=errors, data=result.data, extensions=result.extensions
+            f"{what}: {reason}{more}", errors=errors, data=result.data, extensions=result.extensions
         )
 
     def _lines(self) -> Iterator[tuple[str | None, str]]:
-        """The lines of the query, each with what it is there for, if that may be left out."""
+        """Yield the lines of the query, each with its feature; ``None`` if it can't be left out."""
         wanted = self._optional | self._required
         deprecated = "input_value_deprecation" in wanted
         inputs = "(includeDeprecated: true)" if deprecated else ""
@@ -275,7 +300,7 @@ class Introspection:
 
 @dataclass(frozen=True, slots=True)
 class _Error:
-    """What a GraphQL error says, as JSON or as graphql-core's object."""
+    """The message, lines and code of a GraphQL error: JSON, or graphql-core's object."""
 
     whole_message: str
     lines: tuple[int, ...]
@@ -321,7 +346,7 @@ class _Error:
 
 
 def _line(place: Any) -> int:
-    """The line of a location, or 0."""
+    """Return the line of a location, or 0."""
     line: Any = (
         cast("Mapping[str, Any]", place).get("line")
         if isinstance(place, Mapping)

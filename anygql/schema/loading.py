@@ -1,4 +1,4 @@
-"""Whatever a schema may be given as, made into one."""
+"""Loading a schema from each form in which it may be given."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import msgspec
 
 from ..results.result import ExecutionResult
 from .building import build_client_schema
-from .errors import listed
+from .errors import list_errors
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
 
 __all__ = ["SchemaSource", "load_schema"]
 
-#: Whatever can be used as a schema.
+#: Every form of a schema.
 SchemaSource: TypeAlias = "GraphQLSchema | str | Mapping[str, Any] | ExecutionResult"
 
 _NOT_VALID = (
@@ -27,18 +27,20 @@ _NOT_VALID = (
 
 
 def load_schema(source: SchemaSource, *, assume_valid: bool | None = None) -> GraphQLSchema:
-    """The schema that ``source`` is or describes.
+    """Load a schema.
 
-    ``source`` is a ``GraphQLSchema`` (used as it is, not copied), the text of a schema in SDL, an
-    introspection result (``{"__schema": …}``, ``{"data": {"__schema": …}}``, or an
-    ``ExecutionResult``), or the JSON text of one.
+    Args:
+        source: A ``GraphQLSchema`` (returned itself, not copied), the text of a schema in SDL, an
+            introspection result (``{"__schema": …}``, ``{"data": {"__schema": …}}``, or an
+            ``ExecutionResult``), or the JSON text of an introspection result.
+        assume_valid: Whether to skip the check against the rules for schemas. By default
+            (``None``), SDL is checked and introspection results are not, since their server works
+            with the schema.
 
-    ``assume_valid``: whether to leave out the check against the rules for schemas. By default
-    (``None``) SDL is checked, and an introspection result is not: its server works with it.
-
-    Raises ``TypeError`` for anything else, and ``ValueError`` if the text doesn't parse or isn't
-    valid (every error, with line and column), or the introspection result is incomplete
-    (``IntrospectionError``, with the path).
+    Raises:
+        ValueError: The text doesn't parse or isn't valid (the message has each error, with line
+            and column), or the introspection result is incomplete (``IntrospectionError``).
+        TypeError: ``source`` is none of these.
     """
     from graphql import ExecutionResult as CoreResult
     from graphql import GraphQLSchema
@@ -46,7 +48,7 @@ def load_schema(source: SchemaSource, *, assume_valid: bool | None = None) -> Gr
     if isinstance(source, GraphQLSchema):
         return source
     if isinstance(source, str):
-        # SDL never begins with a brace; JSON does.
+        # Unlike JSON, SDL never begins with a brace.
         if not source.lstrip("\ufeff \t\r\n").startswith("{"):
             return _from_sdl(source, bool(assume_valid))
         source = _from_json(source)
@@ -79,13 +81,13 @@ def _from_sdl(text: str, assume_valid: bool) -> GraphQLSchema:
             if name.endswith((".graphql", ".graphqls", ".gql", ".json")) and "\n" not in name
             else ""
         )
-        raise ValueError(f"{listed('the SDL text does not parse', [error])}{hint}") from error
+        raise ValueError(f"{list_errors('the SDL text does not parse', [error])}{hint}") from error
     if not assume_valid and (errors := validate_sdl(tree)):
-        raise ValueError(listed(_NOT_VALID, errors))
+        raise ValueError(list_errors(_NOT_VALID, errors))
     try:
         schema = build_ast_schema(tree, assume_valid, assume_valid_sdl=True)
     except (GraphQLError, TypeError, ValueError, KeyError) as error:
         raise ValueError(f"the SDL text can't be made a schema: {error}") from error
     if errors := validate_schema(schema):
-        raise ValueError(listed(_NOT_VALID, errors))
+        raise ValueError(list_errors(_NOT_VALID, errors))
     return schema

@@ -1,7 +1,7 @@
-"""What input values may be in Python: the members of objects, and the items of lists.
+"""Input values in Python: the members of objects, and the items of lists.
 
-Objects are mappings, dataclasses, msgspec Structs, and the instances of attrs and pydantic classes,
-which are told by what they have, so that neither library need be imported.
+Objects are mappings, dataclasses, msgspec Structs, and instances of attrs classes and pydantic
+models. The latter two are recognized by their attributes, without importing attrs or pydantic.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["is_list", "members_of"]
 
 
 def is_list(value: Any) -> TypeGuard[Iterable[Any]]:
-    """Whether these are items, and not one item: many a scalar's Python value can be iterated."""
+    """Return whether ``value`` is a list, and not a scalar's value that can be iterated."""
     if isinstance(value, str | bytes | bytearray | memoryview):
         return False
     if isinstance(value, Iterator):
@@ -27,27 +27,29 @@ def is_list(value: Any) -> TypeGuard[Iterable[Any]]:
 
 
 def members_of(value: Any, known: Collection[str]) -> Mapping[Any, Any] | None:
-    """The members that are set, by name; ``None`` if ``value`` is no object with members.
+    """Return the members that are set, by name; ``None`` if ``value`` is no object.
 
-    A member's name is the one that it has as JSON (a Struct's ``rename``, pydantic's ``alias``) if
-    that is among ``known``, and its attribute's otherwise. Left out are those that are
-    ``msgspec.UNSET`` or graphql-core's ``Undefined``; a Struct's defaults, if it omits them
-    (``omit_defaults``); and of pydantic's those that nobody set and that are ``None``: a null
-    that was never asked for would delete what the server has.
+    A member's name is its name in JSON (a Struct's ``rename``, pydantic's ``alias``) if that is
+    among ``known``, and the attribute's name otherwise. These members are left out:
+
+    - members that are ``msgspec.UNSET`` or graphql-core's ``Undefined``;
+    - a Struct's defaults, if it omits them (``omit_defaults``);
+    - a pydantic model's ``None`` that was not set explicitly, since a null could delete a value on
+      the server.
     """
     if isinstance(value, Mapping):
         members: Iterable[tuple[Any, Any]] = cast("Mapping[Any, Any]", value).items()
     elif isinstance(value, type):
         return None
     elif isinstance(value, msgspec.Struct):
-        members = _of_struct(value, known)
+        members = _struct_members(value, known)
     elif is_dataclass(value):
         members = ((field.name, getattr(value, field.name)) for field in fields(value))
     elif hasattr(cast("Any", type(value)), "__attrs_attrs__"):
         attributes = cast("Any", type(value)).__attrs_attrs__
         members = ((each.name, getattr(value, each.name)) for each in attributes)
     elif hasattr(cast("Any", type(value)), "__pydantic_fields__"):
-        members = _of_pydantic(value, known)
+        members = _pydantic_members(value, known)
     else:
         return None
     return {
@@ -57,7 +59,7 @@ def members_of(value: Any, known: Collection[str]) -> Mapping[Any, Any] | None:
     }
 
 
-def _of_struct(value: msgspec.Struct, known: Collection[str]) -> Iterator[tuple[str, Any]]:
+def _struct_members(value: msgspec.Struct, known: Collection[str]) -> Iterator[tuple[str, Any]]:
     config = value.__struct_config__
     if config.tag_field in known:
         yield cast("str", config.tag_field), config.tag
@@ -69,14 +71,14 @@ def _of_struct(value: msgspec.Struct, known: Collection[str]) -> Iterator[tuple[
 
 
 def _is_default(field: msgspec.structs.FieldInfo, member: Any) -> bool:
-    """As msgspec sees it: the default itself, or an empty one of what its factory makes."""
+    """Return whether msgspec omits the member, as equal to a default or an empty container."""
     if field.default is not msgspec.NODEFAULT:
         return type(member) is type(field.default) and bool(member == field.default)
     factory = field.default_factory
     return factory in (list, dict, set) and type(member) is factory and not member
 
 
-def _of_pydantic(value: Any, known: Collection[str]) -> Iterator[tuple[str, Any]]:
+def _pydantic_members(value: Any, known: Collection[str]) -> Iterator[tuple[str, Any]]:
     given: Collection[str] = value.model_fields_set
     for name, field in cast("Any", type(value)).__pydantic_fields__.items():
         member = getattr(value, name)

@@ -1,7 +1,6 @@
-"""What parses one kind of value within a result: leaves, lists and objects.
+"""Parsers of the values within a result: leaves, lists and objects.
 
-Data that fits is parsed without an account of where it is. If something does not fit, the same way
-is walked again to find it.
+Parsing keeps no paths, for speed. If data doesn't fit, a second walk finds the value and its path.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from .scalars import Coercer
 
 __all__ = ["Leaf", "ListOf", "Misfit", "Node", "ObjectOf"]
 
-# By the specification a coercer may say by Undefined that a value is none of its type's.
+# A coercer may return Undefined for a value that isn't of its type.
 _is_undefined: Callable[[Any], bool] = partial(is_, Undefined)
 
 
 class Misfit(NamedTuple):
-    """Where data does not fit the schema."""
+    """A value that does not fit the schema: its path, the problem, and the scalar's exception."""
 
     path: Path
     problem: str
@@ -31,19 +30,21 @@ class Misfit(NamedTuple):
 
 
 class _Unparsable(Exception):
-    """Something in the data does not fit: where, is looked for afterwards."""
+    """A value does not fit the schema. Its path is looked for afterwards."""
 
 
 class Node(Protocol):
-    """What parses one kind of value, which is not ``None``.
+    """The parser of one kind of value, which is not ``None``.
 
-    ``parse`` is all that runs as long as the data fits, and keeps no account of where it is; it
-    raises anything. Then ``misfit`` walks the same way again.
+    ``parse`` keeps no path, and raises any exception for data that doesn't fit. Then ``misfit``
+    finds the value that doesn't fit.
     """
 
     parse: Coercer
 
-    def misfit(self, value: Any, path: Path) -> Misfit | None: ...
+    def misfit(self, value: Any, path: Path) -> Misfit | None:
+        """Find the first value that doesn't fit; return ``None`` if all values fit."""
+        ...
 
 
 _JSON_KINDS: Final = (
@@ -90,11 +91,13 @@ class ListOf:
         if not isinstance(value, list):
             return Misfit(path, f"{_json_kind(value)} where the schema has a list")
         items = enumerate(cast("list[Any]", value))
-        return _first(self.item.misfit(one, (path, at)) for at, one in items if one is not None)
+        return _first_misfit(
+            self.item.misfit(one, (path, at)) for at, one in items if one is not None
+        )
 
 
 class ObjectOf:
-    """An object, by those of its response keys that lead to something to parse."""
+    """An object, with the response keys under which there is something to parse."""
 
     def __init__(self, type_name: str, fields: dict[str, Node]) -> None:
         self.type_name = type_name
@@ -107,19 +110,19 @@ class ObjectOf:
             return Misfit(path, f"{_json_kind(value)} where the schema has {self.type_name}")
         data = cast("dict[str, Any]", value)
         members = [(key, data.get(key)) for key in self.fields]
-        return _first(
+        return _first_misfit(
             self.fields[key].misfit(member, (path, key))
             for key, member in members
             if member is not None
         )
 
 
-def _first(misfits: Iterable[Misfit | None]) -> Misfit | None:
+def _first_misfit(misfits: Iterable[Misfit | None]) -> Misfit | None:
     return next((misfit for misfit in misfits if misfit is not None), None)
 
 
-# These three are all that runs for data that fits. They say the same thing more than once, since a
-# call for each object would cost as much as what is done in it.
+# Only these three functions run for data that fits. They repeat code, since a call for each object
+# would cost as much as parsing it.
 
 _Parsers: TypeAlias = "list[tuple[str, Coercer]]"
 

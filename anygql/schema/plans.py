@@ -1,6 +1,6 @@
-"""What every plan for a document begins with, and how its errors say where.
+"""What plans for documents have in common: the operation, and paths for messages.
 
-A plan is compiled once for a document and a schema, and then used for every value: see
+A plan is compiled once for a document and a schema, and then used for every value. See
 ``variables.py`` and ``results.py``.
 """
 
@@ -14,12 +14,12 @@ from ..documents.document import Document
 
 __all__ = ["Path", "dotted", "operation_of"]
 
-#: A place within a value: the place around it, and its key there. Written out only for an error.
+#: The path to a value: the path to its container, and its key. It is written out only for errors.
 Path: TypeAlias = "tuple[Path | None, str | int]"
 
 
 def dotted(path: Path) -> str:
-    """The path as text, such as ``variables.input.items[3].when``."""
+    """Return the path as text, such as ``variables.input.items[3].when``."""
     around, key = path
     if around is None:
         return str(key)
@@ -27,10 +27,12 @@ def dotted(path: Path) -> str:
 
 
 def operation_of(document: Document, operation_name: str | None) -> OperationDefinitionNode:
-    """The operation that would run.
+    """Return the operation that would run.
 
-    Raises ``GraphQLSyntaxError``, or ``ValueError`` if the document does not say which one
-    (specification §6.1, "GetOperation").
+    Raises:
+        GraphQLSyntaxError: The document doesn't parse.
+        ValueError: The document does not determine the operation (specification §6.1,
+            "GetOperation").
     """
     selected, _ = document.select(operation_name)
     return next(

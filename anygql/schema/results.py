@@ -1,12 +1,12 @@
-"""Results as Python values: custom scalars and enums parsed, by a plan made once for a document.
+"""Parsing the custom scalars and enums of results, by a plan made once for each document.
 
-The plan knows which response keys lead to something to parse. Only containers on the way there are
-copied; whole subtrees without any are handed on as they are. ``@skip`` and ``@include`` need no
-plan of their own, nor does what comes later (``@defer``): a key that is not there is passed over.
+The plan has the response keys under which there are values to parse. Only the containers of such
+values are copied; everything else is returned as it is. Keys that are missing are skipped, so the
+same plan serves ``@skip``, ``@include`` and ``@defer``.
 
-A response key has one shape, whatever the type of the object that it is found in (specification
-§5.3.2, "SameResponseShape"). So the selections for all types of an interface or a union are merged
-into one plan, and ``__typename`` is not needed.
+A response key has the same shape in objects of all types (specification §5.3.2,
+"SameResponseShape"). So the selections for all types of an interface or a union are merged into one
+plan, and ``__typename`` is not needed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from .scalars import Coercer, enum_parser, input_coercer
 
 __all__ = ["ResultsPlan", "results_plan"]
 
-#: A selection set, and the type that it selects from.
+#: A selection set, and the type whose fields it selects.
 _Selected: TypeAlias = "tuple[GraphQLNamedType, SelectionSetNode]"
 
 #: The fields of one response key: their types, and the nodes that select them.
@@ -53,14 +53,14 @@ class _Planner:
             for definition in document.node.definitions
             if isinstance(definition, FragmentDefinitionNode)
         }
-        # Fragments that spread others twice may be written in a few lines and unfold to millions:
-        # the same selection sets, taken together, are planned once.
+        # A few lines with fragments that spread others twice may unfold to millions of selections.
+        # So each combination of selection sets is planned once.
         self._planned: dict[frozenset[tuple[str, int]], ObjectOf | None] = {}
         self._entered: list[str] = []
         self._acyclic: set[str] = set()
 
     def refuse_cycles(self, selection_set: SelectionSetNode) -> None:
-        """Raise ``ValueError`` for fragments that are missing, or that spread themselves."""
+        """Raise ``ValueError`` if a fragment is missing or spreads itself."""
         for selection in selection_set.selections:
             if isinstance(selection, FragmentSpreadNode):
                 self._enter(selection.name.value)
@@ -82,7 +82,7 @@ class _Planner:
         self._acyclic.add(name)
 
     def object(self, selected: list[_Selected], path: Path) -> ObjectOf | None:
-        """The plan for what all of these select together; ``None`` if nothing is to be parsed."""
+        """Plan all of these selections together; return ``None`` if nothing is to be parsed."""
         key = frozenset((parent.name, id(selection_set)) for parent, selection_set in selected)
         if key in self._planned:
             return self._planned[key]
@@ -107,10 +107,11 @@ class _Planner:
         occurrences: dict[str, _Occurrences],
         spread: set[str],
     ) -> None:
-        """Add the fields that are selected here, and those of fragments, by response key.
+        """Add the selected fields, including those of fragments, by response key.
 
-        What the schema does not know is left out, and so passed on as it is. So is introspection:
-        ``build_client_schema`` wants the names, not ``TypeKind``'s members.
+        Fields that the schema doesn't know are left out, so that their data is returned as it is.
+        So are fields of introspection, since ``build_client_schema`` takes names and not the
+        members of ``TypeKind``.
         """
         for selection in selection_set.selections:
             if isinstance(selection, FieldNode):
@@ -135,7 +136,7 @@ class _Planner:
         selected: list[_Selected] = []
         leaves: dict[str, Leaf | None] = {}
         for type_, field in occurrences:
-            depth, named = _unwrapped(type_)
+            depth, named = _strip_wrappers(type_)
             depths.add(depth)
             if field.selection_set is not None:
                 selected.append((named, field.selection_set))
@@ -163,8 +164,8 @@ def _field_type(parent: GraphQLNamedType | None, name: str) -> GraphQLType | Non
     return None  # a union has no fields but __typename
 
 
-def _unwrapped(type_: GraphQLType) -> tuple[int, GraphQLNamedType]:
-    """How many lists are around the type, and the type."""
+def _strip_wrappers(type_: GraphQLType) -> tuple[int, GraphQLNamedType]:
+    """Return how many lists are around a type, and the type without lists and non-nulls."""
     depth = 0
     while isinstance(type_, GraphQLList | GraphQLNonNull):
         wrapper = cast("GraphQLList[Any] | GraphQLNonNull[Any]", type_)
@@ -183,24 +184,26 @@ def _leaf(type_: GraphQLNamedType) -> Leaf | None:
 
 
 class ResultsPlan:
-    """Parses the data of one operation; made once, used by any number of threads."""
+    """The plan that parses the data of one operation. Any number of threads may use it."""
 
     def __init__(self, root: ObjectOf | None) -> None:
         self._root = root
 
     @property
-    def untouched(self) -> bool:
-        """Whether the operation selects nothing that has to be parsed: data stays as it is."""
+    def parses_nothing(self) -> bool:
+        """Whether the operation selects nothing that has to be parsed."""
         return self._root is None
 
     def __call__(self, data: Any) -> Any:
-        """The data with Python values; the given data is not changed, and may be shared.
+        """Return the data with Python values. ``data`` itself is not changed.
 
-        Nulls, missing keys and keys that were not asked for are fine. Built-in scalars, and
-        whatever the schema gives no Python value for, are neither parsed nor checked.
+        The result may share containers with ``data``. Nulls, missing keys and keys that the
+        document doesn't select are fine. Built-in scalars, and types without Python values, are
+        neither parsed nor checked.
 
-        Raises ``TransportProtocolError``, naming the path, if the data does not fit the schema:
-        another kind of value than a list or an object, or one that a scalar or an enum refuses.
+        Raises:
+            TransportProtocolError: A list or an object is missing, or a scalar or an enum refuses a
+                value. The message has the path.
         """
         root = self._root
         if root is None or data is None:
@@ -209,7 +212,7 @@ class ResultsPlan:
             return root.parse(data)
         except Exception as exc:
             misfit = root.misfit(data, (None, "data"))
-            if misfit is None:  # a scalar that refuses a value once, and then takes it
+            if misfit is None:  # a scalar refused a value once and then took it
                 raise TransportProtocolError(
                     f"data: not what the schema says ({type(exc).__name__})"
                 ) from exc
@@ -222,16 +225,19 @@ class ResultsPlan:
 def results_plan(
     schema: GraphQLSchema, document: Document, operation_name: str | None
 ) -> ResultsPlan:
-    """The plan for the results of one operation.
+    """Make the plan for the results of one operation.
 
-    It holds for the schema as it is now: after an update of a scalar or an enum, make another.
-    Raises ``GraphQLSyntaxError``, or ``ValueError`` if the document does not say which operation,
-    spreads a fragment that is missing or spreads itself, or selects different types under one name.
+    After an update of a scalar or an enum of the schema, make another plan.
+
+    Raises:
+        GraphQLSyntaxError: The document doesn't parse.
+        ValueError: The document does not determine the operation, has a fragment that is missing or
+            spreads itself, or selects different types under one response key.
     """
     operation = operation_of(document, operation_name)
     root: GraphQLNamedType | None = getattr(schema, f"{operation.operation.value}_type")
     planner = _Planner(schema, document)
     planner.refuse_cycles(operation.selection_set)
-    if root is None:  # the schema has no such operations: the server will say so
+    if root is None:  # the server will refuse the operation
         return ResultsPlan(None)
     return ResultsPlan(planner.object([(root, operation.selection_set)], (None, "data")))

@@ -1,8 +1,8 @@
-"""How the values of scalars and enums become JSON's, and the other way round.
+"""Coercion of the values of scalars and enums, to JSON and from JSON.
 
 graphql-core 3.3 renamed a scalar's ``serialize`` and ``parse_value`` to ``coerce_output_value``
-and ``coerce_input_value``. Both are looked at: the old ones are still set by many, also on a
-scalar that exists already.
+and ``coerce_input_value``. Both names are looked up, since many programs still set the old ones,
+even on existing scalars.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
     "output_coercer",
 ]
 
-#: Makes a value of another; whatever it raises says that it can't be done.
+#: Converts a value. It may raise any exception for a value that it can't convert.
 Coercer: TypeAlias = Callable[[Any], Any]
 
 _NAMES_OF = {
@@ -60,15 +60,15 @@ def _refuse(value: Any) -> NoReturn:
     raise TypeError(type(value).__name__)
 
 
-def _plain(value: Any) -> Any:
-    """An ``Enum``'s member is the value that it has as JSON."""
+def _without_enum(value: Any) -> Any:
+    """Return the value of an ``Enum``'s member, and any other value itself."""
     return value.value if isinstance(value, Enum) else value
 
 
 def _int(value: Any) -> int:
-    """A whole number of 32 bits, of whatever number type."""
-    value = _plain(value)
-    # int() would read a text; and no server takes a boolean for a number.
+    """Convert a number of any type to an ``int`` of 32 bits."""
+    value = _without_enum(value)
+    # int() accepts a text, and no server accepts a boolean as a number.
     whole = _refuse(value) if isinstance(value, bool | str | bytes) else int(value)
     return (
         whole if whole == value and GRAPHQL_MIN_INT <= whole <= GRAPHQL_MAX_INT else _refuse(value)
@@ -76,8 +76,8 @@ def _int(value: Any) -> int:
 
 
 def _float(value: Any) -> float:
-    """A finite number, of whatever number type; an ``int`` stays one, since it is exact."""
-    value = _plain(value)
+    """Convert a finite number of any type to a ``float``; keep an ``int``, which is exact."""
+    value = _without_enum(value)
     if isinstance(value, bool | str | bytes):
         _refuse(value)
     if isinstance(value, int):
@@ -87,8 +87,8 @@ def _float(value: Any) -> float:
 
 
 def _text(value: Any) -> Any:
-    """A text, or what JSON makes one of: a date, a UUID, a ``Decimal``, bytes, …"""
-    value = _plain(value)
+    """Check a text, or a value that JSON encodes as text, such as a date, UUID or ``Decimal``."""
+    value = _without_enum(value)
     if not isinstance(value, str) and (
         isinstance(value, bool | int | float) or is_list(value) or members_of(value, ()) is not None
     ):
@@ -97,14 +97,14 @@ def _text(value: Any) -> Any:
 
 
 def _id(value: Any) -> Any:
-    value = _plain(value)
-    # A number is sent as text: large ones would not survive JavaScript's.
+    value = _without_enum(value)
+    # As text, since JavaScript's numbers can't represent large integers.
     whole = isinstance(value, int) and not isinstance(value, bool)
     return str(int(value)) if whole else _text(value)
 
 
 def _boolean(value: Any) -> Any:
-    value = _plain(value)
+    value = _without_enum(value)
     if isinstance(value, bool):
         return value
     if type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_"):
@@ -122,26 +122,27 @@ _BUILT_IN: Final[tuple[tuple[GraphQLScalarType, Coercer], ...]] = (
 
 
 def built_in_coercer(scalar: GraphQLScalarType) -> Coercer | None:
-    """What makes JSON's value of a variable's, for a scalar that the specification defines.
+    """Return the coercer of variables for a scalar of the specification, else ``None``.
 
-    Stricter than graphql-core's output coercion, which takes a number for a text, and wider than
-    its input coercion: all types of numbers, and texts that only JSON's encoder makes.
+    It is stricter than graphql-core's output coercion, which accepts a number as a text. It accepts
+    more than graphql-core's input coercion: all types of numbers, and values that JSON encodes as
+    text.
     """
     return next((coerce for known, coerce in _BUILT_IN if known is scalar), None)
 
 
 def output_coercer(scalar: GraphQLScalarType) -> Coercer | None:
-    """What makes JSON's value of a Python value; ``None``: nothing does."""
+    """Return the coercer from Python values to JSON; ``None`` if the scalar has none."""
     return _coercer(scalar, "output")
 
 
 def input_coercer(scalar: GraphQLScalarType) -> Coercer | None:
-    """What makes a Python value of JSON's value; ``None``: nothing does, or it is built in."""
+    """Return the coercer from JSON to Python values; ``None`` for none and for built-in scalars."""
     return None if built_in_coercer(scalar) else _coercer(scalar, "input")
 
 
 def _own_method(enum: GraphQLEnumType, direction: str) -> Coercer | None:
-    """The method by which a subclass does it its own way (Strawberry's enums do)."""
+    """Return the coercer that a subclass overrides, as Strawberry's enums do; else ``None``."""
     for name in _NAMES_OF[direction]:
         if getattr(type(enum), name, None) is not getattr(GraphQLEnumType, name, None):
             method: Coercer = getattr(enum, name)
@@ -150,7 +151,7 @@ def _own_method(enum: GraphQLEnumType, direction: str) -> Coercer | None:
 
 
 def _python_values(enum: GraphQLEnumType) -> dict[str, Any]:
-    """The Python value of each name; a value that is not set is the name itself."""
+    """Return the Python value of each name; a name without a value stands for itself."""
     return {
         name: name if member.value is None or member.value is Undefined else member.value
         for name, member in enum.values.items()
@@ -158,9 +159,9 @@ def _python_values(enum: GraphQLEnumType) -> dict[str, Any]:
 
 
 def enum_parser(enum: GraphQLEnumType) -> Coercer | None:
-    """What makes the Python value of a name; ``None`` if names are all that there is.
+    """Return the coercer from names to Python values; ``None`` if all names stand for themselves.
 
-    Then names that the schema does not know are let through: nothing has to be made of them.
+    Without a coercer, names that the schema doesn't know are accepted.
     """
     own = _own_method(enum, "input")
     if own is not None:
@@ -172,11 +173,11 @@ def enum_parser(enum: GraphQLEnumType) -> Coercer | None:
 
 
 def enum_serializer(enum: GraphQLEnumType) -> Coercer:
-    """What makes the name of a Python value.
+    """Return the coercer from Python values to names.
 
-    Taken are, in this order: the Python value itself, the value of an ``Enum``'s member (given,
-    or in the schema), and the name. It raises ``LookupError`` if there is none, or if a text is
-    the value of one member and the name of another.
+    It looks for, in this order, the Python value itself, the value of an ``Enum``'s member (the
+    argument's or the schema's), and the name. It raises ``LookupError`` if it finds none, or if a
+    text is the value of one member and the name of another.
     """
     values = _python_values(enum)
     by_value: dict[Any, str] = {}
@@ -186,7 +187,7 @@ def enum_serializer(enum: GraphQLEnumType) -> Coercer:
             by_value.setdefault(value, name)
         except TypeError:
             unhashable.append((value, name))
-    # What stands for a name without being its Python value: two names are one too many.
+    # Other values that stand for a name. One that stands for two names is ambiguous.
     others: dict[Any, set[str]] = {name: {name} for name in values}
     for name, value in values.items():
         if isinstance(value, Enum):
@@ -208,7 +209,7 @@ def _name_of(
     if own is not None:
         try:
             return str(own(value))
-        except Exception:  # noqa: BLE001, S110  # whatever it raises for what it doesn't know
+        except Exception:  # noqa: BLE001, S110  # it may raise anything for an unknown value
             pass
     forms = (value, value.value, value.name) if isinstance(value, Enum) else (value,)
     for form in forms:

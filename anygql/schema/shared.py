@@ -13,7 +13,7 @@ __all__ = ["SharedSchema"]
 
 
 class SharedSchema:
-    """What the sessions of one client know of their server's schema."""
+    """The schema that the sessions of one client share; initially that of the client, if any."""
 
     def __init__(self, schema: GraphQLSchema | None = None) -> None:
         self.current: ClientSchema | None = None
@@ -21,7 +21,7 @@ class SharedSchema:
 
     @property
     def graphql(self) -> GraphQLSchema | None:
-        """The schema, once it is known."""
+        """The schema, or ``None`` while it is not known."""
         return None if self.current is None else self.current.graphql
 
     @graphql.setter

@@ -1,8 +1,7 @@
-"""What a schema's scalars and enums are in Python.
+"""Updating the Python values of a schema's scalars and enums.
 
-A schema that comes as text or from a server knows the names of its scalars and enums, but not
-what to make of their values. These functions tell it, in place: for every client with that
-schema, and for everybody else who uses it.
+A schema from a text or from a server has the names of its scalars and enums, but not their values
+in Python. These functions set the values in place, for all clients and others that use the schema.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["update_schema_enum", "update_schema_scalar", "update_schema_scalars"]
 
-#: All by which a scalar converts: graphql-core 3.3's functions, and those they came from.
+#: The functions by which a scalar converts: graphql-core 3.3's and the earlier ones.
 _CONVERSIONS = (
     "serialize",
     "parse_value",
@@ -32,30 +31,40 @@ _CONVERSIONS = (
 )
 
 
-class _Missing(KeyError):
-    """A ``KeyError``, as gql's users know it, whose message reads as one."""
+class _MissingNameError(KeyError):
+    """A ``KeyError``, as gql raises it, whose text is the message and not its ``repr``."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 def update_schema_scalar(schema: GraphQLSchema, name: str, scalar: GraphQLScalarType) -> None:
-    """Let the schema's scalar ``name`` convert values as ``scalar`` does.
+    """Set how a scalar of a schema converts values.
 
-    Only the conversions are taken: name and description stay the schema's, whatever ``scalar``'s.
+    Args:
+        schema: The schema, which is changed in place.
+        name: The name of the scalar in the schema.
+        scalar: The scalar whose conversions to use. Its name and description are not used.
 
-    Raises ``KeyError`` if the schema has no type of that name, ``TypeError`` if that is no scalar
-    or ``scalar`` is none, and ``ValueError`` for Int, Float, String, Boolean and ID: they are the
-    same objects in all schemas of the process.
+    Raises:
+        KeyError: The schema has no type ``name``.
+        TypeError: The type is no scalar, or ``scalar`` is no ``GraphQLScalarType``.
+        ValueError: The type is Int, Float, String, Boolean or ID, which all schemas of the process
+            share.
     """
-    _update_scalar(schema, name, _checked(scalar))
+    _update_scalar(schema, name, _check_scalar(scalar))
     forget(schema)
 
 
 def update_schema_scalars(schema: GraphQLSchema, scalars: Iterable[GraphQLScalarType]) -> None:
-    """``update_schema_scalar`` for each scalar, by its own name; all of them, or none.
+    """Set how several scalars of a schema convert values.
 
-    Raises what that does, and then nothing has changed.
+    Args:
+        schema: The schema, which is changed in place.
+        scalars: The scalars whose conversions to use, each for the scalar of the same name.
+
+    Raises:
+        KeyError, TypeError, ValueError: As from ``update_schema_scalar``. No scalar was changed.
     """
     from graphql import GraphQLScalarType
 
@@ -63,9 +72,9 @@ def update_schema_scalars(schema: GraphQLSchema, scalars: Iterable[GraphQLScalar
         raise TypeError(
             f"scalars must be a list of GraphQLScalarType, not {type(scalars).__name__}"
         )
-    checked = [_checked(scalar) for scalar in scalars]
+    checked = [_check_scalar(scalar) for scalar in scalars]
     for scalar in checked:
-        _scalar_of(schema, scalar.name)
+        _find_scalar(schema, scalar.name)
     for scalar in checked:
         _update_scalar(schema, scalar.name, scalar)
     forget(schema)
@@ -77,30 +86,34 @@ def update_schema_enum(
     values: type[Enum] | Mapping[str, Any],
     use_enum_values: bool = False,
 ) -> None:
-    """Let the members of the schema's enum ``name`` be Python values.
+    """Set the Python values of an enum of a schema.
 
-    ``values`` is an ``Enum`` class, whose members' names (aliases too) are the GraphQL ones, or a
-    mapping from GraphQL names to values. With an ``Enum``, the values are its members; with
-    ``use_enum_values``, what they stand for. Names that the schema doesn't have are ignored.
+    Args:
+        schema: The schema, which is changed in place.
+        name: The name of the enum in the schema.
+        values: An ``Enum`` class whose members (or aliases) have the names in GraphQL, or a mapping
+            from these names to values. Names that the schema doesn't have are ignored.
+        use_enum_values: Whether the Python values are the values of the ``Enum``'s members and not
+            the members themselves; ``False`` by default.
 
-    Raises ``KeyError`` if the schema has no type of that name, or ``values`` lacks a name that
-    the enum has, and ``TypeError`` if the type is no enum or ``values`` is neither. Then nothing
-    has changed.
+    Raises:
+        KeyError: The schema has no type ``name``, or ``values`` lacks a name. Nothing was changed.
+        TypeError: The type is no enum, or ``values`` is neither. Nothing was changed.
     """
     from graphql import GraphQLEnumType
 
-    given = _members(values, use_enum_values)
-    found = _type(schema, name, GraphQLEnumType, "an enum")
+    given = _member_values(values, use_enum_values)
+    found = _find_type(schema, name, GraphQLEnumType, "an enum")
     missing = [repr(member) for member in found.values if member not in given]
     if missing:
-        raise _Missing(f"the values for the enum {name!r} lack {', '.join(missing)}")
+        raise _MissingNameError(f"the values for the enum {name!r} lack {', '.join(missing)}")
     for member, value in found.values.items():
         value.value = given[member]
     found.__dict__.pop("_value_lookup", None)  # derived from the values, and kept
     forget(schema)
 
 
-def _members(values: object, use_enum_values: bool) -> Mapping[str, Any]:
+def _member_values(values: object, use_enum_values: bool) -> Mapping[str, Any]:
     if isinstance(values, type) and issubclass(values, Enum):
         members: Mapping[str, Enum] = values.__members__
         if use_enum_values:
@@ -112,7 +125,7 @@ def _members(values: object, use_enum_values: bool) -> Mapping[str, Any]:
     raise TypeError(f"the values of an enum are an Enum class or a mapping, not {given}")
 
 
-def _checked(scalar: object) -> GraphQLScalarType:
+def _check_scalar(scalar: object) -> GraphQLScalarType:
     from graphql import GraphQLScalarType
 
     if not isinstance(scalar, GraphQLScalarType):
@@ -125,10 +138,10 @@ def _checked(scalar: object) -> GraphQLScalarType:
     return scalar
 
 
-def _scalar_of(schema: GraphQLSchema, name: str) -> GraphQLScalarType:
+def _find_scalar(schema: GraphQLSchema, name: str) -> GraphQLScalarType:
     from graphql import GraphQLScalarType, is_specified_scalar_type
 
-    found = _type(schema, name, GraphQLScalarType, "a scalar")
+    found = _find_type(schema, name, GraphQLScalarType, "a scalar")
     if is_specified_scalar_type(found):
         raise ValueError(
             f"{name} is a standard scalar, which all schemas have in common: it can't be updated"
@@ -137,13 +150,13 @@ def _scalar_of(schema: GraphQLSchema, name: str) -> GraphQLScalarType:
 
 
 def _update_scalar(schema: GraphQLSchema, name: str, scalar: GraphQLScalarType) -> None:
-    found = _scalar_of(schema, name)
+    found = _find_scalar(schema, name)
     for conversion in _CONVERSIONS:
         setattr(found, conversion, getattr(scalar, conversion))
 
 
-def _type(schema: object, name: str, kind: type[_T], called: str) -> _T:
-    """The type of that name, which must be of that kind."""
+def _find_type(schema: object, name: str, kind: type[_T], called: str) -> _T:
+    """Return the type of that name; raise ``KeyError`` or ``TypeError`` for another kind."""
     from graphql import GraphQLSchema
     from graphql.pyutils import suggestion_list
 
@@ -153,7 +166,7 @@ def _type(schema: object, name: str, kind: type[_T], called: str) -> _T:
     if found is None:
         near = [repr(other) for other in suggestion_list(name, list(schema.type_map))[:3]]
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise _Missing(f"the schema has no type {name!r}{hint}")
+        raise _MissingNameError(f"the schema has no type {name!r}{hint}")
     if not isinstance(found, kind):
         what = type(found).__name__.removeprefix("GraphQL").removesuffix("Type")
         raise TypeError(f"the schema's type {name!r} is not {called}, but a GraphQL {what}")

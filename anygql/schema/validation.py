@@ -1,4 +1,4 @@
-"""Finding what is wrong with a document before it is sent (specification §5)."""
+"""Validating a document before it is sent (specification §5)."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..documents.document import Document
-from .errors import GraphQLValidationError, listed
+from .errors import GraphQLValidationError, list_errors
 
 if TYPE_CHECKING:
     from graphql import GraphQLError, GraphQLSchema
 
-__all__ = ["find_errors", "invalid"]
+__all__ = ["find_errors", "validation_error"]
 
 
 def find_errors(schema: GraphQLSchema, document: Document) -> tuple[GraphQLError, ...]:
-    """All that is wrong with the document; takes as long as validation does.
+    """Validate a document and return all errors. This takes milliseconds.
 
-    Raises ``GraphQLSyntaxError`` if the document doesn't parse (or is nested far too deeply for
-    that), ``ValueError`` if the schema
-    itself is not valid, and ``GraphQLValidationError`` if the document is nested so deeply that
-    it can't be validated at all.
+    Raises:
+        GraphQLSyntaxError: The document doesn't parse, or is nested too deeply to parse.
+        ValueError: The schema itself is not valid.
+        GraphQLValidationError: The document is nested too deeply to validate.
     """
     from graphql import validate, validate_schema
 
     try:
-        # What is wrong with a schema is found once, and kept by it.
+        # A schema keeps the outcome of its own validation.
         if faults := validate_schema(schema):
             raise ValueError(
-                listed(
+                list_errors(
                     "documents can't be validated, since the schema itself is not valid (one that "
                     "must be used as it is can be loaded with assume_valid=True)",
                     faults,
@@ -37,16 +37,16 @@ def find_errors(schema: GraphQLSchema, document: Document) -> tuple[GraphQLError
         errors = validate(schema, document.node, max_errors=sys.maxsize)
     except RecursionError:
         raise _too_deep() from None
-    # graphql-core tells of some recursions by an error without a place.
+    # graphql-core reports some recursions as an error without a location.
     if any(error.message == "Validation aborted." for error in errors):
         raise _too_deep()
     return tuple(errors)
 
 
-def invalid(errors: tuple[GraphQLError, ...]) -> GraphQLValidationError:
-    """What to raise for a document with these errors: a new exception each time."""
+def validation_error(errors: tuple[GraphQLError, ...]) -> GraphQLValidationError:
+    """Return the exception for a document with these errors, a new one each time."""
     return GraphQLValidationError(
-        listed("the document is not valid for the schema", errors), errors=errors
+        list_errors("the document is not valid for the schema", errors), errors=errors
     )
 
 

@@ -1,8 +1,8 @@
-"""Variables as JSON's values, each by the type that it is declared with.
+"""Serializing variables by the types that the document declares.
 
-What is checked is what the specification's input coercion (§3, "Input Coercion" of each kind of
-type, and §6.1.2 for variables) would refuse, so that it is refused here, with its path. Values are
-never in messages, since variables may be secrets: only their types are.
+Values that the specification's input coercion would refuse are refused here, with their path (§3,
+"Input Coercion" of each kind of type, and §6.1.2 for variables). Messages have the types of values
+and never the values, since variables may be secrets.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from .scalars import built_in_coercer, enum_serializer, output_coercer
 
 __all__ = ["PROBLEM_LIMIT", "VariableError", "VariablesPlan", "variables_plan"]
 
-#: How many of an enum's names an error tells of.
+#: How many of an enum's names a message lists.
 _NAMES_SHOWN: Final = 10
 
 
-class _Enough(Exception):
-    """As many problems were found as will be told."""
+class _TooManyProblems(Exception):
+    """As many problems were found as the error lists."""
 
 
 class _Problems:
-    """What is wrong with the variables of one call."""
+    """The problems of one call's variables."""
 
     def __init__(self) -> None:
         self._found: list[str] = []
@@ -54,15 +54,15 @@ class _Problems:
             self._cause = cause
         self._found.append(f"{dotted(path)}: {problem}")
         if len(self._found) >= PROBLEM_LIMIT:
-            raise _Enough
+            raise _TooManyProblems
 
     def raise_any(self) -> None:
         if self._found:
             raise VariableError(self._found) from self._cause
 
 
-#: Gives the JSON value, or adds to the problems (and gives anything). It is given no ``None``,
-#: but by ``_nullable`` and ``_required``.
+#: Returns the JSON value; or adds a problem, and then the returned value is not used. Only those
+#: made by ``_nullable`` and ``_required`` take ``None``.
 _Serializer: TypeAlias = Callable[[Any, Path, _Problems], Any]
 
 
@@ -70,11 +70,11 @@ def _kind(value: Any) -> str:
     return "null" if value is None else type(value).__name__
 
 
-# --- serialisers ------------------------------------------------------------------------------
+# --- serializers ------------------------------------------------------------------------------
 
 
 def _untouched(value: Any, path: Path, problems: _Problems) -> Any:
-    """A value of which nothing is known: JSON's encoder decides."""
+    """Return a value of an unknown type, for JSON's encoder to encode or refuse."""
     return value
 
 
@@ -119,7 +119,7 @@ def _enum(enum: GraphQLEnumType) -> _Serializer:
 def _list(item: _Serializer) -> _Serializer:
     def serialize(value: Any, path: Path, problems: _Problems) -> Any:
         if not is_list(value):
-            # A value that is no list stands for a list of it (specification §3.11).
+            # A value that is no list is coerced to a list with it (specification §3.11).
             return [item(value, path, problems)]
         return [item(one, (path, index), problems) for index, one in enumerate(value)]
 
@@ -146,10 +146,10 @@ def _required(filled: _Serializer, type_: str) -> _Serializer:
 
 
 class _InputObject:
-    """The serialiser of one input object type.
+    """The serializer of one input object type.
 
-    Its fields are compiled when a value first comes: generated schemas have filters that reach
-    hundreds of types, of which a document uses a few.
+    The serializers of its fields are made with the first value, since generated schemas have
+    filters that reach hundreds of types, of which a document uses few.
     """
 
     def __init__(self, type_: GraphQLInputObjectType, types: _Types) -> None:
@@ -163,7 +163,7 @@ class _InputObject:
 
     @cached_property
     def _names(self) -> dict[str, str]:
-        """The field that each name stands for; ``out_name`` is its name on the server's side."""
+        """The field for each name; a field's ``out_name`` is its name in a server's Python code."""
         fields = self._type.fields
         outer = {field.out_name: name for name, field in fields.items() if field.out_name}
         return outer | {name: name for name in fields}
@@ -180,7 +180,7 @@ class _InputObject:
             problems.add(path, f"expected {self._type.name}, given {_kind(value)}")
             return None
         if self._one_of and not isinstance(value, Mapping):
-            # An instance has all its attributes; those of the other fields can only be None.
+            # An instance has attributes for all fields, and None for those that are not given.
             members = {name: member for name, member in members.items() if member is not None}
         fields = self._fields
         given: dict[str, Any] = {}
@@ -211,7 +211,7 @@ class _InputObject:
 
 
 class _Types:
-    """The serialisers of one schema's types: one for each input object, which may be recursive."""
+    """The serializers of one schema's types, one for each input object, which may be recursive."""
 
     def __init__(self) -> None:
         self._objects: dict[str, _InputObject] = {}
@@ -232,7 +232,7 @@ class _Types:
         if isinstance(type_, GraphQLInputObjectType):
             known = self._objects.get(type_.name)
             return known or self._objects.setdefault(type_.name, _InputObject(type_, self))
-        # The schema does not know it, or it is no input type: the server will say so.
+        # The schema doesn't know the type, or it is no input type. The server will refuse it.
         return _untouched
 
 
@@ -240,7 +240,7 @@ class _Types:
 
 
 class VariablesPlan:
-    """Serialises the variables of one operation; made once, used by any number of threads."""
+    """The plan that serializes one operation's variables. Any number of threads may use it."""
 
     def __init__(
         self,
@@ -253,18 +253,19 @@ class VariablesPlan:
         self._mandatory = mandatory
 
     def __call__(self, variable_values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values as the server is to get them, in their order; nothing is changed in place.
+        """Return the values to send, in their order. Nothing is changed in place.
 
-        Custom scalars are serialised by their output coercion, enums become names, and input
-        objects dicts. A ``FileVar`` is left as it is, and so is what has a type that the schema
-        does not know. What is left out stays out: its default is the server's to apply.
+        Custom scalars are serialized by their output coercion, enums by name, and input objects as
+        dicts. A ``FileVar`` and a value of a type that the schema doesn't know stay as they are.
+        Variables that are not given are not sent, since the server applies defaults.
 
-        Raises ``VariableError`` with all that is wrong.
+        Raises:
+            VariableError: Values don't have their declared types. The error has all problems.
         """
         problems = _Problems()
         try:
             serialized = self._serialized(variable_values, problems)
-        except _Enough:
+        except _TooManyProblems:
             serialized = {}
         except RecursionError as exc:
             raise VariableError(["variables: nested too deeply, or within itself"]) from exc
@@ -293,10 +294,13 @@ class VariablesPlan:
 def variables_plan(
     schema: GraphQLSchema, document: Document, operation_name: str | None
 ) -> VariablesPlan:
-    """The plan for the variables of one operation.
+    """Make the plan for the variables of one operation.
 
-    It holds for the schema as it is now: after an update of a scalar or an enum, make another.
-    Raises ``GraphQLSyntaxError``, or ``ValueError`` if the document does not say which operation.
+    After an update of a scalar or an enum of the schema, make another plan.
+
+    Raises:
+        GraphQLSyntaxError: The document doesn't parse.
+        ValueError: The document does not determine the operation.
     """
     operation = operation_of(document, operation_name)
     types = _Types()

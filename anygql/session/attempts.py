@@ -1,7 +1,7 @@
-"""An operation's attempts: each on the connection of its moment, within its time.
+"""The attempts of an operation, each on the connection of the moment and within its time limit.
 
-What may be tried again is decided here: nothing that the server answered, and no mutation that
-may have reached it, unless the caller allows that.
+This module decides what may be retried: nothing that the server has answered, and no mutation that
+may have reached the server, unless the caller allows that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 
 
 class Attempts:
-    """Runs operations on a session's connections, as often as its policy has it."""
+    """Runs operations on a session's connections, as often as the retry policy allows."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -32,31 +32,38 @@ class Attempts:
     async def run(
         self,
         kind: OperationKind,
-        what: str,
+        label: str,
         run: Callable[[Connection], Awaitable[_T]],
         timeout: float | EllipsisType | None,
         retry_mutations: bool | None,
     ) -> _T:
-        """``run`` on a connection. ``what``: the operation, fit for messages.
+        """Call ``run`` with a connection, again if it fails and may be retried.
 
-        ``timeout``: seconds for each attempt, ``None`` for no limit, ``...`` for the session's.
+        Args:
+            kind: Whether the operation is a query or a mutation.
+            label: A description of the operation, for messages.
+            run: The function that runs the operation on a connection.
+            timeout: Seconds for each attempt, ``None`` for no limit, ``...`` for the session's
+                limit.
+            retry_mutations: Whether a mutation may run twice, ``None`` for what the session says.
         """
         limit = self._options.execute_timeout if isinstance(timeout, EllipsisType) else timeout
         retry = self._supervisor.retry_execute
-        if retry.never:
-            return await self._attempt(run, what, limit)
+        if retry.is_disabled:
+            return await self._attempt(run, label, limit)
         if retry_mutations is None:
             retry_mutations = self._options.retry_mutations
-        once = kind == "mutation" and not retry_mutations
+        at_most_once = kind == "mutation" and not retry_mutations
         return await retry.call(
-            lambda: self._attempt(run, what, limit),
-            lambda error: self._may_retry(error, once=once),
+            lambda: self._attempt(run, label, limit),
+            lambda error: self._may_retry(error, at_most_once=at_most_once),
             sleep=self._supervisor.sleep,
         )
 
     async def _attempt(
-        self, run: Callable[[Connection], Awaitable[_T]], what: str, timeout: float | None
+        self, run: Callable[[Connection], Awaitable[_T]], label: str, timeout: float | None
     ) -> _T:
+        """Wait for a connection and run the operation on it, within ``timeout`` seconds."""
         connection: Connection | None = None
         with move_on_after(timeout):
             connection = await self._supervisor.connection()
@@ -64,15 +71,16 @@ class Attempts:
         error = TransportTimeout(
             f"{self._supervisor.description}: "
             f"{'no connection' if connection is None else 'no answer'} "
-            f"for {what} within {timeout:g} s (execute_timeout)"
+            f"for {label} within {timeout:g} s (execute_timeout)"
         )
         error.unsent = connection is None
-        # Without a connection, what keeps it away is what the caller wants to know.
+        # Without a connection, the caller wants to know why there is none.
         raise error from (self._supervisor.last_error if connection is None else None)
 
-    def _may_retry(self, error: Exception, *, once: bool) -> bool:
+    def _may_retry(self, error: Exception, *, at_most_once: bool) -> bool:
+        """Return whether the operation may be tried again after this error."""
         if self._supervisor.fault is not None or not isinstance(error, TransportError):
             return False
         if isinstance(error, TransportQueryError | TransportClosed):
             return False
-        return (error.unsent or not once) and self._options.is_retryable(error)
+        return (error.unsent or not at_most_once) and self._options.is_retryable(error)

@@ -1,16 +1,17 @@
-"""Automatic batching: what is asked within a short time travels as one request.
+"""Automatic batching: calls made within a short time travel as one request.
 
-Each call keeps its own time limit, cancellation and retries; it shares with the others only the
-journey. A batch is sent by a task of the session's, since any of its callers may leave.
+Each call keeps its own time limit, cancellation and retries. A batch is sent by a task of the
+session, since any of its callers may leave.
 """
 
 from __future__ import annotations
 
 from anyio import CancelScope, Event, move_on_after
 
+from ..delivery.faults import closed
 from ..delivery.interfaces import Batching
 from ..documents.request import GraphQLRequest
-from ..exceptions import TransportClosed, copy_to_raise
+from ..exceptions import copy_to_raise
 from ..results.result import ExecutionResult
 from .supervisor import Supervisor
 
@@ -18,7 +19,7 @@ __all__ = ["Batcher"]
 
 
 class _BatchedCall:
-    """One caller's request, and what became of it."""
+    """One caller's request, and its outcome."""
 
     def __init__(self, request: GraphQLRequest) -> None:
         self.request = request
@@ -26,6 +27,7 @@ class _BatchedCall:
         self.outcome: ExecutionResult | Exception | None = None
 
     def settle(self, outcome: ExecutionResult | Exception) -> None:
+        """Set the outcome, if there is none yet."""
         if self.outcome is None:
             self.outcome = outcome
             self.settled.set()
@@ -41,8 +43,11 @@ class _Batch:
         self.scope = CancelScope()
         self.sent = False
 
-    def forget(self, call: _BatchedCall) -> None:
-        """Its caller has left: it isn't sent, or if nobody waits any more, all is given up."""
+    def withdraw(self, call: _BatchedCall) -> None:
+        """Remove a call whose caller has left.
+
+        If the batch has been sent, cancel it once nobody waits for it any more.
+        """
         if not self.sent:
             self.calls.remove(call)
         elif all(other is call or other.settled.is_set() for other in self.calls):
@@ -51,62 +56,63 @@ class _Batch:
 
 
 class Batcher:
-    """Gathers a session's calls for ``interval`` seconds, or until there are ``most``."""
+    """Collects a session's calls for ``interval`` seconds, or until there are ``max_size``."""
 
-    def __init__(self, supervisor: Supervisor, interval: float, most: int) -> None:
+    def __init__(self, supervisor: Supervisor, interval: float, max_size: int) -> None:
         self._supervisor = supervisor
         self._interval = interval
-        self._most = most
-        self._open: _Batch | None = None
+        self._max_size = max_size
+        self._gathering: _Batch | None = None
 
     async def execute(self, connection: Batching, request: GraphQLRequest) -> ExecutionResult:
-        """The result of a request, with others if there are any.
+        """Run a request, in one batch with others that come in time.
 
-        Cancelling withdraws it from a batch that has not been sent.
+        Canceling withdraws the request from a batch that has not been sent.
         """
         if not connection.may_batch(request):
             return await connection.execute(request)
         batch = self._batch(connection)
         call = _BatchedCall(request)
         batch.calls.append(call)
-        if len(batch.calls) >= self._most:
-            self._open = None
+        if len(batch.calls) >= self._max_size:
+            self._gathering = None
             batch.full.set()
         try:
             await call.settled.wait()
         finally:
             if not call.settled.is_set():
-                batch.forget(call)
+                batch.withdraw(call)
         if isinstance(call.outcome, Exception):
             raise copy_to_raise(call.outcome) from call.outcome.__cause__
         assert call.outcome is not None  # noqa: S101 - it was settled
         return call.outcome
 
     def _batch(self, connection: Batching) -> _Batch:
-        batch = self._open
+        """Return the batch that is being collected for ``connection``, or begin one."""
+        batch = self._gathering
         if batch is None or batch.connection is not connection:
-            batch = self._open = _Batch(connection)
+            batch = self._gathering = _Batch(connection)
             self._supervisor.task_group.start_soon(self._run, batch, name="anygql: batch")
         return batch
 
     async def _run(self, batch: _Batch) -> None:
+        """Collect calls, send them, and settle those that are left."""
         try:
             with move_on_after(self._interval):
                 await batch.full.wait()
-            if self._open is batch:
-                self._open = None
+            if self._gathering is batch:
+                self._gathering = None
             batch.sent = True
             with batch.scope:
                 await self._send(batch)
         finally:
-            # Reached with calls that wait only if the session is being closed.
-            fault = self._supervisor.fault or TransportClosed(
-                f"{self._supervisor.description}: the session was closed"
-            )
+            # If a call still waits here, the session is being closed.
+            fault = self._supervisor.fault or closed(self._supervisor.description)
             for call in batch.calls:
                 call.settle(fault)
 
     async def _send(self, batch: _Batch) -> None:
+        """Send the batch, and settle its calls."""
         calls = batch.calls
         try:
             if len(calls) == 1:
@@ -116,6 +122,6 @@ class Batcher:
                 outcomes = await batch.connection.execute_batch(requests)
                 for call, outcome in zip(calls, outcomes, strict=True):
                     call.settle(outcome)
-        except Exception as exc:  # noqa: BLE001 - whatever a header function raises is the callers'
+        except Exception as exc:  # noqa: BLE001 - the callers get what a header function raises
             for call in calls:
                 call.settle(exc)

@@ -1,4 +1,4 @@
-"""What a session is doing, and the events by which its owner can follow it."""
+"""The state of a session, and the events that its owner can follow."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ import msgspec
 
 __all__ = ["Closed", "Connected", "Connecting", "Disconnected", "SessionEvent", "SessionState"]
 
-#: ``"waiting"``: without a connection, until the next attempt is due or (``lazy``) somebody asks.
+#: ``"waiting"``: there is no connection until the next attempt is due, or, for a lazy session,
+#: until the next operation.
 SessionState: TypeAlias = Literal["connecting", "connected", "waiting", "closed"]
 
 
 class Connecting(msgspec.Struct, frozen=True):
-    """An attempt begins; ``attempt`` counts from 1, anew after each connection."""
+    """An attempt to connect begins.
+
+    Attributes:
+        attempt: Its number: 1 for the first one, and for the first after each connection.
+    """
 
     attempt: int
 
 
 class Connected(msgspec.Struct, frozen=True):
-    """The server has acknowledged; ``reconnected``: it isn't the session's first connection."""
+    """The server has acknowledged the connection.
+
+    Attributes:
+        payload: The payload of its acknowledgement, or ``None``.
+        reconnected: Whether the session had a connection before.
+    """
 
     payload: Any
     reconnected: bool
@@ -28,8 +38,12 @@ class Connected(msgspec.Struct, frozen=True):
 class Disconnected(msgspec.Struct, frozen=True):
     """An attempt failed, or the connection was lost.
 
-    ``code`` and ``reason``: the close code or HTTP status, and its text, where there was one.
-    ``next_wait``: seconds until the next attempt, ``None`` if that isn't known (or there is none).
+    Attributes:
+        code: The close code or HTTP status, or ``None``.
+        reason: The text that came with the code, or ``""``.
+        error: What went wrong.
+        will_retry: Whether the session makes another attempt.
+        next_wait: Seconds until that attempt. ``None`` if unknown, or if there is none.
     """
 
     code: int | None
@@ -40,7 +54,11 @@ class Disconnected(msgspec.Struct, frozen=True):
 
 
 class Closed(msgspec.Struct, frozen=True):
-    """The session is over; ``error``: why, unless its owner closed it."""
+    """The session is over.
+
+    Attributes:
+        error: The error that ended it, or ``None`` if its owner closed it.
+    """
 
     error: Exception | None = None
 

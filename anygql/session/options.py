@@ -1,11 +1,12 @@
-"""How a session behaves: the options of ``Client`` and ``Client.connect``, checked."""
+"""The options of ``Client`` and ``Client.connect``, checked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import msgspec
+from msgspec.structs import replace
 
 from ..concurrency.locks import LoopLock
 from ..exceptions import TransportError
@@ -17,23 +18,35 @@ from .retry import Policy
 if TYPE_CHECKING:
     from ..schema.introspection import IntrospectionOptions
 
-__all__ = ["SessionOptions", "is_retryable"]
+__all__ = ["ConnectOptions", "SessionOptions", "is_retryable"]
 
 
 def is_retryable(error: Exception) -> bool:
-    """Whether a new attempt may succeed where this one failed: the default classification.
+    """Return whether a new attempt may succeed after this error: the default of ``Client``.
 
-    A ``TransportError`` says so itself (for close codes, ``protocols/close_codes.py`` decides).
-    Of what a user's ``url``, ``headers`` or ``init_payload`` function raises, faults of the
-    network and the system are taken to pass.
+    A ``TransportError`` says so itself, in ``retryable`` (for close codes,
+    ``protocols/close_codes.py`` decides). Other errors come from a user's ``url``, ``headers`` or
+    ``init_payload`` function: an ``OSError`` is retried, any other error is not.
     """
     if isinstance(error, TransportError):
         return error.retryable
     return isinstance(error, OSError)
 
 
+class ConnectOptions(TypedDict, total=False):
+    """The options of one session. ``Client.connect`` describes each, with its default."""
+
+    reconnecting: bool
+    retry_connect: Policy
+    retry_execute: Policy
+    retry_subscribe: Policy
+    retry_mutations: bool
+    lazy: bool
+    idle_timeout: float | None
+
+
 class SessionOptions(msgspec.Struct, frozen=True):
-    """How a session behaves, whatever its transport."""
+    """The options of a session, whatever its transport."""
 
     execute_timeout: float | None = 10
     reconnecting: bool = False
@@ -49,9 +62,9 @@ class SessionOptions(msgspec.Struct, frozen=True):
     batch_max: int = 10
     conversions: Conversions = msgspec.field(default_factory=Conversions)
     schema: SharedSchema = msgspec.field(default_factory=SharedSchema)
-    #: Held by the session that asks for the schema; the others wait for it.
+    #: Held by the session that asks for the schema, while the others wait.
     fetching: LoopLock = msgspec.field(default_factory=LoopLock)
-    #: Whether a session asks for the schema when it opens, if it isn't known yet; and for what.
+    #: What a session asks for when it opens while the schema is unknown. `None`: nothing.
     fetch_schema: IntrospectionOptions | None = None
 
     def __post_init__(self) -> None:
@@ -77,3 +90,13 @@ class SessionOptions(msgspec.Struct, frozen=True):
         if self.lazy or self.retry_mutations:
             name = "lazy" if self.lazy else "retry_mutations"
             raise ValueError(f"{name} needs reconnecting=True")
+
+    def for_session(self, **options: Unpack[ConnectOptions]) -> SessionOptions:
+        """Return the client's options together with those of one session.
+
+        Raises ``TypeError`` for an unknown name, as a call of spelled-out parameters would.
+        """
+        for name in options:
+            if name not in ConnectOptions.__annotations__:
+                raise TypeError(f"connect() got an unexpected keyword argument {name!r}")
+        return replace(self, **options)

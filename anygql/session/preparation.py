@@ -1,7 +1,7 @@
 """What is done to a request before it is sent, and to its results before they are handed out.
 
-By the schema, if the client has one: the document is validated, variables are serialised and
-results parsed. Then, by the caller's type, if there is one: data become values of it.
+If the client has a schema, the document is validated, variables are serialized and results parsed.
+If the caller names a type, the data are converted to it after that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 
 class Conversions(msgspec.Struct, frozen=True):
-    """What a client's options, or those of one call, ask for."""
+    """The conversions that a client asks for, or one call."""
 
     serialize_variables: bool = False
     parse_results: bool = False
@@ -38,7 +38,7 @@ class Conversions(msgspec.Struct, frozen=True):
         parse_results: bool | None = None,
         camel_case: bool | None = None,
     ) -> Conversions:
-        """These, with what one call says otherwise (``None``: nothing)."""
+        """Return these with the options of one call, where those aren't ``None``."""
         if serialize_variables is None and parse_results is None and camel_case is None:
             return self
         return Conversions(
@@ -53,10 +53,10 @@ class Conversions(msgspec.Struct, frozen=True):
         schema: ClientSchema | None,
         result_type: TypeForm[_T] | None = None,
     ) -> PreparedRequest:
-        """The request as it is to be sent, and what is to be done to its results.
+        """Prepare a request to be sent, and its results to be converted.
 
-        Raises what is wrong with it: ``GraphQLValidationError``, ``VariableError`` or another
-        ``ValueError``, ``TypeError``. Nothing was sent then.
+        Raises ``GraphQLValidationError``, ``VariableError`` or another ``ValueError``, or
+        ``TypeError`` when something is wrong with the request.
         """
         parse: Callable[[Any], Any] | None = None
         serialize: Callable[[GraphQLRequest], GraphQLRequest] | None = None
@@ -67,38 +67,39 @@ class Conversions(msgspec.Struct, frozen=True):
                 request = serialize(request)
             if self.parse_results:
                 plan = schema.results_plan(request)
-                parse = None if plan.untouched else plan
+                parse = None if plan.parses_nothing else plan
         elif self.serialize_variables or self.parse_results:
             option = "serialize_variables" if self.serialize_variables else "parse_results"
             raise ValueError(
                 f"{option} needs a schema: give the client schema= or fetch_schema=True, or call "
                 "session.fetch_schema() first"
             )
-        to_type: Callable[[Any], Any] | None = None
+        convert: Callable[[Any], Any] | None = None
         if result_type is not None:
             from ..results.types import converter
 
-            to_type = converter(result_type, camel_case=self.camel_case)
-        return PreparedRequest(request, serialize, parse, to_type)
+            convert = converter(result_type, camel_case=self.camel_case)
+        return PreparedRequest(request, serialize, parse, convert)
 
 
 class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
-    """One request that may be sent."""
+    """A request that may be sent, and how its results are converted."""
 
     request: GraphQLRequest
     _serialize: Callable[[GraphQLRequest], GraphQLRequest] | None
     _parse: Callable[[Any], Any] | None
-    _to_type: Callable[[Any], Any] | None
+    _convert: Callable[[Any], Any] | None
 
     def with_variables(self, variables: Mapping[str, Any]) -> GraphQLRequest:
-        """The request with other variables; raises likewise."""
+        """Return the request with other variables. Raises as ``prepare`` does."""
         request = self.request.replace(variable_values=variables)
         return request if self._serialize is None else self._serialize(request)
 
-    def result(self, result: ExecutionResult) -> ExecutionResult:
-        """A result with its data parsed; raises ``TransportProtocolError`` if it doesn't fit.
+    def parse_result(self, result: ExecutionResult) -> ExecutionResult:
+        """Return a result with its data parsed by the schema.
 
-        Data that come with errors stay as they came then, so that the errors are told.
+        Raises ``TransportProtocolError`` if the data don't fit the schema. If there are errors too,
+        the data stay as they came, so that the caller learns of the errors.
         """
         if self._parse is None:
             return result
@@ -110,41 +111,42 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
             return result
         return ExecutionResult(data, result.errors, result.extensions)
 
-    def to_type(self, result: ExecutionResult) -> Any:
-        """The data of what ``result`` gave, as the type that was asked for.
+    def convert_data(self, result: ExecutionResult) -> Any:
+        """Return the data of a parsed result, as the type that the caller named.
 
         Raises ``TransportQueryError`` for a result with errors, and ``ResultTypeError``.
         """
         data = data_or_raise(result)
-        return data if self._to_type is None else self._to_type(data)
+        return data if self._convert is None else self._convert(data)
 
     @property
-    def data(self) -> Callable[[ExecutionResult], Any]:
-        """``to_type`` of a result as it came: chosen once, since it is called for each."""
+    def read_data(self) -> Callable[[ExecutionResult], Any]:
+        """The function that makes data of a result: chosen once, since it runs for each result."""
         if self._parse is None:
-            return data_or_raise if self._to_type is None else self.to_type
-        return self._data
+            return data_or_raise if self._convert is None else self.convert_data
+        return self._parse_and_convert
 
-    def _data(self, result: ExecutionResult) -> Any:
-        return self.to_type(self.result(result))
+    def _parse_and_convert(self, result: ExecutionResult) -> Any:
+        return self.convert_data(self.parse_result(result))
 
-    def best_effort(self, result: ExecutionResult) -> Any:
-        """What of a result's data can be made, for whoever is told of the last one.
+    def best_effort_data(self, result: ExecutionResult) -> Any:
+        """Return the data of a result as far as they can be converted; raise nothing.
 
-        A result with errors stays as it was parsed, and so does one that is no such type; one
-        that can't be parsed stays as it came. Their consumer is who gets the error.
+        This is for ``on_resubscribe``, which is told the last data; their consumer gets the error.
+        Data that come with errors, or don't fit the type, are only parsed. If that fails, they stay
+        as they came.
         """
         from ..results.types import ResultTypeError
 
         result = self.best_effort_result(result)
         try:
-            return result.data if result.errors else self.to_type(result)
+            return result.data if result.errors else self.convert_data(result)
         except ResultTypeError as error:
             return error.data
 
     def best_effort_result(self, result: ExecutionResult) -> ExecutionResult:
-        """``result``, or the result as it came if it can't be parsed."""
+        """Return a result parsed by the schema, or as it came if it can't be parsed."""
         try:
-            return self.result(result)
+            return self.parse_result(result)
         except TransportProtocolError:
             return result

@@ -1,7 +1,7 @@
 """A subscription that goes on after a reconnect.
 
-What it received before the loss is delivered before anything else; then there is a gap, which
-``reconnects`` counts when the consumer crosses it; then come the results of the new connection.
+Its consumer gets the results from before the loss first. Then comes a gap, which ``reconnects``
+counts when the consumer crosses it. Then come the results of the new connection.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anyio import EndOfStream, Event, current_time
+from anyio import EndOfStream, current_time
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from ..concurrency.tasks import call_soon
+from ..concurrency.signal import Signal
 from ..delivery.buffering import Delivery
 from ..delivery.interfaces import Connection, ConnectionResults, TransportArgs
 from ..documents.request import GraphQLRequest
 from ..exceptions import SubscriptionOverflow, TransportError, copy_to_raise
 from ..results.result import ExecutionResult
 from .retry import wait_after
-from .supervisor import SETTLED, Supervisor
+from .supervisor import STABLE_AFTER, Supervisor
 
 __all__ = ["Resuming"]
 
@@ -30,8 +30,14 @@ __all__ = ["Resuming"]
 class Resuming:
     """The results of a subscription over one connection after another.
 
-    ``ask``: called before each resubscription with the last result that came; it may be async,
-    and may return new variables. ``again``: the request with those.
+    Args:
+        supervisor: The session's supervisor.
+        request: The request to begin with.
+        delivery: How results wait for their consumer.
+        on_resubscribe: A function or async function that is called before each resubscription with
+            the last result, and may return new variables.
+        with_variables: The function that makes the request with new variables.
+        transport_args: Arguments for the transport alone.
     """
 
     def __init__(
@@ -39,8 +45,8 @@ class Resuming:
         supervisor: Supervisor,
         request: GraphQLRequest,
         delivery: Delivery,
-        ask: Callable[[ExecutionResult | None], Any] | None,
-        again: Callable[[Mapping[str, Any]], GraphQLRequest],
+        on_resubscribe: Callable[[ExecutionResult | None], Any] | None,
+        with_variables: Callable[[Mapping[str, Any]], GraphQLRequest],
         transport_args: TransportArgs = None,
     ) -> None:
         self._args = transport_args
@@ -49,22 +55,22 @@ class Resuming:
         self._supervisor = supervisor
         self._request = request
         self._delivery = delivery
-        self._ask = ask
-        self._anew = again
-        # At most two: one that the consumer still reads, and the newest. So a consumer that
-        # takes nothing costs no more memory with every reconnect.
+        self._on_resubscribe = on_resubscribe
+        self._with_variables = with_variables
+        # At most two: one that the consumer still reads, and the newest. So memory does not grow
+        # with every reconnect while a consumer takes nothing.
         self._feeds: deque[ConnectionResults] = deque()
         self._last: ExecutionResult | None = None
         self._fault: Exception | None = None
         self._left = False
         self._resuming = False
-        self._changed = Event()
+        self._changed = Signal()
         self._dropped = 0
         self.reconnects = 0
 
     @property
     def dropped(self) -> int:
-        """How many results ``"drop_oldest"`` has thrown away, on all connections."""
+        """Number of results that ``"drop_oldest"`` has thrown away, on all connections."""
         return self._dropped + sum(feed.dropped for feed in self._feeds)
 
     @property
@@ -74,11 +80,11 @@ class Resuming:
 
     @property
     def fault(self) -> Exception | None:
-        """Why there will be no more results, if that is a fault."""
+        """The error that ended the subscription, if one did."""
         return self._fault
 
     async def begin(self) -> Resuming:
-        """Start it. Cancelled, it hasn't started."""
+        """Begin the subscription. If canceled, it has not begun."""
         await checkpoint()
         connection = await self._supervisor.connection()
         self._subscribe(connection)
@@ -87,7 +93,7 @@ class Resuming:
 
     def _subscribe(self, connection: Connection) -> None:
         feed = connection.subscribe(self._request, self._delivery, self._args)
-        feed.on_lost = self._lost_alone
+        feed.on_lost = self._feed_lost
         self._feeds.append(feed)
         self._began_at = current_time()
 
@@ -108,7 +114,7 @@ class Resuming:
                     if self._fault is not None:
                         raise copy_to_raise(self._fault) from self._fault.__cause__
                     return None
-            self._cross()
+            self._cross_gap()
 
     async def wait(self) -> None:
         """See ``Results``."""
@@ -125,40 +131,43 @@ class Resuming:
             feed.leave()
         while len(self._feeds) > 1:
             self._feeds.popleft()
-        self._notify()
+        self._changed.notify()
 
     def abandon(self) -> None:
         """See ``Results``."""
         if self._supervisor.fault is not None:
-            self.leave()  # nothing runs any more that this could meet
+            self.leave()  # no task runs any more that this could interrupt
         else:
-            call_soon(self._supervisor.token, self.leave)
+            self._supervisor.loop.call_soon(self.leave)
 
-    def _cross(self) -> None:
-        """The consumer has read all from before the gap."""
+    def _cross_gap(self) -> None:
+        """Go on with the next feed: the consumer has read everything from before the gap."""
         feed = self._feeds.popleft()
         self._dropped += feed.dropped
         feed.leave()
         self.reconnects += 1
-        self._notify()
+        self._changed.notify()
 
     # The supervisor's side.
 
-    def lost(self, fault: Exception, task_group: TaskGroup) -> None:
-        """The connection is gone: start over on the next one, if it took this with it."""
+    def connection_lost(self, fault: Exception, task_group: TaskGroup) -> None:
+        """Begin to resubscribe on the next connection, if the loss ended this subscription."""
         if self._feeds[-1].fault is fault and not self._resuming:
             self._resuming = True
             task_group.start_soon(self._resume, name="anygql: resubscribe")
 
-    def _lost_alone(self, fault: TransportError) -> None:
-        """It is gone, but not its connection: so it is this that must wait between attempts."""
+    def _feed_lost(self, fault: TransportError) -> None:
+        """Resubscribe after a loss that the connection survived.
+
+        No connection attempt spaces out these attempts, so they wait here.
+        """
         if self._left:
             return
         if not self._may_retry(fault):
-            self.give_up(fault)
+            self.fail(fault)
             return
-        settled = current_time() - self._began_at >= SETTLED
-        self._losses = 1 if settled else self._losses + 1
+        stable = current_time() - self._began_at >= STABLE_AFTER
+        self._losses = 1 if stable else self._losses + 1
         wait = max(wait_after(self._losses), fault.retry_after or 0.0)
         self._supervisor.task_group.start_soon(
             self._resume_later, fault, wait, name="anygql: resubscribe"
@@ -172,47 +181,49 @@ class Resuming:
             self._resuming = True
             await self._resume()
 
-    def give_up(self, fault: Exception) -> None:
-        """There will be no other connection."""
+    def fail(self, fault: Exception) -> None:
+        """End the subscription with an error, after the results that wait."""
         if self._fault is None:
             self._fault = fault
         self._supervisor.resumables.discard(self)
-        self._notify()
+        self._changed.notify()
 
     async def _resume(self) -> None:
         try:
             await self._supervisor.retry_subscribe.call(
-                self._again, self._may_retry, sleep=self._supervisor.sleep
+                self._resubscribe, self._may_retry, sleep=self._supervisor.sleep
             )
-        except Exception as exc:  # noqa: BLE001 - whatever on_resubscribe raises is the consumer's
-            self.give_up(exc)
+        except Exception as exc:  # noqa: BLE001 - the consumer gets what on_resubscribe raises
+            self.fail(exc)
         finally:
             self._resuming = False
-            self._notify()
+            self._changed.notify()
 
     def _may_retry(self, error: Exception) -> bool:
         return self._supervisor.fault is None and self._supervisor.options.is_retryable(error)
 
-    async def _again(self) -> None:
+    async def _resubscribe(self) -> None:
+        """Subscribe on the next connection, once the consumer has come to the newest feed."""
         while True:
             connection = await self._supervisor.connection()
             while len(self._feeds) > 1:
                 await self._changed.wait()
             if connection.fault is None and not self._left:
-                await self._ask_for_variables()
+                await self._update_variables()
             if self._left:
                 return
             if connection.fault is None:
                 self._last = self.last
                 self._args = self._feeds[-1].transport_args
                 self._subscribe(connection)
-                self._notify()
+                self._changed.notify()
                 return
 
-    async def _ask_for_variables(self) -> None:
-        if self._ask is None:
+    async def _update_variables(self) -> None:
+        """Let ``on_resubscribe`` change the variables."""
+        if self._on_resubscribe is None:
             return
-        variables = self._ask(self.last)
+        variables = self._on_resubscribe(self.last)
         if inspect.isawaitable(variables):
             variables = await variables
         if variables is None:
@@ -222,8 +233,4 @@ class Resuming:
                 "on_resubscribe returns the new variables as a mapping, or None, "
                 f"not {type(variables).__name__}"
             )
-        self._request = self._anew(variables)  # pyright: ignore[reportUnknownArgumentType]
-
-    def _notify(self) -> None:
-        changed, self._changed = self._changed, Event()
-        changed.set()
+        self._request = self._with_variables(variables)  # pyright: ignore[reportUnknownArgumentType]

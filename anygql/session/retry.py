@@ -1,9 +1,9 @@
-"""Retries by tenacity's policies, on the running loop's clock.
+"""Retries that follow tenacity's policies, on the running loop's clock.
 
-A policy says how often and how long; which faults may be retried at all is not its to say. So a
-policy that retries everything still can't repeat a mutation that may have run, nor swallow a
-cancellation. tenacity's own loop is not used: it counts time on ``time.monotonic``, which trio's
-``MockClock`` does not drive, and hands cancellations to the policy.
+A policy says how often and how long to try. Which errors may be retried at all is decided
+elsewhere, so a policy that retries everything can't repeat a mutation that may have run, nor
+swallow a cancellation. tenacity's own loop is not used: it reads ``time.monotonic``, which trio's
+``MockClock`` does not drive, and it shows cancellations to the policy.
 """
 
 from __future__ import annotations
@@ -23,33 +23,37 @@ __all__ = ["Policy", "Retry", "connect_policy", "execute_policy", "subscribe_pol
 _T = TypeVar("_T")
 _Function: TypeAlias = Callable[[], Awaitable[Any]]
 
-#: ``True``: the default; ``False``: never; or tenacity's own, or any decorator of async functions.
+#: ``True`` for the default, ``False`` for no retries, a tenacity policy, or a decorator of async
+#: functions.
 Policy: TypeAlias = "bool | AsyncRetrying | Callable[[Any], Any]"
 
-#: Seconds: the widest first wait, and the widest of all.
+#: The longest first wait and the longest wait of all, in seconds.
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
 EXECUTE_ATTEMPTS = 5
 
 
 def wait_after(losses: int) -> float:
-    """Seconds until the next attempt after the nth short-lived connection in a row.
+    """Return the seconds to wait after the nth short-lived connection in a row.
 
-    At random, as in the default policy: sessions that lose their server at the same moment must
-    not come back at the same moment.
+    They are random, as in the default policy: sessions that lose their server at the same moment
+    must not come back at the same moment.
     """
     return random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(losses - 1, 16)))  # noqa: S311
 
 
 def connect_policy() -> AsyncRetrying:
-    """For ever, at exponentially growing random intervals of at most 60 s."""
+    """Return the default for connecting: without end, at random intervals growing to 60 s."""
     from tenacity import AsyncRetrying, wait_random_exponential
 
     return AsyncRetrying(wait=wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT))
 
 
 def execute_policy() -> AsyncRetrying:
-    """Five attempts, soon after each other: what they wait for is mostly the connection."""
+    """Return the default for ``execute``: five attempts, soon after each other.
+
+    The waits are short because an attempt mostly waits for a connection.
+    """
     from tenacity import AsyncRetrying, stop_after_attempt, wait_random_exponential
 
     return AsyncRetrying(
@@ -59,15 +63,22 @@ def execute_policy() -> AsyncRetrying:
 
 
 def subscribe_policy() -> AsyncRetrying:
-    """For ever: what fails is mostly the connection, whose own policy says how often."""
+    """Return the default for subscribing again: without end.
+
+    An attempt mostly fails with its connection, which has a policy of its own.
+    """
     return connect_policy()
 
 
 class Retry:
     """A policy, ready to be used by many calls at once.
 
-    ``default`` is what ``True`` stands for, ``name`` the argument that it was given as. Raises
-    ``TypeError`` for what is no policy.
+    Raises ``TypeError`` if ``policy`` is no policy.
+
+    Args:
+        policy: The policy.
+        default: The function that makes the policy for ``True``.
+        name: The name of the option, for messages.
     """
 
     def __init__(self, policy: Policy, default: Callable[[], AsyncRetrying], name: str) -> None:
@@ -76,28 +87,28 @@ class Retry:
         self._retrying: AsyncRetrying | None = None
         self._decorator: Callable[[Any], Any] | None = None
         if not isinstance(policy, bool):
-            self._adopt(policy, name)
-        self.never = policy is False
+            self._use_policy(policy, name)
+        self.is_disabled = policy is False
 
     @property
-    def opaque(self) -> bool:
-        """Whether it is a decorator of which nothing is known, so that ``waiting`` isn't told."""
+    def is_custom(self) -> bool:
+        """Whether the policy is a decorator of an unknown kind, which does not report its waits."""
         return self._decorator is not None and self._retrying is None
 
-    def _adopt(self, policy: Any, name: str) -> None:
-        from tenacity import AsyncRetrying
-        from tenacity import BaseRetrying as AnyRetrying
+    def _use_policy(self, policy: Any, name: str) -> None:
+        """Keep a policy of tenacity's, or a decorator with the policy it puts on a function."""
+        from tenacity import AsyncRetrying, BaseRetrying
 
-        if not isinstance(policy, AnyRetrying):
+        if not isinstance(policy, BaseRetrying):
             if not callable(policy):
                 raise TypeError(
                     f"{name} is True, False, a tenacity.AsyncRetrying or a decorator, "
                     f"not {type(policy).__name__}"
                 )
-            # tenacity's decorators leave their policy on what they decorate.
+            # tenacity's decorators set their policy as `retry` on the decorated function.
             self._decorator = policy
-            policy = getattr(policy(_nothing), "retry", None)
-            if not isinstance(policy, AnyRetrying):
+            policy = getattr(policy(_probe), "retry", None)
+            if not isinstance(policy, BaseRetrying):
                 return
         if not isinstance(policy, AsyncRetrying):
             raise TypeError(
@@ -110,32 +121,37 @@ class Retry:
         self,
         attempt: Callable[[], Awaitable[_T]],
         may_retry: Callable[[Exception], bool],
-        waiting: Callable[[Exception, float], None] | None = None,
+        on_wait: Callable[[Exception, float], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = sleep,
     ) -> _T:
-        """The result of ``attempt``, tried again as the policy says.
+        """Return the result of ``attempt``, called again as the policy says.
 
-        An error that ``may_retry`` says no to is raised at once. A policy that gives up raises the
-        last error itself. Where the policy is tenacity's, ``waiting`` is told of each failure and
-        the seconds until the next attempt, and ``sleep`` is how they pass. Cancelling stops it,
-        whatever the policy.
+        A policy that gives up raises the last error itself. Canceling ends it, whatever the policy.
+
+        Args:
+            attempt: The function to call.
+            may_retry: Whether an error may be retried. If not, it is raised at once.
+            on_wait: Called with each error and the seconds until the next attempt, if the policy is
+                tenacity's.
+            sleep: Waits for so many seconds, if the policy is tenacity's.
         """
-        if self.never:
+        if self.is_disabled:
             return await attempt()
-        if self.opaque:
-            return await self._decorated(attempt, may_retry)
-        return await self._driven(attempt, may_retry, waiting, sleep)
+        if self.is_custom:
+            return await self._call_decorated(attempt, may_retry)
+        return await self._call_by_tenacity(attempt, may_retry, on_wait, sleep)
 
-    async def _driven(
+    async def _call_by_tenacity(
         self,
         attempt: Callable[[], Awaitable[_T]],
         may_retry: Callable[[Exception], bool],
-        waiting: Callable[[Exception, float], None] | None,
+        on_wait: Callable[[Exception, float], None] | None,
         sleep: Callable[[float], Awaitable[None]],
     ) -> _T:
+        """Call ``attempt`` as a policy of tenacity's says, step by step."""
         failed: Any = None
         if self._is_default:
-            # The default asks for nothing before the first attempt, so neither need we.
+            # The default does nothing before the first attempt, so tenacity isn't needed for it.
             try:
                 return await attempt()
             except Exception as exc:
@@ -144,41 +160,35 @@ class Retry:
                 failed = sys.exc_info()
             self._retrying = self._retrying or self._default()
 
-        from tenacity import DoAttempt, DoSleep, RetryCallState, RetryError
+        from tenacity import DoAttempt, DoSleep, RetryError
 
         assert self._retrying is not None  # noqa: S101 - call() saw to it
-        # A copy: the policy keeps its state by thread, not by call.
-        retrying = self._retrying.copy(retry_error_callback=None)
-        retrying.begin()
-        state = RetryCallState(retrying, attempt, (), {})
-        state.start_time = current_time()
-        if failed is not None:
-            state.set_exception(failed)
-            state.outcome_timestamp = state.start_time
+        state = _begin(self._retrying, attempt, failed)
         while True:
             try:
-                do = await retrying.iter(retry_state=state)
+                action = await state.retry_object.iter(retry_state=state)
             except RetryError as gave_up:
                 error = gave_up.last_attempt.exception()
                 if error is None:
-                    raise  # a policy on results did not like the last one
+                    raise  # a policy on results refused the last one
                 raise error from error.__cause__
-            if isinstance(do, DoAttempt):
+            if isinstance(action, DoAttempt):
                 try:
                     state.set_result(await attempt())
                 except Exception as exc:
                     if not may_retry(exc):
                         raise
-                    state.set_exception(sys.exc_info())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+                    state.set_exception(sys.exc_info())
                 state.outcome_timestamp = current_time()
-            elif isinstance(do, DoSleep):
-                await sleep(_wait(state, do, waiting))
+            elif isinstance(action, DoSleep):
+                await sleep(_prepare_next_attempt(state, action, on_wait))
             else:
-                return do  # type: ignore[no-any-return]
+                return action  # type: ignore[no-any-return]
 
-    async def _decorated(
+    async def _call_decorated(
         self, attempt: Callable[[], Awaitable[_T]], may_retry: Callable[[Exception], bool]
     ) -> _T:
+        """Call ``attempt`` through a decorator, hiding from it what it must not retry."""
         stopped: BaseException | None = None
 
         async def once() -> Any:
@@ -189,7 +199,7 @@ class Retry:
                 if may_retry(exc):
                     raise
                 stopped = exc
-            except BaseException as exc:  # noqa: BLE001 - raised again below, not the policy's to see
+            except BaseException as exc:  # noqa: BLE001 - raised again below; hidden from the policy
                 stopped = exc
             return None
 
@@ -203,15 +213,32 @@ class Retry:
         return result  # type: ignore[no-any-return]
 
 
-def _wait(state: Any, wait: float, waiting: Callable[[Exception, float], None] | None) -> float:
-    """Seconds until the next attempt, for which the state is made ready."""
+def _begin(policy: AsyncRetrying, attempt: Callable[[], Awaitable[Any]], failed: Any) -> Any:
+    """Return the state of a new call; ``failed`` tells how its first attempt failed, if it did."""
+    from tenacity import RetryCallState
+
+    # Copied, because a policy keeps its state by thread, not by call.
+    retrying = policy.copy(retry_error_callback=None)
+    retrying.begin()
+    state = RetryCallState(retrying, attempt, (), {})
+    state.start_time = current_time()
+    if failed is not None:
+        state.set_exception(failed)
+        state.outcome_timestamp = state.start_time
+    return state
+
+
+def _prepare_next_attempt(
+    state: Any, wait: float, on_wait: Callable[[Exception, float], None] | None
+) -> float:
+    """Return the seconds until the next attempt, and make the state ready for it."""
     error = state.outcome.exception() if state.outcome is not None else None
     wait = max(float(wait), getattr(error, "retry_after", None) or 0.0)
-    if waiting is not None and error is not None:
-        waiting(error, wait)
+    if on_wait is not None and error is not None:
+        on_wait(error, wait)
     state.prepare_for_next_attempt()
     return wait
 
 
-async def _nothing() -> None:
-    """What a decorator is tried on."""
+async def _probe() -> None:
+    """Do nothing: a decorator is applied to this to see whether it is tenacity's."""

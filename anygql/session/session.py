@@ -1,9 +1,9 @@
-"""A session: what a user runs operations on, while its owner keeps it open."""
+"""A session: it runs operations while its owner keeps it open."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .batch import Batcher
     from .subscription import Subscription
 
-# What only some sessions need is imported where they do: the first query comes sooner.
+# Modules that only some sessions need are imported on use: this makes the first query faster.
 
 __all__ = ["OnResubscribe", "Session"]
 
@@ -36,15 +36,16 @@ _T = TypeVar("_T")
 
 _Variables: TypeAlias = Mapping[str, Any] | None
 
-#: Given the subscription and its last item; may return new variables.
+#: A function of the subscription and its last item, which may return new variables.
 OnResubscribe: TypeAlias = "Callable[[Subscription[Any], Any], Awaitable[_Variables] | _Variables]"
 
 
 class Session:
-    """Runs operations. Made by ``Client.connect`` and its like; any task may use it.
+    """Runs operations on a connection that its owner keeps open.
 
-    Every method can be cancelled at any time; the session stays usable, and the server is told
-    once of what it needn't go on with.
+    ``Client.connect`` and its like make sessions. Any number of tasks may use one. Every method can
+    be canceled at any time: the session stays usable, and the server is told once that the
+    operation is over.
     """
 
     def __init__(self, supervisor: Supervisor) -> None:
@@ -66,26 +67,30 @@ class Session:
 
     @property
     def state(self) -> SessionState:
-        """``"connecting"``, ``"connected"``, ``"waiting"`` (for the next) or ``"closed"``."""
+        """``"connecting"``, ``"connected"``, ``"waiting"`` (for an attempt) or ``"closed"``."""
         return self._supervisor.state
 
     async def wait_connected(self) -> None:
-        """Until there is a connection; raises why there will be none any more."""
+        """Wait until there is a connection.
+
+        Raises:
+            TransportError: When there is none and there will be none; it says why.
+        """
         await checkpoint()
         await self._supervisor.connection()
 
     async def wait_closed(self) -> None:
-        """Until the session has no connection and won't get one."""
+        """Wait until the session is over: it has no connection and will get none."""
         await self._supervisor.wait_closed()
 
-    def reconnect(self) -> Awaitable[None]:
-        """Drop a connection that is known to be stuck; a reconnecting session makes another.
+    def reconnect(self) -> None:
+        """Drop a connection that is known to be stuck; a permanent session makes another.
 
-        It is dropped at once: operations that wait on it are retried or fail as after any loss.
-        What is returned may be awaited, for the next connection, or left alone.
+        The connection is dropped at once. Operations that wait on it are retried or fail, as after
+        any loss. ``wait_connected`` waits for the next connection. A plain session has none, so
+        it is over.
         """
         self._supervisor.reconnect()
-        return _Connected(self)
 
     async def fetch_schema(
         self,
@@ -93,12 +98,21 @@ class Session:
         *,
         timeout: float | EllipsisType | None = ...,
     ) -> GraphQLSchema:
-        """Ask the server for its schema (specification §4), and use it in all of the client's
-        sessions from now on.
+        """Ask the server for its schema (specification §4), for all of the client's sessions.
 
-        What the server refuses of ``options`` is left out. ``timeout``: seconds for each attempt
-        at each query, as for ``execute``. Raises ``TransportQueryError`` if introspection is not
-        allowed, ``TransportProtocolError`` if what comes is no schema, and as ``execute`` does.
+        Args:
+            options: What to ask for. What the server refuses of it is left out. Default: ``None``,
+                everything that the server can tell.
+            timeout: Seconds for each attempt at each query, ``None`` for no limit. Default:
+                ``...``, the client's ``execute_timeout``.
+
+        Returns:
+            The schema, by which documents are validated from now on.
+
+        Raises:
+            TransportQueryError: When the server doesn't allow introspection.
+            TransportProtocolError: When the answer holds no usable schema.
+            TransportError: As for ``execute``.
         """
         from ..schema.introspection import Introspection
 
@@ -113,7 +127,7 @@ class Session:
         self, request: GraphQLRequest, timeout: float | EllipsisType | None
     ) -> ExecutionResult:
         try:
-            # Not by a schema: this is how one is come by.
+            # Not validated: there may be no schema yet, or an old one.
             return await self._execute(request, timeout, None, None)
         except TransportServerError as refused:
             if not refused.errors:
@@ -186,30 +200,51 @@ class Session:
         camel_case: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Any:
-        """The data of a query or mutation.
+        """Run a query or mutation, and return its data.
 
-        ``timeout``: seconds for each attempt instead of the client's ``execute_timeout``, ``None``
-        for no limit. ``retry_mutations``: whether a reconnecting session may send a mutation again
-        that may have reached the server, instead of what the session says. ``transport_args``:
-        what goes with this one HTTP request (``headers``, ``params``, ``cookies``, ``auth``,
-        ``timeout``, ``follow_redirects``, ``extensions``, as httpx has them).
+        Canceling tells the server once that the operation is over.
 
-        ``result_type``: what the data are to become: a dataclass, attrs class, TypedDict, msgspec
-        Struct or pydantic model. ``serialize_variables``, ``parse_results`` and ``camel_case``
-        are the client's, for this call.
+        Args:
+            request: A document as text or ``DocumentNode``, or a ``GraphQLRequest``.
+            variable_values: The variables, by name; values may be anything with a JSON form.
+                Default: those of ``request``.
+            operation_name: The operation to run, where the document has several. Default: that of
+                ``request``.
+            extensions: A mapping to send as the request's ``extensions``. Default: that of
+                ``request``.
+            result_type: The type to make of the data: a dataclass, attrs class, TypedDict, msgspec
+                Struct or pydantic model, or a type built of those. Default: ``None``, plain data.
+            timeout: Seconds for each attempt, ``None`` for no limit. Default: ``...``, the client's
+                ``execute_timeout``.
+            retry_mutations: Whether a mutation that may have reached the server is sent again by a
+                permanent session. Default: ``None``, as the session was opened.
+            serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
+            parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
+            camel_case: As for ``Client``, for this call. Default: ``None``, the client's.
+            transport_args: Arguments for the transport alone. ``HTTPTransport`` takes ``headers``,
+                ``params``, ``cookies``, ``auth``, ``timeout``, ``follow_redirects`` and
+                ``extensions`` as httpx does, and ``progress`` for uploads. Default: ``None``.
 
-        Raises ``TransportQueryError`` if the answer has errors, ``TransportTimeout`` (a
-        ``TimeoutError``) if there is none in time, another ``TransportError`` if the connection
-        fails, ``ResultTypeError`` if the data are no ``result_type``; and, before anything is
-        sent, ``GraphQLSyntaxError``, ``GraphQLValidationError``, another ``ValueError`` (which
-        operation? a variable that the schema refuses) or ``TypeError`` (a variable without a JSON
-        form, a type that no data can be).
+        Returns:
+            The answer's data, or a value of ``result_type``.
+
+        Raises:
+            TransportQueryError: When the answer has errors.
+            TransportTimeout: When no answer came in time (a ``TimeoutError`` too).
+            TransportError: When the connection failed, or could not be made.
+            ResultTypeError: When the data don't fit ``result_type``.
+            GraphQLSyntaxError: Before sending, when the document doesn't parse.
+            GraphQLValidationError: Before sending, when the document doesn't fit the schema.
+            ValueError: Before sending, when it isn't clear which operation to run, the operation is
+                a subscription, or the schema refuses a variable.
+            TypeError: Before sending, when a variable has no JSON form, or no data can be read as
+                ``result_type``.
         """
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
         prepared = options.prepare(request, self._options.schema.current, result_type)
         result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
-        return prepared.data(result)
+        return prepared.read_data(result)
 
     async def execute_result(
         self,
@@ -224,12 +259,15 @@ class Session:
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> ExecutionResult:
-        """The whole result of a query or mutation: ``execute`` without ``TransportQueryError``."""
+        """Run a query or mutation, and return its whole result, with or without errors.
+
+        Arguments and errors are those of ``execute``, but for ``TransportQueryError``.
+        """
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
         result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
-        return prepared.result(result)
+        return prepared.parse_result(result)
 
     async def _execute(
         self,
@@ -238,11 +276,12 @@ class Session:
         retry_mutations: bool | None,
         transport_args: TransportArgs = None,
     ) -> ExecutionResult:
-        name, kind = _no_subscription(request)
+        """Run a query or mutation, as often as the retry policy allows."""
+        name, kind = _single_result_operation(request)
         return await self._attempts.run(
             kind,
             f"the {kind}{f' {name!r}' if name else ''}",
-            lambda connection: self._once(connection, request, transport_args),
+            lambda connection: self._execute_once(connection, request, transport_args),
             timeout,
             retry_mutations,
         )
@@ -321,31 +360,62 @@ class Session:
         camel_case: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Subscription[Any]:
-        """The data of each result of a subscription.
+        """Subscribe to the data of each result of a subscription.
 
-        ``buffer_size`` results may wait for their consumer. Past that, ``on_overflow``:
-        ``"pause"`` stops reading from the server while nobody on the connection is waiting for
-        anything (up to 64 times ``buffer_size`` results wait while somebody is; there the
-        subscription fails if an ``execute`` is waiting, or its consumer takes nothing for
-        ``stall_timeout`` seconds); ``"error"`` fails it at once; ``"drop_oldest"`` keeps the
-        newest, and counts the others in ``subscription.dropped``.
+        The subscription begins when it is entered, or first asked for a result. On a permanent
+        session it goes on after a loss, and ``subscription.reconnects`` counts the gaps. A result
+        with errors raises ``TransportQueryError``, and one that doesn't fit ``result_type`` raises
+        ``ResultTypeError``; the subscription goes on after either.
 
-        On a reconnecting session it goes on after a loss: ``on_resubscribe`` (a function or async
-        function) is then called with the subscription and the last data that came, before it is
-        sent again; it may query what was missed, and return new variables. What it raises ends the
-        subscription. ``subscription.reconnects`` counts the gaps.
+        Args:
+            request: A document as text or ``DocumentNode``, or a ``GraphQLRequest``.
+            variable_values: The variables, by name; values may be anything with a JSON form.
+                Default: those of ``request``.
+            operation_name: The operation to run, where the document has several. Default: that of
+                ``request``.
+            extensions: A mapping to send as the request's ``extensions``. Default: that of
+                ``request``.
+            result_type: The type to make of the data: a dataclass, attrs class, TypedDict, msgspec
+                Struct or pydantic model, or a type built of those. Default: ``None``, plain data.
+            buffer_size: Number of results that may wait for their consumer. Default: 1024.
+            on_overflow: What happens when more results wait. ``"pause"`` stops reading from the
+                server, unless somebody on the connection waits for something; then up to 64 times
+                ``buffer_size`` results are kept. ``"error"`` ends the subscription with
+                ``SubscriptionOverflow``. ``"drop_oldest"`` keeps the newest results, and counts the
+                others in ``subscription.dropped``. Default: ``"pause"``.
+            stall_timeout: Seconds that a consumer at the limit of ``"pause"`` may take nothing
+                before its subscription ends with ``SubscriptionOverflow``, or ``None`` for no
+                limit. If an ``execute`` waits, the subscription ends there at once. Default: 10.
+            on_resubscribe: A function or async function that is called before the subscription is
+                sent again, with the subscription and its last data (``None`` if there were none).
+                It may query what was missed, and return new variables. If it raises an error that
+                may be retried, it is called again; any other ends the subscription. Default:
+                ``None``.
+            serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
+            parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
+            camel_case: As for ``Client``, for this call. Default: ``None``, the client's.
+            transport_args: Arguments for the transport alone. ``HTTPTransport`` takes ``headers``,
+                ``params``, ``cookies``, ``auth``, ``timeout``, ``follow_redirects`` and
+                ``extensions`` as httpx does, and ``progress`` for uploads. Default: ``None``.
 
-        ``result_type``, ``serialize_variables``, ``parse_results`` and ``camel_case``: as for
-        ``execute``. What an item can't become is raised for that item; the subscription lives on.
+        Returns:
+            A subscription, to be entered with ``async with``.
 
-        Raises what is wrong with the request, as ``execute`` does, before anything is sent.
+        Raises:
+            ValueError, TypeError, GraphQLSyntaxError: When the request or an option is wrong, as
+                for ``execute``; nothing was sent then.
         """
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
         prepared = options.prepare(request, self._options.schema.current, result_type)
         return self._subscription(
-            prepared, delivery, prepared.data, prepared.best_effort, on_resubscribe, transport_args
+            prepared,
+            delivery,
+            prepared.read_data,
+            prepared.best_effort_data,
+            on_resubscribe,
+            transport_args,
         )
 
     def subscribe_results(
@@ -363,7 +433,11 @@ class Session:
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Subscription[ExecutionResult]:
-        """Each whole result of a subscription: ``subscribe`` without ``TransportQueryError``."""
+        """Subscribe to each whole result of a subscription, with or without errors.
+
+        Arguments and errors are those of ``subscribe``, but for ``TransportQueryError``.
+        ``on_resubscribe`` gets the last ``ExecutionResult``.
+        """
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results)
@@ -371,7 +445,7 @@ class Session:
         return self._subscription(
             prepared,
             delivery,
-            prepared.result,
+            prepared.parse_result,
             prepared.best_effort_result,
             on_resubscribe,
             transport_args,
@@ -389,18 +463,42 @@ class Session:
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> Subscription[Any]:
-        """The data of a query or mutation with ``@defer`` or ``@stream``, each time it has grown.
+        """Run a query or mutation with ``@defer`` or ``@stream``, and give its data as they grow.
 
-        The last is the whole, which is what ``execute`` gives. States share what they have in
-        common: they are to be read, not written. A state with errors raises
-        ``TransportQueryError``, which has its data. An answer that comes at once is one state.
+        The last state is the whole, as ``execute`` returns it. States share what they have in
+        common, so don't change them. A state with errors raises ``TransportQueryError``, which
+        has its data. An answer that comes at once is one state.
 
-        It runs until it is left or over, and is not retried. Raises ``TypeError`` where the
-        transport can't do this.
+        The operation ends when the subscription is left, or after its last state. It is not
+        retried.
+
+        Args:
+            request: A document as text or ``DocumentNode``, or a ``GraphQLRequest``.
+            variable_values: The variables, by name; values may be anything with a JSON form.
+                Default: those of ``request``.
+            operation_name: The operation to run, where the document has several. Default: that of
+                ``request``.
+            extensions: A mapping to send as the request's ``extensions``. Default: that of
+                ``request``.
+            buffer_size: Number of states that may wait for their consumer before reading from the
+                server stops. Default: 1024.
+            serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
+            parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
+            transport_args: Arguments for the transport alone. ``HTTPTransport`` takes ``headers``,
+                ``params``, ``cookies``, ``auth``, ``timeout``, ``follow_redirects`` and
+                ``extensions`` as httpx does, and ``progress`` for uploads. Default: ``None``.
+
+        Returns:
+            A subscription to the states, to be entered with ``async with``.
+
+        Raises:
+            ValueError, TypeError, GraphQLSyntaxError: When the request is wrong, as for
+                ``execute``. On entering, ``TypeError`` when the transport has no incremental
+                delivery.
         """
         delivery = Delivery(buffer_size)
         request = as_request(request, variable_values, operation_name, extensions)
-        _no_subscription(request)
+        _single_result_operation(request)
         options = self._options.conversions.override(serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
 
@@ -416,7 +514,7 @@ class Session:
 
         from .subscription import Subscription
 
-        return Subscription(begin, prepared.data)
+        return Subscription(begin, prepared.read_data)
 
     async def execute_batch(
         self,
@@ -428,10 +526,25 @@ class Session:
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> list[Any]:
-        """The data of several queries and mutations, in their order.
+        """Run several queries and mutations, and return their data in the same order.
 
-        Over HTTP they travel as one array; elsewhere they run at the same time. Raises as
-        ``execute`` does, for the first that failed.
+        Over HTTP they travel as one array; other transports run them at the same time.
+
+        Args:
+            requests: The requests, each as ``execute`` takes it.
+            timeout: Seconds for each attempt, ``None`` for no limit. Default: ``...``, the client's
+                ``execute_timeout``.
+            retry_mutations: Whether a mutation that may have reached the server is sent again by a
+                permanent session. Default: ``None``, as the session was opened.
+            serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
+            parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
+            transport_args: Arguments for the transport alone. ``HTTPTransport`` takes ``headers``,
+                ``params``, ``cookies``, ``auth``, ``timeout``, ``follow_redirects`` and
+                ``extensions`` as httpx does, and ``progress`` for uploads. Default: ``None``.
+
+        Raises:
+            TransportQueryError: For the first answer with errors.
+            TransportError, ValueError, TypeError: As for ``execute``, for the first that failed.
         """
         results = await self.execute_batch_results(
             requests,
@@ -453,7 +566,10 @@ class Session:
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
     ) -> list[ExecutionResult]:
-        """The whole results of a batch: ``execute_batch`` without ``TransportQueryError``."""
+        """Run several queries and mutations, and return their whole results in the same order.
+
+        Arguments and errors are those of ``execute_batch``, but for ``TransportQueryError``.
+        """
         options = self._options.conversions.override(serialize_variables, parse_results)
         schema = self._options.schema.current
         prepared = [options.prepare(as_request(request), schema) for request in requests]
@@ -461,11 +577,11 @@ class Session:
             await checkpoint()
             return []
         batch = [each.request for each in prepared]
-        kinds = {_no_subscription(request)[1] for request in batch}
+        kinds = {_single_result_operation(request)[1] for request in batch}
         outcomes = await self._attempts.run(
             "mutation" if "mutation" in kinds else "query",
             f"the batch of {len(batch)}",
-            lambda connection: _together(connection, batch, transport_args),
+            lambda connection: _execute_all(connection, batch, transport_args),
             timeout,
             retry_mutations,
         )
@@ -473,11 +589,12 @@ class Session:
             if isinstance(outcome, Exception):
                 raise outcome
         results = [outcome for outcome in outcomes if isinstance(outcome, ExecutionResult)]
-        return [each.result(result) for each, result in zip(prepared, results, strict=True)]
+        return [each.parse_result(result) for each, result in zip(prepared, results, strict=True)]
 
-    async def _once(
+    async def _execute_once(
         self, connection: Connection, request: GraphQLRequest, args: TransportArgs
     ) -> ExecutionResult:
+        """Run a query or mutation on one connection, with others if the client batches."""
         if self._batcher is not None and args is None and isinstance(connection, Batching):
             return await self._batcher.execute(connection, request)
         return await connection.execute(request, args)
@@ -487,15 +604,16 @@ class Session:
         prepared: PreparedRequest,
         delivery: Delivery,
         convert: Callable[[ExecutionResult], _T],
-        item: Callable[[ExecutionResult], Any],
+        last_item: Callable[[ExecutionResult], Any],
         on_resubscribe: OnResubscribe | None,
         transport_args: TransportArgs,
     ) -> Subscription[_T]:
+        """Make a subscription: one that resumes, unless the session retries none."""
         from .resuming import Resuming
         from .subscription import Subscription
 
         request = prepared.request
-        if self._supervisor.retry_subscribe.never:
+        if self._supervisor.retry_subscribe.is_disabled:
 
             async def begin() -> Results:
                 await checkpoint()
@@ -504,34 +622,30 @@ class Session:
 
             return Subscription(begin, convert)
 
-        def ask(last: ExecutionResult | None) -> Any:
-            subscription = known()
+        def resubscribing(last: ExecutionResult | None) -> Any:
+            subscription = subscription_ref()
             if on_resubscribe is None or subscription is None:
                 return None
-            return on_resubscribe(subscription, None if last is None else item(last))
+            return on_resubscribe(subscription, None if last is None else last_item(last))
 
         resuming = Resuming(
-            self._supervisor, request, delivery, ask, prepared.with_variables, transport_args
+            self._supervisor,
+            request,
+            delivery,
+            resubscribing,
+            prepared.with_variables,
+            transport_args,
         )
         subscription = Subscription(resuming.begin, convert)
-        # Not a strong reference: dropping the last one must still end the subscription.
-        known = weakref.ref(subscription)
+        # A weak reference: dropping the user's last one must still end the subscription.
+        subscription_ref = weakref.ref(subscription)
         return subscription
 
 
-class _Connected:
-    """Awaited, it waits for the session's next connection; it need not be."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        return self._session.wait_connected().__await__()
-
-
-async def _together(
+async def _execute_all(
     connection: Connection, requests: Sequence[GraphQLRequest], args: TransportArgs
 ) -> Sequence[ExecutionResult | Exception]:
+    """Run requests as one batch, or else at the same time; return an error in its place."""
     if isinstance(connection, Batching):
         return await connection.execute_batch(requests, args)
     results: list[ExecutionResult | Exception] = [ExecutionResult()] * len(requests)
@@ -548,7 +662,8 @@ async def _together(
     return results
 
 
-def _no_subscription(request: GraphQLRequest) -> tuple[str | None, OperationKind]:
+def _single_result_operation(request: GraphQLRequest) -> tuple[str | None, OperationKind]:
+    """Return the operation's name and kind. Raise ``ValueError`` for a subscription."""
     name, kind = request.operation
     if kind == "subscription":
         raise ValueError("a subscription has many results: use subscribe()")

@@ -1,4 +1,4 @@
-"""A subscription in its consumer's hands."""
+"""Subscriptions as their consumers see them."""
 
 from __future__ import annotations
 
@@ -19,25 +19,33 @@ __all__ = ["Subscription"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-#: Results taken between two checkpoints that really let other tasks run. More than one read from
-#: the network holds, but for small events: with fewer, results pile up until memory that is in no
-#: cache is most of the price.
+#: Number of results between two checkpoints that let other tasks run. It is more than one read from
+#: the network brings, except for small events. With fewer, results pile up, and most of the time
+#: goes into memory that is in no cache.
 BURST = 256
 
 
 class Subscription(Generic[T_co]):
     """The results of one subscription, as they come: an async iterator and context manager.
 
-    Made by ``session.subscribe``. It starts when it is entered, or first asked for a result, and
-    is over when the server completes it, when it is left (the server is told once), or when the
-    connection is lost. Leaving an ``async for`` alone stops it too: dropping the last reference
-    tells the server.
+    ``session.subscribe`` makes subscriptions. One begins when it is entered, or first asked for a
+    result. It ends when the server completes it, when it is left (the server is told once), or when
+    the connection is lost. Dropping the last reference also tells the server, so leaving a plain
+    ``async for`` ends it too.
 
     A result with errors raises ``TransportQueryError``; the subscription lives on, and the next
-    result can be asked for (``session.subscribe_results`` does not raise for them).
+    result can be asked for. ``session.subscribe_results`` does not raise for such results.
     """
 
-    __slots__ = ("__weakref__", "_abandon", "_begin", "_closed", "_convert", "_credit", "_results")
+    __slots__ = (
+        "__weakref__",
+        "_begin",
+        "_closed",
+        "_convert",
+        "_credit",
+        "_finalizer",
+        "_results",
+    )
 
     def __init__(
         self,
@@ -45,7 +53,7 @@ class Subscription(Generic[T_co]):
         convert: Callable[[ExecutionResult], T_co],
     ) -> None:
         self._results: Results | None = None
-        self._abandon: weakref.finalize[..., Any] | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
         self._begin = begin
         self._convert = convert
         self._credit = BURST
@@ -53,20 +61,27 @@ class Subscription(Generic[T_co]):
 
     @property
     def dropped(self) -> int:
-        """How many results ``on_overflow="drop_oldest"`` has thrown away."""
+        """Number of results that ``on_overflow="drop_oldest"`` has thrown away."""
         return self._results.dropped if self._results is not None else 0
 
     @property
     def reconnects(self) -> int:
-        """How many gaps there have been, up to the last result received: results may be missing
-        before the first one that is received after this has grown."""
+        """Number of gaps up to the last result received.
+
+        When it has grown, results may be missing before the one just received.
+        """
         return self._results.reconnects if self._results is not None else 0
 
     async def __aenter__(self) -> Self:
-        """Start it. Cancelled, it hasn't started. Raises ``TransportError``."""
+        """Begin the subscription. If canceled, it has not begun.
+
+        Raises:
+            TransportError: When there is no connection and there will be none.
+            RuntimeError: When it has begun already.
+        """
         if self._results is not None or self._closed:
             raise RuntimeError("a subscription can be entered once: subscribe again")
-        await self._started()
+        await self._start()
         return self
 
     async def __aexit__(
@@ -75,15 +90,19 @@ class Subscription(Generic[T_co]):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """End the subscription, as ``aclose`` does."""
         await self.aclose()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T_co:
-        """The next result; ends as ``receive`` does, or when the subscription is closed."""
+        """Return the next result, as ``receive`` does.
+
+        The iteration ends after the last result, and when the subscription is closed.
+        """
         try:
-            # What `receive` does in most cases: a call more for each result would be felt.
+            # The common case of `receive`, inlined: one more call for each result is measurable.
             results = self._results
             if results is not None and self._credit and not self._closed:
                 result = results.receive_nowait()
@@ -102,16 +121,21 @@ class Subscription(Generic[T_co]):
             raise
 
     async def receive(self) -> T_co:
-        """The next result.
+        """Return the next result.
 
-        Cancelling loses nothing: the result stays for the next call. Raises
-        ``anyio.EndOfStream`` after the last one, ``anyio.ClosedResourceError`` once it is closed
-        here, ``TransportQueryError`` for a result with errors, ``SubscriptionOverflow``, or the
-        ``TransportError`` that ended the connection, after all that came before it.
+        Canceling loses nothing: the result stays for the next call.
+
+        Raises:
+            anyio.EndOfStream: After the last result.
+            anyio.ClosedResourceError: Once the subscription was closed on this side.
+            TransportQueryError: For a result with errors, or when the server refused the
+                subscription.
+            SubscriptionOverflow: When the consumer fell too far behind.
+            TransportError: When the connection ended, after all results that came before.
         """
-        results = self._results or await self._started()
+        results = self._results or await self._start()
         if not self._credit:
-            # First, so that a consumer with no time at all (`move_on_after(0)`) still gets on.
+            # Before receiving, so that a consumer in `move_on_after(0)` still makes progress.
             self._credit = BURST
             await checkpoint()
         while True:
@@ -129,29 +153,30 @@ class Subscription(Generic[T_co]):
             self._credit = BURST
 
     async def aclose(self) -> None:
-        """Stop it: the server is told once, what waits is thrown away. May be called again.
+        """End the subscription: tell the server once, and throw away the results that wait.
 
-        What is needed is done at once; cancelling changes nothing.
+        It may be called again. Everything is done at once, so canceling changes nothing.
         """
         self._closed = True
-        if self._abandon is not None:
-            self._abandon.detach()
+        if self._finalizer is not None:
+            self._finalizer.detach()
         if self._results is not None:
             self._results.leave()
         await checkpoint()
 
-    async def _started(self) -> Results:
+    async def _start(self) -> Results:
+        """Begin the subscription, if no other task has."""
         if self._closed:
             raise ClosedResourceError
         results = await self._begin()
         if self._results is not None or self._closed:
-            # Another task was faster with the same subscription.
+            # Another task has begun, or closed, the same subscription meanwhile.
             results.leave()
             if self._results is None:
                 raise ClosedResourceError
         else:
             self._results = results
-            # Not __del__: in a cycle that is collected as a whole, the stream could go first.
-            self._abandon = weakref.finalize(self, results.abandon)
-            self._abandon.atexit = False
+            # Not __del__: when a whole cycle is collected, the results could be finalized first.
+            self._finalizer = weakref.finalize(self, results.abandon)
+            self._finalizer.atexit = False
         return self._results

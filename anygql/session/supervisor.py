@@ -1,8 +1,8 @@
-"""Who keeps a session connected.
+"""The supervisor: it keeps a session connected.
 
-One supervising task: connect, publish the connection, wait for its end, back off, again. Each
-connection lives in a task of its own, so that a retry policy may do what it likes around an
-attempt to make one. A plain session is the same thing with one attempt and no second connection.
+One task supervises: it connects, publishes the connection, waits for its end, waits some more, and
+connects again. Each connection lives in a task of its own, so that a retry policy may do what it
+likes around an attempt to connect. A plain session is the same with one attempt and one connection.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from anyio import (
     sleep,
 )
 from anyio.abc import TaskGroup, TaskStatus
-from anyio.lowlevel import EventLoopToken, current_token
 
 from ..concurrency.cancellation import cancelled_first
-from ..concurrency.tasks import unwrapped
+from ..concurrency.exception_groups import unwrapped
+from ..concurrency.loop import RunningLoop
+from ..concurrency.signal import Signal
+from ..delivery.faults import closed
 from ..delivery.interfaces import Connection, Transport
-from ..exceptions import TransportClosed, TransportError, copy_to_raise_unsent
+from ..exceptions import TransportError, copy_to_raise_unsent
 from .events import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
 from .options import SessionOptions
 from .retry import Policy, Retry, connect_policy, execute_policy, subscribe_policy, wait_after
@@ -34,20 +36,20 @@ __all__ = ["Resumable", "Supervisor"]
 
 logger = logging.getLogger(__name__)
 
-#: A connection that lived this long, in seconds, is a good one: its loss is not held against
-#: the server, and the next attempt comes soon.
-SETTLED = 10.0
+#: Seconds. After a connection that lived this long, the next attempt comes soon; after shorter
+#: ones, the waits grow.
+STABLE_AFTER = 10.0
 
 
 class Resumable(Protocol):
     """A subscription that outlives its connection."""
 
-    def lost(self, fault: Exception, task_group: TaskGroup) -> None:
-        """Its connection is gone; what it does about that runs in ``task_group``."""
+    def connection_lost(self, fault: Exception, task_group: TaskGroup) -> None:
+        """Learn that the connection is gone; what follows runs in ``task_group``."""
         ...
 
-    def give_up(self, fault: Exception) -> None:
-        """There will be no other connection."""
+    def fail(self, fault: Exception) -> None:
+        """Learn that there will be no other connection."""
         ...
 
 
@@ -58,10 +60,10 @@ class Supervisor:
         self.options = options
         self.state: SessionState = "waiting" if options.lazy else "connecting"
         self.payloads: Mapping[str, Any] = {}
-        #: Why there will be no connection any more.
+        #: The error that ended the session.
         self.fault: Exception | None = None
-        #: The fault that the owner of the session gets, if it did not end it itself.
-        self.gave_up: Exception | None = None
+        #: The error to raise to the session's owner: None if the owner ended the session.
+        self.owner_error: Exception | None = None
         self.last_error: Exception | None = None
         self.resumables: set[Resumable] = set()
         policy: Policy = options.retry_connect if options.reconnecting else False
@@ -82,25 +84,25 @@ class Supervisor:
         self._connections = 0
         self._short_lived = 0
         self._connected_at = 0.0
-        # Set when the session is entered: there may be no event loop yet.
-        self._changed: Event
-        self._wanted: Event
+        self._changed = Signal()
+        # Set by `_bind_to_loop`: a session may be made before there is an event loop.
+        self._connection_wanted: Event
         self._closed: Event
         self._scope: CancelScope
-        self.token: EventLoopToken
+        self.loop: RunningLoop
         self.task_group: TaskGroup
 
     @property
     def description(self) -> str:
-        """The server, fit for messages."""
+        """A description of the server, for messages."""
         return self._transport.description
 
-    # What sessions ask.
+    # What sessions use.
 
     async def connection(self) -> Connection:
-        """The connection to use now, once there is one.
+        """Return the connection to use now, once there is one; while connected, at once.
 
-        Raises why there will be none any more. Does not wait while connected.
+        Raises the error that ended the session, if there will be no other connection.
         """
         while True:
             if self._connection is not None and self._connection.fault is None:
@@ -108,15 +110,18 @@ class Supervisor:
             if self.fault is not None:
                 await cancelled_first(self.fault)
                 raise copy_to_raise_unsent(self.fault) from self.fault.__cause__
-            self._wanted.set()
+            self._connection_wanted.set()
             await self._changed.wait()
 
     async def wait_closed(self) -> None:
-        """Until there is no connection, and will be none."""
+        """Wait until the session is over."""
         await self._closed.wait()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, but no longer than the session lives: what ends it is then raised at once."""
+        """Sleep, but no longer than the session lives.
+
+        So a call that sleeps between attempts raises the error that ends the session at once.
+        """
         with move_on_after(seconds):
             await self._closed.wait()
 
@@ -125,33 +130,34 @@ class Supervisor:
         connection = self._connection
         if connection is not None:
             self._unpublish()
-            self._wanted.set()
+            self._connection_wanted.set()
             connection.drop("reconnect() was called")
 
     def close(self) -> None:
-        """Begin to close; leaving ``run``'s task group waits for the end of it."""
-        if self._finish(TransportClosed(f"{self.description}: the session was closed")):
-            self._tell(Closed())
+        """Begin to close the session; leaving ``run``'s task group waits until it is closed."""
+        if self._mark_closed(closed(self.description)):
+            self._emit(Closed())
         self._scope.cancel()
 
     # The supervising task.
 
-    def _take_loop(self) -> None:
-        self.token = current_token()
-        self._changed = Event()
-        self._wanted = Event()
+    def _bind_to_loop(self) -> None:
+        """Make what needs the running event loop."""
+        self.loop = RunningLoop()
+        self._connection_wanted = Event()
         self._closed = Event()
         self._scope = CancelScope()
 
     async def run(
         self, cancel_owner: Callable[[], object], *, task_status: TaskStatus[None]
     ) -> None:
-        """Connect, and stay connected; started when first connected (at once if ``lazy``).
+        """Connect and stay connected. Has started when first connected, or at once if ``lazy``.
 
-        Raises what keeps it from connecting the first time. After that it raises nothing that
-        the network or the peer did: ``gave_up`` is set and the owner's body cancelled.
+        Raises the error that keeps it from connecting the first time. An error of the network or
+        the peer that ends the session after that is not raised: it is set as ``owner_error``, and
+        ``cancel_owner`` is called.
         """
-        self._take_loop()
+        self._bind_to_loop()
         if self.options.lazy:
             task_status.started()
         with self._scope, unwrapped():
@@ -160,55 +166,59 @@ class Supervisor:
                 try:
                     await self._supervise(tg, task_status)
                 except Exception as exc:
-                    self._give_up(exc)
+                    self._end_with(exc)
                     if not self._connections and not self.options.lazy:
                         raise
                     if self.options.reconnecting:
-                        self.gave_up = exc
+                        self.owner_error = exc
                         cancel_owner()
 
     async def _supervise(self, tg: TaskGroup, task_status: TaskStatus[None]) -> None:
         while True:
             if self.options.lazy:
-                await self._wanted.wait()
+                await self._connection_wanted.wait()
             connection = await self._connect(tg)
             if self._connections == 1 and not self.options.lazy:
                 task_status.started()
             await connection.wait_closed()
             if self.fault is not None:
-                return  # closed by its owner, whose cancellation is on its way
-            await self._after(connection, tg)
+                return  # closed by its owner, whose cancellation follows
+            await self._handle_loss(connection, tg)
 
     async def _connect(self, tg: TaskGroup) -> Connection:
+        """Connect, as often as the retry policy allows."""
         self._attempts = 0
         try:
             connection = await self._retry_connect.call(
-                lambda: self._attempt(tg), self.options.is_retryable, self._wait
+                lambda: self._try_to_connect(tg), self.options.is_retryable, self._before_waiting
             )
         except Exception as exc:
-            self._disconnected(exc, will_retry=False)
+            self._emit_disconnected(exc, will_retry=False)
             raise
         self._connections += 1
         return connection
 
-    async def _attempt(self, tg: TaskGroup) -> Connection:
+    async def _try_to_connect(self, tg: TaskGroup) -> Connection:
+        """Make one attempt to connect."""
         self._attempts += 1
         self.state = "connecting"
-        self._tell(Connecting(self._attempts))
+        self._emit(Connecting(self._attempts))
         try:
-            connection: Connection = await tg.start(self._hold)
+            connection: Connection = await tg.start(self._run_connection)
         except Exception as exc:
             self.last_error = exc
-            if self._retry_connect.opaque:
-                self._disconnected(exc, will_retry=True)
+            if self._retry_connect.is_custom:
+                self._emit_disconnected(exc, will_retry=True)
             raise
         return connection
 
-    def _wait(self, error: Exception, seconds: float) -> None:
+    def _before_waiting(self, error: Exception, seconds: float) -> None:
+        """Report a failed attempt, before the wait for the next one."""
         self.state = "waiting"
-        self._disconnected(error, will_retry=True, next_wait=seconds)
+        self._emit_disconnected(error, will_retry=True, next_wait=seconds)
 
-    async def _hold(self, *, task_status: TaskStatus[Connection]) -> None:
+    async def _run_connection(self, *, task_status: TaskStatus[Connection]) -> None:
+        """Open a connection, and hold it until its end."""
         async with self._transport.connect() as connection:
             self._publish(connection)
             task_status.started(connection)
@@ -217,11 +227,12 @@ class Supervisor:
             await connection.wait_closed()
 
     async def _close_when_idle(self, connection: Connection, timeout: float) -> None:
+        """Close a lazy session's connection after ``timeout`` seconds without operations."""
         while connection.fault is None:
             since, now = connection.idle_since, current_time()
             due = (now if since is None else since) + timeout
             if due <= now:
-                self._wanted = Event()
+                self._connection_wanted = Event()
                 self._unpublish()
                 connection.close(reason=f"nothing was asked for {timeout:g} s")
                 return
@@ -229,67 +240,67 @@ class Supervisor:
                 await connection.wait_closed()
 
     def _publish(self, connection: Connection) -> None:
+        """Let operations use a new connection."""
         self._connection = connection
         self._connected_at = current_time()
         self.payloads = connection.payloads
         self.state = "connected"
-        self._notify()
+        self._changed.notify()
         payload = connection.payloads.get("connection_ack")
-        self._tell(Connected(payload, reconnected=self._connections > 0))
+        self._emit(Connected(payload, reconnected=self._connections > 0))
 
     def _unpublish(self) -> None:
+        """Let operations wait for the next connection."""
         self._connection = None
         self.state = "waiting"
 
-    async def _after(self, connection: Connection, tg: TaskGroup) -> None:
-        """A connection has ended: tell, and wait until it is time for the next."""
-        on_purpose = self._connection is not connection
+    async def _handle_loss(self, connection: Connection, tg: TaskGroup) -> None:
+        """Report the end of a connection, and wait until it is time for the next."""
+        dropped_by_us = self._connection is not connection
         fault = connection.fault
         assert fault is not None  # noqa: S101 - wait_closed() has returned
         self._unpublish()
-        if not on_purpose:
-            # A lazy session waits for somebody to ask again; whoever already does, asks once more.
-            self._wanted = Event()
-            self._notify()
+        if not dropped_by_us:
+            # A lazy session waits for the next operation. Calls that already wait ask again.
+            self._connection_wanted = Event()
+            self._changed.notify()
         for resumable in list(self.resumables):
-            resumable.lost(fault, tg)
+            resumable.connection_lost(fault, tg)
         self.last_error = fault
-        if not self.options.reconnecting or not (on_purpose or self.options.is_retryable(fault)):
-            self._disconnected(fault, will_retry=False)
+        if not self.options.reconnecting or not (dropped_by_us or self.options.is_retryable(fault)):
+            self._emit_disconnected(fault, will_retry=False)
             raise fault
-        if on_purpose:
-            self._disconnected(fault, will_retry=True)
+        if dropped_by_us:
+            self._emit_disconnected(fault, will_retry=True)
             return
-        settled = current_time() - self._connected_at >= SETTLED
-        self._short_lived = 1 if settled else self._short_lived + 1
+        stable = current_time() - self._connected_at >= STABLE_AFTER
+        self._short_lived = 1 if stable else self._short_lived + 1
         wait = wait_after(self._short_lived)
-        self._disconnected(fault, will_retry=True, next_wait=wait)
+        self._emit_disconnected(fault, will_retry=True, next_wait=wait)
         await sleep(wait)
 
-    def _give_up(self, error: Exception) -> None:
-        if self._finish(error):
-            self._tell(Closed(error))
+    def _end_with(self, error: Exception) -> None:
+        """End the session with an error."""
+        if self._mark_closed(error):
+            self._emit(Closed(error))
 
-    def _finish(self, fault: Exception) -> bool:
-        """There will be no connection any more; whether that is news."""
+    def _mark_closed(self, fault: Exception) -> bool:
+        """Mark the session as closed. Return False if it already was."""
         if self.fault is not None:
             return False
         self.fault = fault
         self._connection = None
         self.state = "closed"
         self._closed.set()
-        self._notify()
+        self._changed.notify()
         for resumable in list(self.resumables):
-            resumable.give_up(fault)
+            resumable.fail(fault)
         return True
 
-    def _notify(self) -> None:
-        changed, self._changed = self._changed, Event()
-        changed.set()
-
-    def _disconnected(
+    def _emit_disconnected(
         self, error: Exception, *, will_retry: bool, next_wait: float | None = None
     ) -> None:
+        """Log and emit a failed attempt or a lost connection."""
         logger.info(
             "%s: %s; %s",
             self.description,
@@ -298,8 +309,8 @@ class Supervisor:
         )
         code = getattr(error, "code", None)
         reason = getattr(error, "reason", "")
-        self._tell(Disconnected(code, reason, error, will_retry, next_wait))
+        self._emit(Disconnected(code, reason, error, will_retry, next_wait))
 
-    def _tell(self, event: SessionEvent) -> None:
+    def _emit(self, event: SessionEvent) -> None:
         if self.options.on_event is not None:
             self.options.on_event(event)

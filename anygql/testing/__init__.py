@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..local.executor import AnyioExecutor
-from .connection import ServerConnection
 from .memory import MemoryStream, memory_stream_pair
 from .peer import PeerConnection, ScriptedPeer
 from .schema import DEMO_SDL, demo_schema
 from .server import GraphQLServer
+from .server_connection import ServerConnection
 
 __all__ = [
     "DEMO_SDL",

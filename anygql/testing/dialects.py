@@ -1,6 +1,7 @@
-"""The server's side of both subprotocols: text in, messages out. No I/O.
+"""The server's side of both subprotocols, without I/O.
 
-Both are translated to one set of requests, so that a connection need not know which it speaks.
+Messages of both are translated into one set of requests, so that a connection need not know which
+subprotocol it speaks.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Malformed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Init:
-    """The client opens the connection."""
+    """The client initializes the connection."""
 
     payload: Any = None
 
@@ -70,12 +71,12 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """The client is there."""
+    """The client answers a ping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terminate:
-    """The client is about to close (legacy)."""
+    """The client is about to close the connection (legacy)."""
 
 
 Request = Init | Start | Stop | Ping | Pong | Terminate
@@ -107,17 +108,17 @@ def _start(message: Message) -> Start:
 
 
 class Dialect:
-    """What the two subprotocols have in common."""
+    """The base of both subprotocols."""
 
     name: ClassVar[str]
     start: ClassVar[str]
     stop: ClassVar[str]
     result: ClassVar[str]
-    #: Without an ack, or with a message that can't be read, the connection is closed.
+    #: Whether a violation of the protocol closes the connection.
     strict: ClassVar[bool]
 
     def parse(self, message: Message) -> Request:
-        """What a message asks for; raises ``Malformed``."""
+        """Return the request in a message; raise ``Malformed`` if there is none."""
         kind = message.get("type")
         if kind == self.start:
             return _start(message)
@@ -129,7 +130,7 @@ class Dialect:
 
     @staticmethod
     def decode(text: str) -> Message:
-        """The JSON object of a text message; raises ``Malformed``."""
+        """Decode a text message; raise ``Malformed`` if it is not a JSON object."""
         try:
             message = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError) as exc:
@@ -142,35 +143,35 @@ class Dialect:
         raise Malformed(f"a client does not send messages of type {kind!r}")
 
     def ack(self, payload: Any) -> Message:
-        """The server accepts the connection."""
+        """Return the acknowledgement of the connection."""
         return _with_payload({"type": "connection_ack"}, payload)
 
     def pong(self, payload: Any) -> Message:
-        """The answer to a ping: its own payload."""
+        """Return the answer to a ping, with the ping's payload."""
         return _with_payload({"type": "pong"}, payload)
 
     def refuse(self, text: str) -> Message:
-        """The server does not accept the connection, or could not read a message (legacy)."""
+        """Return the refusal of the connection, or of an unreadable message (legacy)."""
         return {"type": "connection_error", "payload": {"message": text}}
 
     def keep_alive(self) -> Message:
-        """The server is there (legacy)."""
+        """Return a keep-alive message (legacy)."""
         return {"type": "ka"}
 
     def next(self, id: str, result: Mapping[str, Any]) -> Message:
-        """One result."""
+        """Return a message with one result."""
         return {"id": id, "type": self.result, "payload": result}
 
     def errors(self, id: str, errors: Sequence[Any]) -> Message:
-        """The operation failed, and is over."""
+        """Return the message that ends an operation with errors."""
         raise NotImplementedError
 
     def source_failed(self, id: str, error: Any) -> list[Message]:
-        """A subscription's source failed in mid-stream."""
+        """Return the messages that end a subscription whose source has failed."""
         return [self.errors(id, [error])]
 
     def complete(self, id: str) -> Message:
-        """The operation is over."""
+        """Return the message that ends an operation."""
         return {"id": id, "type": "complete"}
 
 
@@ -190,7 +191,7 @@ class GraphQLTransportWS(Dialect):
         return super()._parse_other(kind, message)
 
     def errors(self, id: str, errors: Sequence[Any]) -> Message:
-        """A list of errors."""
+        """Return an ``error`` with the list of errors."""
         return {"id": id, "type": "error", "payload": list(errors)}
 
 
@@ -207,11 +208,11 @@ class GraphQLWS(Dialect):
         return super()._parse_other(kind, message)
 
     def errors(self, id: str, errors: Sequence[Any]) -> Message:
-        """The first error alone: there is room for one."""
+        """Return an ``error`` with the first error alone: its payload is one object."""
         return {"id": id, "type": "error", "payload": errors[0]}
 
     def source_failed(self, id: str, error: Any) -> list[Message]:
-        """A last result: ``error`` is for what was never executed."""
+        """Return a last result: ``error`` is for operations that were never executed."""
         return [self.next(id, {"errors": [error]}), self.complete(id)]
 
 
@@ -227,7 +228,7 @@ DIALECTS: Mapping[str, type[Dialect]] = {
     GraphQLWS.name: GraphQLWS,
 }
 
-#: Reasons of close codes, as graphql-ws words them.
+#: The reasons of close codes, worded as by the JavaScript library graphql-ws.
 REASONS: Mapping[CloseCode, str] = {
     CloseCode.UNAUTHORIZED: "Unauthorized",
     CloseCode.FORBIDDEN: "Forbidden",

@@ -1,6 +1,6 @@
 """Byte streams over TCP on this host, which a test can reset.
 
-Plain non-blocking sockets, so that an abrupt end is exactly that: a RST and no FIN before it.
+They use plain non-blocking sockets, so that ``reset`` sends a RST with no FIN before it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class SocketStream(ByteStream):
         self._sending = anyio.ResourceGuard("sending to")
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        """The next bytes, at least one. Cancelling loses nothing."""
+        """Receive at least one byte. Canceling loses nothing."""
         with self._receiving:
             await anyio.lowlevel.checkpoint()
             while not self._closed:
@@ -46,7 +46,7 @@ class SocketStream(ByteStream):
             raise ClosedResourceError
 
     async def send(self, item: bytes) -> None:
-        """Send all of ``item``. Cancelling may leave a part of it sent."""
+        """Send all of ``item``. Canceling may leave a part of it sent."""
         with self._sending:
             await anyio.lowlevel.checkpoint()
             rest = memoryview(item)
@@ -62,7 +62,7 @@ class SocketStream(ByteStream):
             raise ClosedResourceError
 
     async def send_eof(self) -> None:
-        """Send no more."""
+        """Shut down the sending side."""
         if not self._closed:
             try:
                 self._socket.shutdown(socket.SHUT_WR)
@@ -76,7 +76,7 @@ class SocketStream(ByteStream):
         await anyio.lowlevel.checkpoint()
 
     def reset(self) -> None:
-        """Close abruptly: the peer gets a RST, and loses what it had not read yet."""
+        """Close with a RST; the peer loses what it has not read yet."""
         if not self._closed:
             linger = struct.pack("ii", 1, 0)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -94,10 +94,10 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 class Reservation:
-    """A port that nobody else is given while nobody listens on it.
+    """Keeps a port from being given to anyone else while nothing listens on it.
 
-    By a socket that is bound, and does not listen. Only Linux lets another one listen beside it;
-    elsewhere the port may be taken meanwhile.
+    It holds a socket that is bound but does not listen. Only Linux lets another socket listen on
+    the same port meanwhile; elsewhere nothing is held, and the port may be taken.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -114,7 +114,7 @@ class Reservation:
             self.port = int(self._socket.getsockname()[1])
 
     def close(self) -> None:
-        """Give it back."""
+        """Release the port."""
         if self._socket is not None:
             self._socket.close()
 
@@ -129,11 +129,11 @@ class LoopbackListener:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port on which it listens."""
         return int(self._socket.getsockname()[1])
 
     async def accept(self) -> SocketStream:
-        """The next connection; raises ``ClosedResourceError`` once the listener is closed."""
+        """Accept a connection; raise ``ClosedResourceError`` once the listener is closed."""
         while not self._closed:
             try:
                 return SocketStream(self._socket.accept()[0])
@@ -142,7 +142,7 @@ class LoopbackListener:
         raise ClosedResourceError
 
     def close(self) -> None:
-        """Listen no more; what was accepted stays open."""
+        """Stop listening. Accepted connections stay open."""
         if not self._closed:
             self._closed = True
             anyio.notify_closing(self._socket)

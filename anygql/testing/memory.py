@@ -1,8 +1,8 @@
 """Byte streams without sockets: what one end sends, the other receives.
 
-They behave as TCP does where it matters to a protocol: buffering is bounded, so a sender waits
-for a receiver; the end of the data is told apart from a connection that broke. Nothing here
-touches the operating system, so time may be virtual (trio's ``MockClock``).
+They behave as TCP does where it matters to a protocol: buffers are bounded, so that a sender waits
+for the receiver, and the end of the data differs from a broken connection. Nothing here touches
+the operating system, so time may be virtual (trio's ``MockClock``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import anyio.lowlevel
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ByteStream
 
+from ..concurrency.signal import Signal
+
 __all__ = ["MemoryStream", "memory_stream_pair"]
 
 #: How much each direction buffers, in bytes.
@@ -22,9 +24,9 @@ DEFAULT_BUFFER_SIZE = 2**16
 
 
 class _Pipe:
-    """One direction: bytes between a writer and a reader."""
+    """One direction: the bytes between a writer and a reader."""
 
-    __slots__ = ("_readable", "_writable", "broken", "buffer", "capacity", "ended", "unread")
+    __slots__ = ("broken", "buffer", "capacity", "ended", "readable", "unread", "writable")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -32,22 +34,22 @@ class _Pipe:
         self.ended = False  # the writer will write no more
         self.unread = False  # the reader will read no more
         self.broken = False
-        self._readable: anyio.Event | None = None
-        self._writable: anyio.Event | None = None
+        self.readable = Signal()
+        self.writable = Signal()
 
     def put(self, data: memoryview) -> int:
-        """Take as much as there is room for; how much that was."""
+        """Buffer as much as there is room for; return how much that was."""
         size = min(len(data), self.capacity - len(self.buffer))
         if size > 0:
             self.buffer += data[:size]
-            self._wake_reader()
+            self.readable.notify()
         return size
 
     def take(self, max_bytes: int) -> bytes:
         with memoryview(self.buffer) as view:
             data = bytes(view[:max_bytes])
         del self.buffer[: len(data)]
-        self._wake_writer()
+        self.writable.notify()
         return data
 
     def end(self) -> None:
@@ -64,30 +66,8 @@ class _Pipe:
         self.wake()
 
     def wake(self) -> None:
-        self._wake_reader()
-        self._wake_writer()
-
-    def _wake_reader(self) -> None:
-        if self._readable is not None:
-            self._readable.set()
-
-    def _wake_writer(self) -> None:
-        if self._writable is not None:
-            self._writable.set()
-
-    async def wait_readable(self) -> None:
-        self._readable = anyio.Event()
-        try:
-            await self._readable.wait()
-        finally:
-            self._readable = None
-
-    async def wait_writable(self) -> None:
-        self._writable = anyio.Event()
-        try:
-            await self._writable.wait()
-        finally:
-            self._writable = None
+        self.readable.notify()
+        self.writable.notify()
 
 
 class MemoryStream(ByteStream):
@@ -101,10 +81,15 @@ class MemoryStream(ByteStream):
         self._sending = anyio.ResourceGuard("sending to")
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        """The next bytes, at least one. Cancelling loses nothing.
+        """Receive at least one byte. Canceling loses nothing.
 
-        Raises ``EndOfStream`` after the other end's ``send_eof`` or ``aclose``, and
-        ``BrokenResourceError`` after its ``reset``.
+        Args:
+            max_bytes: The most bytes to return, 65536 by default.
+
+        Raises:
+            EndOfStream: After the other end's ``send_eof`` or ``aclose``, and all its data.
+            BrokenResourceError: After the other end's ``reset``.
+            ClosedResourceError: If this end has been closed.
         """
         with self._receiving:
             await anyio.lowlevel.checkpoint()
@@ -116,14 +101,17 @@ class MemoryStream(ByteStream):
                     return pipe.take(max_bytes)
                 if pipe.ended:
                     raise EndOfStream
-                await pipe.wait_readable()
+                await pipe.readable.wait()
             raise ClosedResourceError
 
     async def send(self, item: bytes) -> None:
         """Send all of ``item``, waiting while the buffer is full.
 
-        Cancelling may leave a part of it sent. Raises ``BrokenResourceError`` if the other end
-        was closed or reset.
+        Canceling may leave a part of it sent.
+
+        Raises:
+            BrokenResourceError: If the other end has been closed or reset.
+            ClosedResourceError: If this end has been closed, or has sent the end of the data.
         """
         with self._sending:
             await anyio.lowlevel.checkpoint()
@@ -135,22 +123,22 @@ class MemoryStream(ByteStream):
                 rest = rest[pipe.put(rest) :]
                 if not rest:
                     return
-                await pipe.wait_writable()
+                await pipe.writable.wait()
             raise ClosedResourceError
 
     async def send_eof(self) -> None:
-        """Send no more: the other end's ``receive`` raises ``EndOfStream`` after what was sent."""
+        """End the data: the other end receives what was sent, then ``EndOfStream``."""
         if not self._closed:
             self._outgoing.end()
         await anyio.lowlevel.checkpoint()
 
     async def aclose(self) -> None:
-        """Close both directions; what was sent can still be received."""
+        """Close both directions. The other end can still receive what was sent."""
         self._close()
         await anyio.lowlevel.checkpoint()
 
     def reset(self) -> None:
-        """Close abruptly: the other end gets ``BrokenResourceError``, and nothing more."""
+        """Break the connection: the other end gets ``BrokenResourceError``, and no more data."""
         self._closed = True
         self._incoming.break_()
         self._outgoing.break_()
@@ -177,7 +165,14 @@ class MemoryStream(ByteStream):
 def memory_stream_pair(
     buffer_size: int = DEFAULT_BUFFER_SIZE,
 ) -> tuple[MemoryStream, MemoryStream]:
-    """Two connected streams, each buffering up to ``buffer_size`` bytes that it was sent."""
+    """Return two connected streams.
+
+    Args:
+        buffer_size: How many bytes each direction buffers, at least 1; 65536 by default.
+
+    Raises:
+        ValueError: If ``buffer_size`` is less than 1.
+    """
     if buffer_size < 1:
         raise ValueError("buffer_size must be at least 1 byte")
     there, back = _Pipe(buffer_size), _Pipe(buffer_size)

@@ -1,54 +1,29 @@
-"""What waits for a connection's writer, bounded; and who waits for what."""
+"""The messages that wait for a connection's writer, and the log of those written."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
 
 import anyio
 import msgspec
 
-__all__ = ["Bell", "MessageLog", "Outbox", "encode"]
+from ..concurrency.signal import Signal
+
+__all__ = ["MessageLog", "Outbox", "encode"]
 
 Message = dict[str, Any]
 
 #: The UTF-8 JSON text of a message.
 encode = msgspec.json.Encoder().encode
 
-_T = TypeVar("_T")
-
-
-class Bell:
-    """Wakes everybody who waits for something to change."""
-
-    def __init__(self) -> None:
-        self._event: anyio.Event | None = None
-
-    def ring(self) -> None:
-        """Wake them."""
-        if self._event is not None:
-            self._event.set()
-            self._event = None
-
-    async def wait(self) -> None:
-        """Wait for the next ring."""
-        if self._event is None:
-            self._event = anyio.Event()
-        await self._event.wait()
-
-    async def wait_until(self, find: Callable[[], _T | None]) -> _T:
-        """Wait until ``find`` finds something; it is asked at once and after each ring."""
-        while (found := find()) is None:
-            await self.wait()
-        return found
-
 
 class Outbox:
-    """Messages for one writer. Who finds it full waits, so a flood runs at the writer's pace.
+    """The messages for one writer. Senders wait while it is full, at the writer's pace.
 
-    After one wait a message is added whatever else was added meanwhile: many senders share the
-    room, none starves, and the excess is at most one message for each of them.
+    After one wait a sender may add a message, whatever others have added meanwhile. So no sender
+    starves, and the excess is at most one message for each.
     """
 
     def __init__(self, max_messages: int, max_bytes: int) -> None:
@@ -57,12 +32,12 @@ class Outbox:
         self._messages: list[bytes] = []
         self._size = 0
         self._work = anyio.Event()
-        self._room = Bell()
+        self._room = Signal()
         self._writing = False
 
     @property
     def has_work(self) -> bool:
-        """Whether something is not written yet."""
+        """Whether some messages are not written yet."""
         return self._writing or self._work.is_set()
 
     @property
@@ -71,11 +46,11 @@ class Outbox:
         return len(self._messages) >= self._max_messages or self._size >= self._max_bytes
 
     async def wait_room(self) -> None:
-        """Wait until the writer has taken what there is."""
+        """Wait until the writer has taken all messages."""
         await self._room.wait()
 
     def add(self, *messages: bytes) -> None:
-        """Add messages, together, full or not."""
+        """Add messages that are written together, even if it is full."""
         if not self._messages:
             self._work.set()
         for message in messages:
@@ -83,34 +58,34 @@ class Outbox:
         self._messages.extend(messages)
 
     def wake(self) -> None:
-        """Wake the writer, whether or not there are messages."""
+        """Wake the writer, even if there are no messages."""
         self._work.set()
 
     async def wait_work(self) -> None:
-        """Wait until there is something to do."""
+        """Wait until there are messages, or ``wake`` has been called."""
         await self._work.wait()
 
     def take(self) -> list[bytes]:
-        """All messages; call ``done`` when they are written."""
+        """Remove and return all messages. Call ``done`` when they are written."""
         self._work = anyio.Event()
         self._writing = True
         messages, self._messages, self._size = self._messages, [], 0
-        self._room.ring()
+        self._room.notify()
         return messages
 
     def done(self) -> None:
-        """What was taken is written."""
+        """Note that the messages of the last ``take`` are written."""
         self._writing = False
 
 
 class MessageLog(Sequence[Message]):
-    """The newest messages that went over a connection, decoded when looked at."""
+    """The newest messages sent over a connection; they are decoded when they are read."""
 
     def __init__(self, maxlen: int) -> None:
         self._texts: deque[bytes] = deque(maxlen=maxlen)
 
     def extend(self, texts: Sequence[bytes]) -> None:
-        """Note more messages."""
+        """Append messages, given as JSON texts."""
         self._texts.extend(texts)
 
     def __len__(self) -> int:

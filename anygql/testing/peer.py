@@ -1,4 +1,4 @@
-"""A peer that does exactly what a script says: for what no real server would do on demand."""
+"""A peer that follows a script, for behavior that no real server shows on demand."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import ByteStream
 from websockets.frames import Frame, Opcode
 
+from ..concurrency.signal import Signal
 from ..websocket.sockets.base import WebSocketEnded
-from ._endpoint import Endpoint
-from .outbox import Bell
+from .base_server import BaseServer
+from .waiting import wait_until
 from .websocket import HandshakeRequest, Header, ServerWebSocket
 
 __all__ = ["PeerConnection", "Script", "ScriptedPeer"]
@@ -24,15 +25,15 @@ Message = dict[str, Any]
 
 
 class PeerConnection:
-    """One client's connection, before its handshake: the script does the rest.
+    """One client's connection, given to a script before the handshake.
 
-    Pings are answered and a close frame is echoed while the script receives or waits.
+    While the script receives or waits, pings are answered and a close frame is echoed.
     """
 
     def __init__(self, stream: ByteStream) -> None:
         #: The byte stream, for scripts without WebSockets.
         self.stream = stream
-        #: The JSON messages that the script has taken, in order.
+        #: The JSON messages that the script has received, in order.
         self.received: list[Any] = []
         self._websocket = ServerWebSocket(stream)
         self._messages: deque[str | bytes] = deque()
@@ -40,7 +41,7 @@ class PeerConnection:
     # The handshake
 
     async def request(self) -> HandshakeRequest:
-        """The client's request: its ``path``, ``headers`` and ``subprotocols``."""
+        """Read the handshake's request, with ``path``, ``headers`` and ``subprotocols``."""
         return await self._websocket.receive_request()
 
     async def accept(
@@ -48,7 +49,12 @@ class PeerConnection:
         subprotocol: str | None = "graphql-transport-ws",
         headers: Mapping[str, str] | Iterable[Header] = (),
     ) -> None:
-        """Accept the handshake with any subprotocol, offered or not, or with none."""
+        """Accept the handshake.
+
+        Args:
+            subprotocol: The subprotocol to name, offered or not; ``None`` names none.
+            headers: More headers for the response.
+        """
         await self._websocket.accept(subprotocol, _pairs(headers))
 
     async def refuse(
@@ -57,13 +63,24 @@ class PeerConnection:
         body: bytes = b"",
         headers: Mapping[str, str] | Iterable[Header] = (),
     ) -> None:
-        """Answer the handshake with an HTTP status, and close."""
+        """Refuse the handshake with an HTTP response, and close the connection.
+
+        Args:
+            status: The response's status.
+            body: The response's body, empty by default.
+            headers: More headers for the response.
+        """
         await self._websocket.refuse(status, body, _pairs(headers))
 
     async def handshake(
         self, ack_payload: Any = None, subprotocol: str = "graphql-transport-ws"
     ) -> Message:
-        """Accept, expect ``connection_init``, acknowledge; returns the ``connection_init``."""
+        """Accept, receive ``connection_init``, acknowledge; return the ``connection_init``.
+
+        Args:
+            ack_payload: The payload of ``connection_ack``; ``None``, the default, sends none.
+            subprotocol: The subprotocol to name, offered or not.
+        """
         await self.accept(subprotocol)
         init = await self.expect_type("connection_init")
         ack: Message = {"type": "connection_ack"}
@@ -72,10 +89,10 @@ class PeerConnection:
         await self.send(ack)
         return init
 
-    # What comes
+    # Receiving
 
     async def receive_text(self) -> str:
-        """The next text message; raises ``WebSocketEnded`` if none comes any more."""
+        """Receive a text message; raise ``WebSocketEnded`` if the connection ends first."""
         while not self._messages:
             try:
                 self._messages.extend(await self._websocket.receive_some())
@@ -87,33 +104,34 @@ class PeerConnection:
         return message
 
     async def receive(self) -> Any:
-        """The next text message, parsed."""
+        """Receive a text message and decode its JSON."""
         message = msgspec.json.decode(await self.receive_text())
         self.received.append(message)
         return message
 
     async def expect(self, expected: Any) -> Any:
-        """The next message, which must equal ``expected``; else ``AssertionError``."""
+        """Receive a message; raise ``AssertionError`` unless it equals ``expected``."""
         message = await self.receive()
         if message != expected:
             raise AssertionError(f"expected {expected!r}, got {message!r}")
         return message
 
     async def expect_type(self, kind: str) -> Message:
-        """The next message, whose type must be ``kind``; else ``AssertionError``."""
+        """Receive a message; raise ``AssertionError`` unless its type is ``kind``."""
         message = await self.receive()
         if not isinstance(message, dict) or message.get("type") != kind:  # pyright: ignore[reportUnknownMemberType]
             raise AssertionError(f"expected a message of type {kind!r}, got {message!r}")
         return message  # pyright: ignore[reportUnknownVariableType]
 
     async def receive_raw(self, max_bytes: int = 65536) -> bytes:
-        """The next bytes off the wire, past the protocol; raises ``EndOfStream``."""
+        """Receive bytes without the WebSocket protocol; raise ``EndOfStream`` at the end."""
         return await self.stream.receive(max_bytes)
 
     async def wait_closed(self) -> tuple[int, str]:
-        """Throw away what comes until the connection ends; its close code and reason.
+        """Discard messages until the connection ends; return its close code and reason.
 
-        They are of the close frame that came first, whoever sent it, and 1006 without one.
+        They are those of the first close frame, whichever side sent it; 1006 if there was none
+        (RFC 6455 §7.1.5).
         """
         try:
             while True:
@@ -124,7 +142,7 @@ class PeerConnection:
         return self._websocket.closed
 
     async def wait_eof(self) -> bytes:
-        """Read bytes until the client has closed its end, cleanly or not; returns them."""
+        """Read and return bytes until the client has closed its end, cleanly or not."""
         data = bytearray()
         try:
             while True:
@@ -132,14 +150,14 @@ class PeerConnection:
         except (EndOfStream, BrokenResourceError, ClosedResourceError):
             return bytes(data)
 
-    # What goes
+    # Sending
 
     async def send(self, message: Any) -> None:
         """Send any value as a JSON text message."""
         await self.send_text(msgspec.json.encode(message))
 
     async def send_text(self, text: str | bytes) -> None:
-        """Send a text message; bytes need not be UTF-8."""
+        """Send a text message; if given as bytes, it need not be UTF-8."""
         self._websocket.send_text([text.encode() if isinstance(text, str) else text])
         await self._websocket.flush()
 
@@ -148,12 +166,12 @@ class PeerConnection:
         await self.send_frames(Frame(Opcode.BINARY, data))
 
     async def send_frames(self, *frames: Frame) -> None:
-        """Send frames (``websockets.frames.Frame``) in one write, sensible or not."""
+        """Send frames (``websockets.frames.Frame``) in one write, even if they make no sense."""
         self._websocket.send_frames(frames)
         await self._websocket.flush()
 
     async def fragment(self, text: str | bytes, sizes: Sequence[int]) -> None:
-        """Send one text message in fragments of these sizes in bytes, and the rest in a last."""
+        """Send one text message in fragments: of ``sizes`` in bytes, and the rest in a last one."""
         data = text.encode() if isinstance(text, str) else text
         parts: list[bytes] = []
         for size in sizes:
@@ -169,7 +187,7 @@ class PeerConnection:
         )
 
     async def send_raw(self, data: bytes) -> None:
-        """Write exactly these bytes."""
+        """Send bytes without the WebSocket protocol."""
         await self._websocket.send_raw(data)
 
     async def ping(self, payload: bytes = b"") -> None:
@@ -178,13 +196,18 @@ class PeerConnection:
         await self._websocket.flush()
 
     async def pause(self, seconds: float) -> None:
-        """Do nothing for a while."""
+        """Do nothing for ``seconds``."""
         await anyio.sleep(seconds)
 
-    # The end
+    # Closing
 
     async def close(self, code: int = 1000, reason: str = "") -> tuple[int, str]:
-        """Send a close frame, wait for the client's, and close."""
+        """Send a close frame, wait for the client's, and close the connection.
+
+        Args:
+            code: The close code, 1000 by default.
+            reason: The reason, empty by default.
+        """
         self._websocket.send_close(code, reason)
         await self._websocket.flush()
         closed = await self.wait_closed()
@@ -192,11 +215,11 @@ class PeerConnection:
         return closed
 
     async def send_eof(self) -> None:
-        """Send no more bytes, without a close frame."""
+        """End the data, without a close frame."""
         await self.stream.send_eof()
 
     def reset(self) -> None:
-        """End the connection abruptly; on loopback with a RST."""
+        """Break the connection; on loopback with a RST."""
         self._websocket.reset()
 
     async def aclose(self) -> None:
@@ -204,15 +227,15 @@ class PeerConnection:
         await self.stream.aclose()
 
     async def _flush_quietly(self) -> None:
-        with contextlib.suppress(WebSocketEnded):  # whoever receives gets to know
+        with contextlib.suppress(WebSocketEnded):  # the next receive raises it too
             await self._websocket.flush()
 
 
-#: What a scripted peer does with one connection.
+#: An async function that a scripted peer calls with each connection.
 Script: TypeAlias = Callable[[PeerConnection], Awaitable[Any]]
 
 
-class ScriptedPeer(Endpoint):
+class ScriptedPeer(BaseServer):
     """Runs a script for each connection, in memory and on loopback.
 
     ::
@@ -225,9 +248,17 @@ class ScriptedPeer(Endpoint):
         async with ScriptedPeer(script) as peer:
             ...
 
-    Of a list of scripts, each connection gets the next, and the last one repeats. What a script
-    raises comes out of ``async with`` as it is; a script that still runs there is cancelled.
-    When a script returns, its connection is closed without a close frame.
+    Leaving the context cancels scripts that are still running. An exception in a script is raised
+    there as it is. When a script returns, its connection is closed without a close frame.
+
+    Args:
+        script: An async function that is called with each ``PeerConnection``; or several, one for
+            each connection, of which the last one repeats.
+        buffer_size: How many bytes an in-memory connection buffers in each direction; 65536 by
+            default.
+
+    Raises:
+        ValueError: If there is no script.
     """
 
     def __init__(self, script: Script | Sequence[Script], *, buffer_size: int = 2**16) -> None:
@@ -237,26 +268,26 @@ class ScriptedPeer(Endpoint):
             raise ValueError("there must be at least one script")
         #: The connections, newest last.
         self.connections: list[PeerConnection] = []
-        self._changed = Bell()
+        self._changed = Signal()
 
     @property
     def received(self) -> list[Any]:
-        """The JSON messages that the scripts have taken, of all connections in order."""
+        """The JSON messages that the scripts have received, connection by connection."""
         return [message for connection in self.connections for message in connection.received]
 
     async def wait_connection(self, count: int = 1) -> PeerConnection:
-        """Wait until there have been ``count`` connections, and return that one."""
+        """Wait for the ``count``-th connection, ended or not, and return it."""
 
         def find() -> PeerConnection | None:
             return self.connections[count - 1] if len(self.connections) >= count else None
 
-        return await self._changed.wait_until(find)
+        return await wait_until(self._changed, find)
 
     async def _serve(self, stream: ByteStream) -> None:
         connection = PeerConnection(stream)
         script = self._scripts[min(len(self.connections), len(self._scripts) - 1)]
         self.connections.append(connection)
-        self._changed.ring()
+        self._changed.notify()
         try:
             await script(connection)
         finally:

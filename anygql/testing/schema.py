@@ -1,4 +1,4 @@
-"""A small schema for demonstrations and tests: one field for each thing that can happen."""
+"""A small schema for demonstrations and tests, with a field for each kind of outcome."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ type Subscription {
 
 
 class _Resolvers:
-    """The resolvers of one schema: its counter is its own."""
+    """The resolvers of one schema, with a counter of their own."""
 
     def __init__(self) -> None:
         self.counter = 0
@@ -86,7 +86,7 @@ async def _countdown(_root: Any, _info: Info, interval: float, **args: Any) -> A
 
 
 async def _flood(_root: Any, info: Info, count: int, size: int) -> AsyncIterator[ExecutionResult]:
-    # Ready-made results: a server need not execute each event, which takes most of its time.
+    # Ready-made results, since executing each event would take most of the server's time.
     padding, name = "." * size, str(info.path.key)
     for number in range(count):
         yield ExecutionResult({name: f"{number}{padding}"})
@@ -109,7 +109,7 @@ async def _never(_root: Any, _info: Info) -> AsyncIterator[int]:
 
 
 def _event(root: Any, info: Info, **_args: Any) -> Any:
-    """An event is its own result; an exception is raised."""
+    """Return an event as its own result; raise an exception."""
     if isinstance(root, ExecutionResult):  # for servers that execute each event
         return root.data and root.data[str(info.path.key)]
     if isinstance(root, Exception):
@@ -118,9 +118,9 @@ def _event(root: Any, info: Info, **_args: Any) -> Any:
 
 
 def demo_schema() -> GraphQLSchema:
-    """A new schema with queries, mutations and subscriptions (``DEMO_SDL``).
+    """Return a new schema with queries, mutations and subscriptions (``DEMO_SDL``).
 
-    Each has a counter of its own.
+    Each schema has its own counter.
     """
     schema = build_schema(DEMO_SDL)
     resolvers = _Resolvers()

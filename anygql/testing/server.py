@@ -1,4 +1,4 @@
-"""A GraphQL server for tests: in memory and on loopback, strict, and able to misbehave."""
+"""A GraphQL server for tests, in memory and on loopback: strict, and able to misbehave."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import anyio
 from anyio.abc import ByteStream
 from graphql import GraphQLSchema, assert_valid_schema
 
+from ..concurrency.signal import Signal
 from ..websocket.sockets.base import WebSocketEnded
-from ._endpoint import Endpoint
-from .connection import OnConnect, ServerConnection, Serving
+from .base_server import BaseServer
 from .dialects import DIALECTS
-from .execution import Execution
-from .outbox import Bell
+from .execution import ServerExecution
+from .server_connection import OnConnect, ServerConnection, ServerOptions
+from .waiting import wait_until
 from .websocket import ServerWebSocket
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["GraphQLServer"]
 
 
-class GraphQLServer(Endpoint):
+class GraphQLServer(BaseServer):
     """Serves a graphql-core schema over WebSockets, for tests.
 
     ::
@@ -32,19 +33,36 @@ class GraphQLServer(Endpoint):
             async with Client(server.transport()) as session:
                 ...
 
-    - ``protocols``: the subprotocols that it speaks.
-    - ``context_value``: passed to resolvers; a callable is given the ``ServerConnection``.
-    - ``on_connect``: is given the payload of ``connection_init``, and returns the payload of the
-      acknowledgement, ``None`` or ``True`` for none, or ``False`` to refuse; it may be async.
-      What it raises closes the connection with 4500.
-    - ``connection_init_wait_timeout``: seconds until a silent client is closed with 4408.
-    - ``keep_alive_interval``: seconds between ``ka`` messages (legacy subprotocol only).
-    - ``close_timeout``: seconds for the client's side of a closing handshake.
-    - ``buffer_size``: bytes that an in-memory connection buffers in each direction.
-    - ``history``: how many messages a connection remembers in ``received`` and ``sent``.
+    An operation's task and its source of events end with the operation or the connection.
+    Documents may have ``@defer`` and ``@stream`` if the schema defines them. Leaving the context
+    drops all connections, without close frames.
 
-    An operation's task, and its source of events, end with the operation or the connection.
-    Leaving the context ends everything without a word; what it ends is not waited for.
+    Args:
+        schema: The ``graphql.GraphQLSchema`` to execute.
+        root_value: The source of the root types' resolvers, ``None`` by default.
+        context_value: The resolvers' ``info.context``, ``None`` by default. A callable is called
+            with the ``ServerConnection`` for each operation.
+        protocols: The names of the subprotocols that it speaks; both by default.
+        on_connect: A function, which may be async, that is called with the payload of
+            ``connection_init``. It returns the payload of the acknowledgement, ``None`` or ``True``
+            for none, or ``False`` to refuse the connection. If it raises, the connection is closed
+            with 4500.
+        connection_init_wait_timeout: Seconds until a client that sends no ``connection_init`` is
+            closed with 4408; 3 by default.
+        keep_alive_interval: Seconds between ``ka`` messages (legacy subprotocol only); ``None``,
+            the default, sends none.
+        close_timeout: Seconds for the client's side of a closing handshake, and for an operation's
+            source to close; 5 by default.
+        max_message_size: The largest message in bytes that it accepts, 16 MiB by default; ``None``
+            sets no limit.
+        buffer_size: How many bytes an in-memory connection buffers in each direction; 65536 by
+            default.
+        history: How many messages a connection keeps in ``received`` and in ``sent``; 100,000 by
+            default.
+
+    Raises:
+        TypeError: If the schema is not valid.
+        ValueError: If ``protocols`` is empty, or names an unknown one.
     """
 
     def __init__(
@@ -67,15 +85,15 @@ class GraphQLServer(Endpoint):
         unknown = [name for name in protocols if name not in DIALECTS]
         if unknown or not protocols:
             raise ValueError(f"protocols must be some of {list(DIALECTS)}, not {list(protocols)}")
-        #: The connections, newest last, those that have ended too.
+        #: The connections, the newest last, including those that have ended.
         self.connections: list[ServerConnection] = []
-        #: An HTTP status to answer every handshake with, instead of accepting it.
+        #: The HTTP status that refuses every handshake; ``None`` accepts them.
         self.refuse_with: int | None = None
         self._max_message_size = max_message_size
-        self._changed = Bell()
+        self._changed = Signal()
         self._streams: set[ServerWebSocket] = set()
-        self._serving = Serving(
-            Execution(schema, root_value),
+        self._options = ServerOptions(
+            ServerExecution(schema, root_value, close_timeout),
             context_value=context_value,
             protocols=tuple(protocols),
             on_connect=on_connect,
@@ -86,26 +104,26 @@ class GraphQLServer(Endpoint):
         )
 
     def transport(self, **options: Any) -> WebSocketTransport:
-        """A transport that leads here, in memory; the options are ``WebSocketTransport``'s."""
+        """Return an in-memory transport to this server, with ``WebSocketTransport``'s options."""
         from ..websocket.transport import WebSocketTransport
 
         return WebSocketTransport(self.url, connector=self.connector(), **options)
 
     async def wait_connection(self, count: int = 1) -> ServerConnection:
-        """Wait until there have been ``count`` connections, and return that one."""
+        """Wait for the ``count``-th connection, ended or not, and return it."""
 
         def find() -> ServerConnection | None:
             return self.connections[count - 1] if len(self.connections) >= count else None
 
-        return await self._changed.wait_until(find)
+        return await wait_until(self._changed, find)
 
     def drop_connections(self) -> None:
-        """Reset every open connection, as a crash does."""
+        """Reset every open connection, as a crash would."""
         for websocket in list(self._streams):
             websocket.reset()
 
     async def stop(self) -> None:
-        """Be gone: reset every connection, and refuse new ones in memory and on loopback."""
+        """Reset every connection, and refuse new ones in memory and on loopback."""
         self._accepting = False
         self._close_listener()
         self.drop_connections()
@@ -113,41 +131,41 @@ class GraphQLServer(Endpoint):
             await self._changed.wait()
 
     async def start(self) -> None:
-        """Be back after ``stop``, on the same port if it listened before."""
+        """Accept connections again after ``stop``, on the same port if it listened before."""
         self._accepting = True
         if self._address is not None and self._listener is None:
             host, port, context = self._address
             await self.listen(host, port, ssl=context)
 
     async def restart(self, downtime: float = 0) -> None:
-        """``stop``, stay away for ``downtime`` seconds, ``start``."""
+        """Stop, wait ``downtime`` seconds (0 by default), and start again."""
         await self.stop()
         await anyio.sleep(downtime)
         await self.start()
 
     async def _serve(self, stream: ByteStream) -> None:
-        serving = self._serving
+        options = self._options
         websocket = ServerWebSocket(
             stream,
             max_message_size=self._max_message_size,
-            close_timeout=serving.close_timeout,
+            close_timeout=options.close_timeout,
         )
         self._streams.add(websocket)
         if not self._accepting:  # stopped meanwhile
             websocket.reset()
         try:
             if await self._shake_hands(websocket):
-                connection = ServerConnection(websocket, serving)
+                connection = ServerConnection(websocket, options)
                 await websocket.accept(connection.subprotocol)
                 self.connections.append(connection)
-                self._changed.ring()
+                self._changed.notify()
                 await connection.run()
         except WebSocketEnded:
             await websocket.drain()
         finally:
             await anyio.aclose_forcefully(stream)
             self._streams.discard(websocket)
-            self._changed.ring()
+            self._changed.notify()
 
     async def _shake_hands(self, websocket: ServerWebSocket) -> bool:
         await websocket.receive_request()

@@ -1,7 +1,7 @@
-"""What ended a WebSocket connection, as the error that whoever waits on it gets.
+"""The ends of a WebSocket connection, as the errors that its operations raise.
 
-``server`` is the server, fit for messages. Whether a new attempt may succeed follows from the code,
-by one table (``protocols/close_codes.py``).
+``server`` is a description of the server for messages. One table decides by the code whether a new
+attempt may succeed (``protocols/close_codes.py``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["broke_protocol", "dead", "lost", "refused"]
 
 
 def lost(server: str, ended: WebSocketEnded) -> TransportError:
-    """The WebSocket is over, by the peer's doing or the network's."""
+    """Return the error for a WebSocket that the peer or the network ended."""
     if ended.ours:
         return TransportProtocolError(
             f"{server} broke the WebSocket protocol: {ended.reason} ({ended.code})",
@@ -41,7 +41,7 @@ def lost(server: str, ended: WebSocketEnded) -> TransportError:
 
 
 def broke_protocol(server: str, violation: ProtocolViolation) -> TransportProtocolError:
-    """The peer sent what the subprotocol does not allow."""
+    """Return the error for a message that the subprotocol does not allow."""
     return TransportProtocolError(
         f"{server} broke the protocol: {violation.reason}",
         code=violation.code,
@@ -51,7 +51,10 @@ def broke_protocol(server: str, violation: ProtocolViolation) -> TransportProtoc
 
 
 def refused(server: str, reason: str) -> TransportConnectionFailed:
-    """The peer does not accept the connection, as ``connection_error`` says without a code."""
+    """Return the error for ``connection_error``, by which the peer refuses the connection.
+
+    The message has no code, so it gets 4403: what ``graphql-transport-ws`` closes with.
+    """
     return TransportConnectionFailed(
         f"{server} refused the connection" + (f": {reason}" if reason else ""),
         code=CloseCode.FORBIDDEN,
@@ -61,7 +64,7 @@ def refused(server: str, reason: str) -> TransportConnectionFailed:
 
 
 def dead(server: str, why: str) -> TransportConnectionFailed:
-    """We gave it up."""
+    """Return the error for a connection that we gave up."""
     return TransportConnectionFailed(
         f"{server}: the connection is dead: {why}",
         code=CloseCode.TERMINATED,

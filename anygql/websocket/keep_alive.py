@@ -1,8 +1,8 @@
-"""Whether the peer is still there.
+"""Detection of a peer that is gone, though the connection looks open.
 
-Two ways of asking, which may be combined: waiting for it to say something
-(``keep_alive_timeout``), and asking it (``ping_interval``, ``pong_timeout``). While the
-connection has stopped reading by its own choice, silence is not held against the peer.
+There are two ways, which may be combined. One waits for anything from the peer
+(``keep_alive_timeout``); the other sends pings (``ping_interval``, ``pong_timeout``). While the
+connection itself has stopped reading, silence does not count.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ __all__ = ["KeepAliveTimes", "PeerMonitor"]
 
 
 class KeepAliveTimes:
-    """The three times, in seconds; ``None`` turns one off."""
+    """The three times of keep-alive, in seconds.
+
+    ``None`` turns ``keep_alive_timeout`` or ``ping_interval`` off. A ``pong_timeout`` of ``None``
+    is half of ``ping_interval``.
+    """
 
     def __init__(
         self,
@@ -33,15 +37,16 @@ class KeepAliveTimes:
         self.pong_timeout = math.inf if pong_timeout is None else pong_timeout
 
     @property
-    def wanted(self) -> bool:
+    def is_enabled(self) -> bool:
         """Whether there is anything to watch."""
         return self.keep_alive_timeout is not None or self.ping_interval is not None
 
 
 class PeerMonitor:
-    """Watches one connection, and says ``dead`` once.
+    """Watches the peer of one connection.
 
-    ``ping`` sends a ping and returns when a pong has followed it.
+    ``ping`` sends a ping and returns when a pong has followed it. ``report_dead`` is called with
+    the reason when the peer is found dead.
     """
 
     def __init__(
@@ -49,26 +54,26 @@ class PeerMonitor:
         times: KeepAliveTimes,
         flow: Flow,
         ping: Callable[[], Awaitable[None]],
-        dead: Callable[[str], None],
+        report_dead: Callable[[str], None],
     ) -> None:
         self._times = times
         self._flow = flow
         self._ping = ping
-        self._dead = dead
-        self._heard = math.inf
+        self._report_dead = report_dead
+        self._last_activity = math.inf
 
     def start_listening(self) -> None:
-        """From now on silence counts."""
-        if self._times.keep_alive_timeout is not None and self._heard == math.inf:
-            self._heard = current_time()
+        """Count silence from now on."""
+        if self._times.keep_alive_timeout is not None and self._last_activity == math.inf:
+            self._last_activity = current_time()
 
-    def heard(self) -> None:
-        """The peer said something."""
-        if self._heard != math.inf:
-            self._heard = current_time()
+    def note_activity(self) -> None:
+        """Note that something has come from the peer."""
+        if self._last_activity != math.inf:
+            self._last_activity = current_time()
 
     async def run(self) -> None:
-        """Watch until cancelled, or dead."""
+        """Watch the peer until it is dead, or until canceled."""
         async with create_task_group() as tg:
             if self._times.keep_alive_timeout is not None:
                 tg.start_soon(self._listen, self._times.keep_alive_timeout)
@@ -77,16 +82,16 @@ class PeerMonitor:
 
     async def _listen(self, timeout: float) -> None:
         while True:
-            silent_at = self._heard + timeout
+            silent_at = self._last_activity + timeout
             now = current_time()
-            if self._flow.paused or self._heard == math.inf:
+            if self._flow.paused or self._last_activity == math.inf:
                 await sleep(timeout)
                 if self._flow.paused:
-                    self.heard()
+                    self.note_activity()
             elif now < silent_at:
                 await sleep_until(silent_at)
             else:
-                self._dead(f"nothing was heard for {timeout:g} s (keep_alive_timeout)")
+                self._report_dead(f"nothing was heard for {timeout:g} s (keep_alive_timeout)")
                 return
 
     async def _ask(self, interval: float) -> None:
@@ -98,7 +103,7 @@ class PeerMonitor:
             pauses = self._flow.pauses
             with move_on_after(timeout) as scope:
                 await self._ping()
-            # A pong that came while nobody read was not seen: then the next ping decides.
+            # If reading paused meanwhile, a pong may have come unseen: the next ping decides.
             if scope.cancelled_caught and self._flow.pauses == pauses:
-                self._dead(f"no pong came within {timeout:g} s of a ping (pong_timeout)")
+                self._report_dead(f"no pong came within {timeout:g} s of a ping (pong_timeout)")
                 return

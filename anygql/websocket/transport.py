@@ -1,4 +1,4 @@
-"""GraphQL over WebSocket: what to connect to, how, and what is spoken there."""
+"""GraphQL over WebSocket: the server to connect to, the options, and the protocols to offer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..json import JSON, MsgspecJSON, encode_named
 from ..net.headers import Headers, pairs
 from ..net.options import Provider, resolve, seconds
 from ..net.urls import check_url, redact
-from ..protocols import Codec, SubscriptionProtocol, chosen, protocols_for
+from ..protocols import Codec, SubscriptionProtocol, negotiated_protocol, protocols_to_offer
 from .connection import WebSocketConnection
 from .keep_alive import KeepAliveTimes
 from .sockets.base import Connector, WebSocket
@@ -27,22 +27,39 @@ DEFAULT_MAX_MESSAGE_SIZE = 2**24
 class WebSocketTransport:
     """Connects to a GraphQL server over WebSocket.
 
-    ``url`` (``ws://`` or ``wss://``), ``headers`` and ``init_payload`` are values, or functions or
-    async functions that are asked again at each attempt. ``protocol`` is ``"auto"`` (offer
-    graphql-transport-ws, then the legacy graphql-ws), a subprotocol's name, or a protocol value.
+    Times are in seconds, and ``None`` means no limit. ``url``, ``headers`` and ``init_payload`` may
+    be functions or async functions without arguments, which are called again at each attempt.
 
-    Times are in seconds, and ``None`` means no limit. ``connect_timeout``: until the WebSocket is
-    open, what is asked for it included. ``ack_timeout``: from then until the server has
-    acknowledged. ``close_timeout``: for the closing handshake. ``keep_alive_timeout``: a connection
-    on which nothing is heard for so long is dead (with the legacy protocol, from the first ``ka``
-    on). ``ping_interval``: a ping this long after the last one was answered; ``pong_timeout``: no
-    pong by then and the connection is dead (half of ``ping_interval`` if it isn't given).
+    The subprotocols are ``graphql-transport-ws`` and the legacy ``graphql-ws``, over RFC 6455.
 
-    ``ssl``: the context for ``wss://`` instead of the default, which verifies. ``connect_args``:
-    what the connector knows (``proxy``, ``uds``, ``compression``, …). ``max_message_size``: bytes.
-    ``connector``: which sockets; ``json``: how values become JSON.
+    Args:
+        url: The server's URL, ``ws://`` or ``wss://``. A user and password in it are sent as Basic
+            authorization.
+        headers: Headers for the handshake, a mapping or pairs. Default: none.
+        ssl: An ``ssl.SSLContext`` for ``wss://``. Default: a context that verifies.
+        init_payload: The payload of ``connection_init``, a mapping. Default: none.
+        protocol: ``"auto"``, the name of a subprotocol, or a protocol value. The default,
+            ``"auto"``, offers ``graphql-transport-ws``, then ``graphql-ws``.
+        connect_timeout: Limit until the WebSocket is open. It includes the functions for
+            ``url``, ``headers`` and ``init_payload``. Default: 10.
+        ack_timeout: Limit from then until the server has acknowledged. Default: 10.
+        close_timeout: Limit for the closing handshake; 0 doesn't wait. Default: 10.
+        keep_alive_timeout: A connection on which nothing was heard for so long is dead. With the
+            legacy protocol, it counts from the first ``ka`` on. Default: no limit.
+        ping_interval: Time from the answer to a ping to the next ping. Default: no pings.
+        pong_timeout: A connection is dead if no pong follows a ping within this time. Default:
+            half of ``ping_interval``.
+        connect_args: Options of the connector: ``proxy``, ``uds``, ``compression``, ….
+            Default: none.
+        max_message_size: Maximum size of a received message in bytes. A larger message ends the
+            connection with 1009. Default: 16 MiB.
+        connector: The connector that opens the sockets. Default: ``StreamConnector()``.
+        json: The encoder and decoder of values. Default: msgspec's.
 
-    Raises ``TransportInvalidURL``, ``ValueError`` or ``TypeError`` for what can't work.
+    Raises:
+        TransportInvalidURL: The URL is not ``ws://`` or ``wss://``, or has no host.
+        ValueError: An option has a value that can't work.
+        TypeError: An option has the wrong type.
     """
 
     def __init__(
@@ -78,7 +95,7 @@ class WebSocketTransport:
         self._headers = headers
         self._ssl = ssl
         self._init_payload = init_payload
-        self._offered = protocols_for(protocol)
+        self._offered = protocols_to_offer(protocol)
         self.connect_timeout = seconds("connect_timeout", connect_timeout)
         self.ack_timeout = seconds("ack_timeout", ack_timeout)
         self.close_timeout = seconds("close_timeout", close_timeout, zero=True)
@@ -91,41 +108,42 @@ class WebSocketTransport:
         self._max_message_size = max_message_size
         self._connector: Connector = StreamConnector() if connector is None else connector
         self._json: JSON = MsgspecJSON() if json is None else json
-        self._shown = "the server" if callable(url) else redact(url)
+        self._description = "the server" if callable(url) else redact(url)
 
     @property
     def description(self) -> str:
         """The server's URL without what may be secret in it."""
-        return self._shown
+        return self._description
 
     def connect(self) -> WebSocketConnection:
-        """One attempt: entering connects, leaving closes. Raises ``TransportError``."""
+        """Return a connection for one attempt. Entering it connects, and leaving it closes.
+
+        Entering raises ``TransportError``.
+        """
         return WebSocketConnection(self)
 
-    async def open(
-        self, task_group: TaskGroup
-    ) -> tuple[WebSocket, SubscriptionProtocol, Codec, Any]:
-        """A new socket, what is spoken on it, and the init payload."""
-        init_payload = await self._ask_init_payload()
+    async def open(self, task_group: TaskGroup) -> tuple[WebSocket, Codec, Any]:
+        """Open a socket; return it, a codec for what is spoken on it, and the init payload."""
+        init_payload = await self._resolve_init_payload()
         socket = await self._connector.connect(await self._opening(), task_group)
         try:
-            protocol = chosen(self._offered, socket.subprotocol, self._shown)
+            protocol = negotiated_protocol(self._offered, socket.subprotocol, self._description)
         except BaseException:
             await socket.aclose_forcefully()
             raise
-        return socket, protocol, protocol.codec(self._json), init_payload
+        return socket, protocol.codec(self._json), init_payload
 
-    async def _ask_init_payload(self) -> Any:
+    async def _resolve_init_payload(self) -> Any:
         payload = await resolve(self._init_payload)
         if payload is not None:
             if not isinstance(payload, Mapping):
                 raise TypeError(f"init_payload must be a mapping, not {type(payload).__name__}")
-            encode_named(self._json, payload, "init_payload")  # a mistake shows before we connect
+            encode_named(self._json, payload, "init_payload")  # raise a mistake before connecting
         return payload  # pyright: ignore[reportUnknownVariableType]
 
     async def _opening(self) -> Opening:
         url = check_url(await resolve(self._url), ("ws", "wss"))
-        self._shown = redact(url)
+        self._description = redact(url)
         return Opening(
             url=url,
             headers=pairs(await resolve(self._headers)),
@@ -136,4 +154,4 @@ class WebSocketTransport:
         )
 
     def __repr__(self) -> str:
-        return f"<WebSocketTransport {self._shown}>"
+        return f"<WebSocketTransport {self._description}>"

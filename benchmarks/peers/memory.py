@@ -39,7 +39,7 @@ class MemoryConnector:
 class _MemorySocket:
     subprotocol = "graphql-transport-ws"
     on_output: Callable[[], None]
-    on_heard: Callable[[], None]
+    on_received: Callable[[], None]
 
     def __init__(self, data: bytes) -> None:
         import anyio
@@ -53,7 +53,7 @@ class _MemorySocket:
         await self._come.wait()
         self._come = self._new_event()
         waiting, self._waiting = self._waiting, []
-        self.on_heard()
+        self.on_received()
         return waiting
 
     async def send(self, messages: Sequence[bytes]) -> None:

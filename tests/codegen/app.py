@@ -17,7 +17,7 @@ from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 
-Colour = NewType("Colour", tuple[int, int, int])
+Color = NewType("Color", tuple[int, int, int])
 
 #: How many subscriptions run, by the tag that the client gave them.
 running: Counter[str] = Counter()
@@ -48,7 +48,7 @@ class Book(Item):
     kind: Kind
     price: Decimal
     published_at: datetime
-    cover: Colour
+    cover: Color
     author: Author | None
     tags: list[str]
     shelves: list[list[int]]
@@ -74,7 +74,7 @@ class Filter:
     kinds: list[Kind] | None = strawberry.UNSET
     published_at: Range | None = strawberry.UNSET
     any: list[Filter] | None = strawberry.UNSET
-    cover: Colour | None = strawberry.UNSET
+    cover: Color | None = strawberry.UNSET
     since: datetime | None = strawberry.UNSET
 
 
@@ -95,7 +95,7 @@ class NewBook:
     title: str
     kind: Kind = Kind.NOVEL
     price: Decimal
-    cover: Colour
+    cover: Color
     shelves: list[list[int]]
     scans: list[Scan] | None = strawberry.UNSET
     extra: JSON | None = strawberry.UNSET
@@ -107,7 +107,7 @@ BOOK = Book(
     kind=Kind.NOVEL,
     price=Decimal("12.50"),
     published_at=datetime.fromisoformat("1854-08-12T09:30:00+00:00"),
-    cover=Colour((255, 128, 0)),
+    cover=Color((255, 128, 0)),
     author=Author(name="Charles Dickens", born=date(1812, 2, 7)),
     tags=["school"],
     shelves=[[1, 2], [3]],
@@ -153,9 +153,9 @@ class Query:
         return JSON({k: shown(v) for k, v in given.items() if v is not strawberry.UNSET})
 
     @strawberry.field
-    def covered(self, by: Colour = Colour((255, 128, 0))) -> Colour:
+    def covered(self, by: Color = Color((255, 128, 0))) -> Color:
         red, green, blue = by
-        return Colour((blue, green, red))
+        return Color((blue, green, red))
 
     @strawberry.field
     def transposed(self, rows: list[list[int]]) -> list[list[int]]:
@@ -242,10 +242,10 @@ schema = strawberry.Schema(
     types=[Book, Magazine],
     config=StrawberryConfig(
         scalar_map={
-            Colour: strawberry.scalar(
-                name="Colour",
-                serialize=lambda colour: f"#{bytes(colour).hex()}",
-                parse_value=lambda text: Colour(tuple(bytes.fromhex(text[1:]))),  # type: ignore[arg-type]
+            Color: strawberry.scalar(
+                name="Color",
+                serialize=lambda color: f"#{bytes(color).hex()}",
+                parse_value=lambda text: Color(tuple(bytes.fromhex(text[1:]))),  # type: ignore[arg-type]
             )
         }
     ),

@@ -17,10 +17,10 @@ HERE = Path(__file__).parent
 GENERATOR = ROOT / ".venv-codegen" / "bin" / "ariadne-codegen"
 
 _SCALARS = """
-[tool.ariadne-codegen.scalars.Colour]
-type = ".scalars.Colour"
-parse = ".scalars.parse_colour"
-serialize = ".scalars.serialize_colour"
+[tool.ariadne-codegen.scalars.Color]
+type = ".scalars.Color"
+parse = ".scalars.parse_color"
+serialize = ".scalars.serialize_color"
 
 [tool.ariadne-codegen.scalars.DateTime]
 type = "datetime.datetime"

@@ -19,12 +19,12 @@ import pytest
 import short_library
 from library import Countdown, Filter, FindFoundAuthor, FindFoundBook, ItemBy, Kind, NewBook, Range
 from library.get_item import GetItemItemBook, GetItemItemMagazine
-from library.scalars import Colour
+from library.scalars import Color
 
 from anygql import FileVar, Session, TransportError, TransportQueryError, TransportTimeout
 from anygql.codegen import subscribed
 
-ORANGE = Colour(255, 128, 0)
+ORANGE = Color(255, 128, 0)
 
 _tags = itertools.count(1)
 
@@ -45,7 +45,7 @@ async def both_object_interface_and_scalars(session: Session) -> None:
     assert item.price == Decimal("12.50")
     assert_type(item.published_at, datetime)
     assert item.published_at == datetime(1854, 8, 12, 9, 30, tzinfo=UTC)
-    assert_type(item.cover, Colour)
+    assert_type(item.cover, Color)
     assert item.cover == ORANGE
     assert item.author is not None
     assert item.author.born == date(1812, 2, 7)
@@ -106,9 +106,9 @@ async def both_nested_inputs(session: Session) -> None:
 async def both_lists_and_scalars_as_variables(session: Session) -> None:
     client = library.Client(session)
     assert (await client.transpose([[1, 2], [3, 4]])).transposed == [[1, 3], [2, 4]]
-    assert (await client.covered(ORANGE)).covered == Colour(0, 128, 255)
-    assert (await client.covered()).covered == Colour(0, 128, 255)
-    assert (await client.covered(Colour(1, 2, 3))).covered == Colour(3, 2, 1)
+    assert (await client.covered(ORANGE)).covered == Color(0, 128, 255)
+    assert (await client.covered()).covered == Color(0, 128, 255)
+    assert (await client.covered(Color(1, 2, 3))).covered == Color(3, 2, 1)
 
 
 async def both_mutation(session: Session) -> None:
@@ -187,8 +187,8 @@ async def both_subscription_left_by_an_error(session: Session) -> None:
     await _runs(client, tag, 0)
 
 
-async def both_subscription_cancelled(session: Session) -> None:
-    client, tag = library.Client(session), f"cancelled {next(_tags)}"
+async def both_subscription_canceled(session: Session) -> None:
+    client, tag = library.Client(session), f"canceled {next(_tags)}"
     with anyio.CancelScope() as scope:
         async with subscribed(client.countdown(1, tag)) as events:
             async for _ in events:
@@ -205,7 +205,7 @@ async def both_subscription_after_a_time_limit(session: Session) -> None:
         with anyio.move_on_after(0.01) as scope:
             await anext(events)
         assert scope.cancelled_caught
-        # A generator that was cancelled is over, too, and with it what it asked for.
+        # A generator that was canceled is over, too, and with it what it asked for.
         assert [event async for event in events] == []
         await _runs(client, tag, 0)
 

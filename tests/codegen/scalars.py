@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Colour:
+class Color:
     red: int
     green: int
     blue: int
 
 
-def parse_colour(text: str) -> Colour:
-    return Colour(*bytes.fromhex(text.removeprefix("#")))
+def parse_color(text: str) -> Color:
+    return Color(*bytes.fromhex(text.removeprefix("#")))
 
 
-def serialize_colour(value: object) -> object:
-    # Also called for optional variables: what is no colour (None, UNSET) stays what it is.
-    if not isinstance(value, Colour):
+def serialize_color(value: object) -> object:
+    # Also called for optional variables: what is no color (None, UNSET) stays what it is.
+    if not isinstance(value, Color):
         return value
     return f"#{bytes([value.red, value.green, value.blue]).hex()}"

@@ -178,7 +178,7 @@ async def test_memory_stays_bounded(memory: Client, server: GraphQLServer) -> No
             finally:
                 tracemalloc.stop()
             # the server keeps what it sent; the client's share is what waits
-            assert len(session._supervisor._connection._routes) == 1
+            assert len(session._supervisor._connection.routes.by_id) == 1
             assert events._results.queued <= 10
             assert current < 200 * 2**20
 

@@ -1,4 +1,4 @@
-"""What is recognised as a document is one for graphql-core too, with the same operations.
+"""What is recognized as a document is one for graphql-core too, with the same operations.
 
 Documents are drawn from the grammar, and then damaged.
 ``python -m tests.documents.test_recognizer 100000`` does the second for as many damaged documents
@@ -38,7 +38,7 @@ def parsed(text: str) -> Operations | None:
 
 
 def check(text: str) -> bool:
-    """Whether ``text`` is recognised; if so, it has to be what graphql-core finds."""
+    """Whether ``text`` is recognized; if so, it has to be what graphql-core finds."""
     found = operations_in(text)
     if found is not None:
         assert found == parsed(text), repr(text)
@@ -207,7 +207,7 @@ def damaged(tokens: list[str], choose: Any, below: Any) -> str:
 
 @unhurried
 @given(st.randoms(use_true_random=False))
-def test_whatever_the_grammar_gives_is_recognised(chance: random.Random) -> None:
+def test_whatever_the_grammar_gives_is_recognized(chance: random.Random) -> None:
     text = written(Grammar(chance.choice).document(), chance.choice)
     assert parsed(text) is not None
     assert check(text)
@@ -215,14 +215,14 @@ def test_whatever_the_grammar_gives_is_recognised(chance: random.Random) -> None
 
 @unhurried
 @given(st.randoms(use_true_random=False))
-def test_what_is_recognised_in_a_damaged_document_is_right(chance: random.Random) -> None:
+def test_what_is_recognized_in_a_damaged_document_is_right(chance: random.Random) -> None:
     tokens = Grammar(chance.choice).document()
     check(damaged(tokens, chance.choice, chance.randrange))
 
 
 @unhurried
 @given(st.lists(st.sampled_from(DAMAGE)).map("".join) | st.text())
-def test_what_is_recognised_in_rubble_is_right(text: str) -> None:
+def test_what_is_recognized_in_rubble_is_right(text: str) -> None:
     check(text)
     check("{a(b:" + text + ")}")
     check("query(" + text + "){a}")
@@ -303,7 +303,7 @@ def test_what_is_recognised_in_rubble_is_right(text: str) -> None:
         ("{a}\udc00", None),
     ],
 )
-def test_recognised_as_graphql_core_does(text: str, operations: Operations | None) -> None:
+def test_recognized_as_graphql_core_does(text: str, operations: Operations | None) -> None:
     assert operations_in(text) == operations
     assert parsed(text) == operations
 
@@ -343,12 +343,12 @@ def test_errors_are_told_with_line_and_column() -> None:
 
 def main(count: int, *, seed: int) -> None:
     chance = random.Random(seed)
-    recognised = valid = 0
+    recognized = valid = 0
     for _ in range(count):
         text = damaged(Grammar(chance.choice).document(), chance.choice, chance.randrange)
-        recognised += check(text)
+        recognized += check(text)
         valid += parsed(text) is not None
-    print(f"seed {seed}: {count} documents, {valid} valid, {recognised} recognised, all right")
+    print(f"seed {seed}: {count} documents, {valid} valid, {recognized} recognized, all right")
 
 
 if __name__ == "__main__":

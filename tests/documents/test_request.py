@@ -149,7 +149,7 @@ def test_the_parser_is_not_loaded_before_it_is_needed() -> None:
         request = GraphQLRequest("{ a }", {"n": 1})
         assert gql("{ a }") == gql("{ a }"), "compared by text"
         repr(request), request.text, request.source.json
-        assert request.kind == "query", "recognised without a tree"
+        assert request.kind == "query", "recognized without a tree"
         loaded = [name for name in sys.modules if name.partition(".")[0] == "graphql"]
         assert not loaded, loaded
         assert request.document.definitions

@@ -15,10 +15,10 @@ from graphql import parse
 from anygql import gql
 from anygql.documents.request import GraphQLRequest
 from anygql.http.persisted import (
-    PersistedAnswer,
+    PersistedQueryRefusal,
     document_id,
-    persisted_answer,
     persisted_extensions,
+    persisted_query_refusal,
 )
 
 # Apollo's documentation has this pair.
@@ -57,7 +57,7 @@ def test_7_the_document_id() -> None:
     assert document_id(gql(TYPENAME)) == f"sha256:{TYPENAME_HASH}"
 
 
-NOT_FOUND, NOT_SUPPORTED = PersistedAnswer.NOT_FOUND, PersistedAnswer.NOT_SUPPORTED
+NOT_FOUND, NOT_SUPPORTED = PersistedQueryRefusal.NOT_FOUND, PersistedQueryRefusal.NOT_SUPPORTED
 
 
 def coded(code: Any, message: str = "x") -> dict[str, Any]:
@@ -90,5 +90,5 @@ def coded(code: Any, message: str = "x") -> dict[str, Any]:
         pytest.param([{"message": ["x"], "extensions": []}, coded({}), {}], None, id="odd"),
     ],
 )
-def test_answers(errors: Any, answer: PersistedAnswer | None) -> None:
-    assert persisted_answer(errors) is answer
+def test_answers(errors: Any, answer: PersistedQueryRefusal | None) -> None:
+    assert persisted_query_refusal(errors) is answer

@@ -221,8 +221,8 @@ async def test_files_are_closed(how: str, tmp_path: Path, monkeypatch: pytest.Mo
             assert scope.cancelled_caught is (how == "cancelled")
         tg.cancel_scope.cancel()
     [content] = opened
-    assert content._open is not None
-    assert content._open.wrapped.closed
+    assert content._file is not None
+    assert content._file.wrapped.closed
 
 
 async def test_an_upload_that_is_cut_off() -> None:

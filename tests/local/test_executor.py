@@ -18,7 +18,7 @@ SCHEMA = build_schema("""
 
 
 class Gate:
-    """Opens when ``parties`` have come: passed only by those who run at the same time."""
+    """Opens when ``parties`` wait at it, so that only tasks that run at once pass it."""
 
     def __init__(self, parties: int) -> None:
         self.missing = parties
@@ -95,13 +95,13 @@ async def test_one_field_fails_and_the_others_stay() -> None:
 
 
 async def test_a_field_that_must_not_be_null_cancels_its_siblings() -> None:
-    cancelled = []
+    canceled = []
 
     async def slow(_: Any) -> int:
         try:
             await anyio.sleep_forever()
         except anyio.get_cancelled_exc_class():
-            cancelled.append(True)
+            canceled.append(True)
             raise
 
     async def strict(_: Any) -> None:
@@ -109,7 +109,7 @@ async def test_a_field_that_must_not_be_null_cancels_its_siblings() -> None:
 
     result = await run("{ a strict }", {"a": slow, "strict": strict})
     assert result.data is None
-    assert cancelled == [True]
+    assert canceled == [True]
 
 
 @pytest.mark.parametrize("query", ["{ a b strict }", "{ items { x y } strict }"])
@@ -125,7 +125,7 @@ async def test_what_never_ran_is_disposed_of(query: str) -> None:
     assert result.data is None
 
 
-async def test_being_cancelled_cancels_the_resolvers() -> None:
+async def test_being_canceled_cancels_the_resolvers() -> None:
     gate = Gate(3)
     with anyio.move_on_after(0.01) as scope:
         await run("{ a b }", {"a": lambda _: gate.wait(), "b": lambda _: gate.wait()})

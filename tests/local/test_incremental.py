@@ -37,7 +37,7 @@ SDL = """
 
 
 class Hero:
-    """A hero, of whom some things are known at once and some take their time."""
+    """A hero with fields that are known at once and fields that take a while."""
 
     def __init__(self, id: int) -> None:
         self.id = id
@@ -127,7 +127,7 @@ def in_any_order(result: ExecutionResult) -> tuple[Any, Any]:
 
 
 async def reference(document: str) -> ExecutionResult:
-    """What graphql-core's own executor, which needs asyncio, comes to."""
+    """Return the result of graphql-core's own executor, which needs asyncio."""
     result: Any = experimental_execute_incrementally(schema(), parse(document), ROOT)
     if inspect.isawaitable(result):
         result = await result
@@ -252,7 +252,7 @@ async def test_deferred_parts_run_at_once() -> None:
 
 
 class Numbers:
-    """Numbers for ever; how many have been asked for, and whether it has been closed."""
+    """An endless source of numbers that counts them, and notes its closing."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -309,7 +309,7 @@ async def test_a_stream_that_is_nulled_before_it_begins(document: str) -> None:
     assert numbers.closed.is_set()
 
 
-async def test_a_deferred_resolver_is_cancelled() -> None:
+async def test_a_deferred_resolver_is_canceled() -> None:
     log: list[str] = []
     begun = anyio.Event()
 
@@ -350,8 +350,8 @@ async def test_a_mistake_in_the_directive_leaves_no_coroutines() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-async def test_cancelled_at_every_step(document: str) -> None:
-    """Nothing is left, and nothing that was made is never awaited."""
+async def test_canceled_at_every_step(document: str) -> None:
+    """No task is left, and no coroutine is left that was never awaited."""
     async with local() as session:
         whole = steps = 0
         while whole < 3:  # trio takes tasks in any order

@@ -94,7 +94,8 @@ async def test_row_ids_restart_after_a_reconnect(make, server: GraphQLServer) ->
     async with client.connect(reconnecting=True, retry_subscribe=False) as session:
         old = session.subscribe(TICKS)
         await anext(old)
-        await session.reconnect()
+        session.reconnect()
+        await session.wait_connected()
         async with session.subscribe(TICKS) as new:
             await anext(new)
             messages = [connection.received for connection in server.connections]

@@ -12,8 +12,8 @@ from anygql.protocols import (
     GRAPHQL_WS,
     GraphQLTransportWS,
     SubscriptionProtocol,
-    chosen,
-    protocols_for,
+    negotiated_protocol,
+    protocols_to_offer,
 )
 
 OWN = GraphQLTransportWS(subprotocol="own")
@@ -30,18 +30,18 @@ BOTH = (GRAPHQL_TRANSPORT_WS, GRAPHQL_WS)
     ],
 )
 def test_offered(choice: Any, offered: tuple[SubscriptionProtocol, ...]) -> None:
-    assert protocols_for(choice) == offered
+    assert protocols_to_offer(choice) == offered
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'graphql-transport-ws', 'graphql-ws'"):
-        protocols_for("graphql_ws")
+        protocols_to_offer("graphql_ws")
 
 
 @pytest.mark.parametrize("choice", [None, 3, b"auto"])
 def test_what_is_neither_a_name_nor_a_protocol(choice: Any) -> None:
     with pytest.raises(TypeError, match="a name or a protocol value"):
-        protocols_for(choice)
+        protocols_to_offer(choice)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_is_neither_a_name_nor_a_protocol(choice: Any) -> None:
     ],
 )
 def test_chosen(offered: Any, name: str | None, expected: SubscriptionProtocol) -> None:
-    assert chosen(offered, name) is expected
+    assert negotiated_protocol(offered, name) is expected
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,6 @@ def test_chosen(offered: Any, name: str | None, expected: SubscriptionProtocol) 
 )
 def test_not_offered(offered: Any, name: str | None, told: str) -> None:
     with pytest.raises(TransportProtocolError, match=told) as caught:
-        chosen(offered, name)
+        negotiated_protocol(offered, name)
     assert caught.value.code == 4406
     assert not caught.value.retryable

@@ -20,7 +20,7 @@ from anygql.documents.request import GraphQLRequest
 from anygql.exceptions import ProtocolViolation
 from anygql.json import MsgspecJSON
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, Codec, GraphQLTransportWS
-from anygql.protocols.events import Ack, Complete, Error, Event, Next, Ping, Pong, Refused
+from anygql.protocols.events import Ack, Complete, Error, Event, Next, Ping, Pong, Refusal
 from anygql.results.result import ExecutionResult
 
 ACK = '{"type":"connection_ack"}'
@@ -48,7 +48,7 @@ BEFORE_ACK = [
     pytest.param('{"type":"pong"}', Pong(), id="5-pong-before-ack"),
     pytest.param(
         '{"type":"connection_error","payload":{"message":"no"}}',
-        Refused({"message": "no"}),
+        Refusal({"message": "no"}),
         id="mercurius-connection-error",
     ),
     pytest.param('{"type":"next","id":"1","payload":{"data":1}}', "next before", id="3-next"),
@@ -105,7 +105,7 @@ AFTER_ACK = [
     pytest.param('{"type":"complete","id":"never seen"}', Complete("never seen"), id="9-unknown"),
     pytest.param('{"type":"complete","id":""}', Complete(""), id="9-empty-id"),
     pytest.param('{"type":"connection_ack","payload":2}', Ack(2), id="2-mercurius-second-ack"),
-    pytest.param('{"type":"connection_error"}', Refused(), id="mercurius-connection-error"),
+    pytest.param('{"type":"connection_error"}', Refusal(), id="mercurius-connection-error"),
 ]
 
 MALFORMED = [
@@ -264,7 +264,7 @@ def test_11_nothing_precedes_the_closing_handshake() -> None:
 def test_1_is_a_value() -> None:
     assert GRAPHQL_TRANSPORT_WS.subprotocol == "graphql-transport-ws"
     assert not GRAPHQL_TRANSPORT_WS.is_default
-    assert not GRAPHQL_TRANSPORT_WS.liveness_from_keep_alive
+    assert not new_codec().has_keep_alive_messages
     assert GraphQLTransportWS() == GRAPHQL_TRANSPORT_WS
     assert hash(GraphQLTransportWS()) == hash(GRAPHQL_TRANSPORT_WS)
 

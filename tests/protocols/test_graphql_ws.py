@@ -19,7 +19,7 @@ from anygql.documents.request import GraphQLRequest
 from anygql.exceptions import ProtocolViolation
 from anygql.json import MsgspecJSON
 from anygql.protocols import GRAPHQL_WS, Codec, GraphQLWS
-from anygql.protocols.events import Ack, Complete, Error, Event, KeepAlive, Next, Refused
+from anygql.protocols.events import Ack, Complete, Error, Event, KeepAlive, Next, Refusal
 from anygql.results.result import ExecutionResult
 
 ACK = '{"type":"connection_ack"}'
@@ -42,10 +42,10 @@ BEFORE_ACK = [
     pytest.param('{"type":"connection_ack","payload":{"k":1}}', Ack({"k": 1}), id="2-ack-payload"),
     pytest.param(
         '{"type":"connection_error","payload":{"message":"no"}}',
-        Refused({"message": "no"}),
+        Refusal({"message": "no"}),
         id="2-connection-error",
     ),
-    pytest.param('{"type":"connection_error"}', Refused(), id="2-connection-error-bare"),
+    pytest.param('{"type":"connection_error"}', Refusal(), id="2-connection-error-bare"),
     pytest.param('{"type":"ka"}', KeepAlive(), id="4-ka"),
     pytest.param('{"type":"data","id":"1","payload":{}}', "next before", id="2-data"),
     pytest.param('{"type":"error","id":"1","payload":{}}', "error before", id="2-error"),
@@ -58,7 +58,7 @@ AFTER_ACK = [
     pytest.param(ACK, Ack(), id="2-second-ack"),
     pytest.param(
         '{"type":"connection_error","payload":{"message":"unreadable"}}',
-        Refused({"message": "unreadable"}),
+        Refusal({"message": "unreadable"}),
         id="3-later-connection-error",
     ),
     pytest.param(
@@ -92,7 +92,7 @@ AFTER_ACK = [
     ),
     pytest.param('{"type":"error","id":"1","payload":"x"}', Error("1", ["x"]), id="7-error-text"),
     pytest.param(
-        '{"type":"error","payload":{"message":"x"}}', Refused({"message": "x"}), id="3-error-no-id"
+        '{"type":"error","payload":{"message":"x"}}', Refusal({"message": "x"}), id="3-error-no-id"
     ),
     pytest.param('{"type":"complete","id":"1"}', Complete("1"), id="8-complete"),
     pytest.param('{"type":"complete","id":"1","payload":null}', Complete("1"), id="8-null-payload"),
@@ -194,7 +194,7 @@ def test_4_has_no_pings_of_its_own() -> None:
 def test_1_is_the_default() -> None:
     assert GRAPHQL_WS.subprotocol == "graphql-ws"
     assert GRAPHQL_WS.is_default
-    assert GRAPHQL_WS.liveness_from_keep_alive
+    assert new_codec().has_keep_alive_messages
     assert GraphQLWS() == GRAPHQL_WS
 
 

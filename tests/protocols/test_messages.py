@@ -25,12 +25,12 @@ from anygql.protocols.events import (
     Next,
     Ping,
     Pong,
-    Refused,
+    Refusal,
 )
 from anygql.protocols.messages import TRANSITIONS, State, step
 from anygql.results.result import ExecutionResult
 
-EVENTS = (Ack, Next, Error, Complete, Ping, Pong, KeepAlive, Refused)
+EVENTS = (Ack, Next, Error, Complete, Ping, Pong, KeepAlive, Refusal)
 PROTOCOLS = [GRAPHQL_TRANSPORT_WS, GRAPHQL_WS]
 BY_NAME = pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.subprotocol)
 

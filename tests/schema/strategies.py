@@ -52,7 +52,7 @@ SCALARS: dict[str, tuple[GraphQLScalarType, st.SearchStrategy[Any]]] = {
         (GraphQLString, st.text(max_size=5)),
         (GraphQLBoolean, st.booleans()),
         (GraphQLID, st.text(max_size=5)),
-        # Not as JSON's encoder writes them: what was not serialised shows.
+        # Not as JSON's encoder writes them: what was not serialized shows.
         (GraphQLScalarType("Date", date.toordinal, date.fromordinal), st.dates()),
         (
             GraphQLScalarType("DateTime", datetime.isoformat, datetime.fromisoformat),

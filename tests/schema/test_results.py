@@ -199,7 +199,7 @@ def test_parsed(text: str, data: Any, parsed: Any) -> None:
 )
 def test_data_with_nothing_to_parse_is_given_back_as_it_is(text: str) -> None:
     plan = plan_of(text)
-    assert plan.untouched
+    assert plan.parses_nothing
     data = {"user": {"name": "a"}}
     assert plan(data) is data
 
@@ -217,7 +217,7 @@ def test_only_the_way_to_what_is_parsed_is_copied() -> None:
     assert parsed["rock"] is data["rock"]
     assert parsed["users"][0]["friend"] is data["users"][0]["friend"]
     assert parsed["users"][0]["notes"] is data["users"][0]["notes"]
-    assert not plan.untouched
+    assert not plan.parses_nothing
 
 
 def test_introspection_beside_data_keeps_its_names() -> None:
@@ -373,7 +373,7 @@ def test_a_document_that_does_not_parse() -> None:
 
 
 def test_two_types_that_need_no_parsing_may_share_a_name() -> None:
-    assert plan_of("{ things { ... on User { x: id } ... on Pet { x: name } } }").untouched
+    assert plan_of("{ things { ... on User { x: id } ... on Pet { x: name } } }").parses_nothing
 
 
 def test_the_operation_is_chosen_by_name() -> None:
@@ -384,7 +384,7 @@ def test_the_operation_is_chosen_by_name() -> None:
 
 def test_an_operation_that_the_schema_does_not_have() -> None:
     schema = build_schema("type Query { ok: Boolean }")
-    assert plan_of("mutation { ok }", schema=schema).untouched
+    assert plan_of("mutation { ok }", schema=schema).parses_nothing
 
 
 def test_fragments_that_unfold_to_a_million_fields_are_planned_by_the_line() -> None:

@@ -418,7 +418,8 @@ async def test_sleeping_consumer_costs_no_more_with_each_reconnect(
         flood = session.subscribe("subscription { flood(count: 100000) }", buffer_size=10)
         await flood.receive()
         for n in range(5):
-            await session.reconnect()
+            session.reconnect()
+            await session.wait_connected()
             await events.wait(Connected, n + 2)
             await anyio.wait_all_tasks_blocked()
         assert len(flood._results._feeds) <= 2
@@ -428,12 +429,13 @@ async def test_sleeping_consumer_costs_no_more_with_each_reconnect(
         await flood.aclose()
 
 
-async def test_reconnect_without_awaiting(server: GraphQLServer) -> None:
+async def test_reconnect_begins_at_once(server: GraphQLServer) -> None:
     async with Client(server.transport()).connect(reconnecting=True) as session:
         session.reconnect()
         assert session.state != "connected"
         await session.wait_connected()
-        await session.reconnect()
+        session.reconnect()
+        await session.wait_connected()
         assert session.state == "connected"
         assert len(server.connections) == 3
 

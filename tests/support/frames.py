@@ -13,7 +13,7 @@ from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, State
 
 from anygql.websocket.sockets.base import WebSocketEnded
-from anygql.websocket.sockets.inbound import Inbound
+from anygql.websocket.sockets.parser import MessageParser
 
 __all__ = [
     "BINARY",
@@ -50,7 +50,7 @@ LOST = WebSocketEnded(1006, "the connection was lost")
 
 
 class EngineAlone:
-    """What ``Inbound`` does, the plain way."""
+    """What ``MessageParser`` does, the plain way."""
 
     def __init__(
         self, protocol: Protocol, max_message_size: int, on_pong: Callable[[bytes], None]
@@ -166,7 +166,7 @@ def played(kind: type[Any], stream: Stream) -> tuple[list[Any], Recorder]:
     """Everything there is to see, after each piece."""
     protocol = Recorder(stream.max_size, deflate=stream.deflate)
     pongs: list[bytes] = []
-    inbound = kind(protocol, stream.max_size, pongs.append)
+    parser = kind(protocol, stream.max_size, pongs.append)
     seen: list[Any] = []
 
     def look(messages: list[bytes]) -> None:
@@ -178,7 +178,7 @@ def played(kind: type[Any], stream: Stream) -> tuple[list[Any], Recorder]:
                 "messages": messages,
                 "pongs": list(pongs),
                 "writes": writes,
-                "end": told(inbound.end),
+                "end": told(parser.end),
                 "state": protocol.state,
                 "closes": (protocol.close_rcvd, protocol.close_sent),
                 "failure": (type(failure), str(failure)),
@@ -186,24 +186,24 @@ def played(kind: type[Any], stream: Stream) -> tuple[list[Any], Recorder]:
         )
 
     for number, piece in enumerate(stream.pieces):
-        if inbound.end is not None:
+        if parser.end is not None:
             break
         if number == stream.closing_after:
             protocol.send_close(1000, "done")
         if stream.closing_after is None or number < stream.closing_after:
-            look(inbound.feed(piece))
+            look(parser.feed(piece))
         else:
-            inbound.discard(piece)
+            parser.discard(piece)
             look([])
     if stream.eof:
-        inbound.finish(LOST)
+        parser.finish(LOST)
         look([])
     return seen, protocol
 
 
 def check_alike(stream: Stream) -> list[Any]:
     expected, _ = played(EngineAlone, stream)
-    got, _ = played(Inbound, stream)
+    got, _ = played(MessageParser, stream)
     assert got == expected
     return got
 

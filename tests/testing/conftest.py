@@ -1,4 +1,4 @@
-"""A WebSocket client that knows nothing of GraphQL, to hold raw conversations with."""
+"""A WebSocket client for raw conversations, without GraphQL."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RawClient:
         await self.flush()
 
     async def receive(self) -> Any:
-        """The next JSON message, or the (code, reason) that ended the connection."""
+        """Receive a JSON message, or the (code, reason) that ended the connection."""
         while True:
             while self.frames:
                 frame = self.frames.pop(0)
@@ -61,7 +61,7 @@ class RawClient:
             self.frames += [e for e in self.protocol.events_received() if isinstance(e, Frame)]
 
     async def receive_all(self) -> list[Any]:
-        """All messages up to the end, which is the last item."""
+        """Receive all messages; the last item is the (code, reason) of the end."""
         messages = []
         while not isinstance(message := await self.receive(), tuple):
             messages.append(message)
@@ -92,7 +92,7 @@ async def _raw_client(
 
 @pytest.fixture
 def raw_client() -> Callable[..., AbstractAsyncContextManager[RawClient]]:
-    """``raw_client(open_stream, *subprotocols)``: an open WebSocket, or a refused one."""
+    """Return ``raw_client(open_stream, *subprotocols)``: a WebSocket, open or refused."""
     return _raw_client
 
 

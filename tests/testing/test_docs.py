@@ -15,7 +15,7 @@ BLOCK = re.compile(r"^```python( trio-clock)?\n(.*?)^```$", re.MULTILINE | re.DO
 
 
 def examples() -> dict[str, tuple[Any, bool]]:
-    """The test functions of all blocks, and whether they want trio's virtual clock."""
+    """Return the test functions of all blocks, and whether they need trio's virtual clock."""
     found: dict[str, tuple[Any, bool]] = {}
     page = PAGE.read_text(encoding="utf-8")
     for match in BLOCK.finditer(page):

@@ -132,7 +132,7 @@ async def test_a_waiting_sender_is_woken(end: str, error: type[Exception]) -> No
             await ended
 
 
-async def test_a_cancelled_receive_loses_nothing() -> None:
+async def test_a_canceled_receive_loses_nothing() -> None:
     one, two = memory_stream_pair()
     async with one, two:
         for data in (b"1", b"2", b"3"):

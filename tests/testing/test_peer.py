@@ -165,7 +165,7 @@ async def test_expectations_of_content(raw_client: Any) -> None:
         assert await client.receive() == (1001, "off")
 
 
-async def test_a_script_that_still_runs_is_cancelled(raw_client: Any) -> None:
+async def test_a_script_that_still_runs_is_canceled(raw_client: Any) -> None:
     ended = []
 
     async def script(conn: PeerConnection) -> None:

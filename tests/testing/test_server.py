@@ -26,7 +26,7 @@ def subscribe(id: str, query: str, **more: Any) -> dict[str, Any]:
 
 
 class Source:
-    """A schema whose subscription says when its source was closed."""
+    """A schema with a subscription that notes when its source was closed."""
 
     def __init__(self, cleanup: float = 0) -> None:
         self.closed = anyio.Event()
@@ -246,7 +246,7 @@ async def test_a_flood_obeys_backpressure_and_lets_others_in(raw_client: Any) ->
 
 
 async def test_a_source_without_a_pause_is_stopped(raw_client: Any) -> None:
-    """Nothing in it waits for anything, so only the server can look whether it is wanted."""
+    """Nothing in the source waits, so only the server can see that it was stopped."""
     produced = 0
     schema = build_schema("type Query { q: Int } type Subscription { n: Int }")
     assert schema.subscription_type is not None
@@ -256,7 +256,7 @@ async def test_a_source_without_a_pause_is_stopped(raw_client: Any) -> None:
         while produced < 10_000:
             produced += 1
             if produced == 10:
-                conn._operations.stop("1")  # as if the client's word came while it runs
+                conn._operations.stop("1")  # as if the client's message came while it runs
             yield {"n": produced}
 
     schema.subscription_type.fields["n"].subscribe = numbers
@@ -450,7 +450,7 @@ async def test_errors_of_the_body_come_out_as_they_are() -> None:
 
 
 async def test_a_bug_in_a_source_comes_out(raw_client: Any) -> None:
-    # What a source raises while it is being stopped is nobody's answer.
+    # An exception of a source that is being stopped can't be sent to the client.
     schema = build_schema("type Query { a: Int } type Subscription { tick: Int }")
 
     async def events(_root: Any, _info: Any) -> AsyncIterator[int]:
@@ -498,9 +498,3 @@ async def test_the_loopback_carries_websockets(raw_client: Any, tcp_stream: Any)
             (conn,) = server.connections
             server.drop_connections()
             assert await conn.wait_closed() == (1006, "")
-
-
-def test_a_schema_with_incremental_delivery_is_refused() -> None:
-    schema = build_schema("directive @defer on INLINE_FRAGMENT type Query { hello: String }")
-    with pytest.raises(ValueError, match="LocalSchemaTransport"):
-        GraphQLServer(schema)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, Literal, TypedDict, TypeVar, assert_never, assert_type
+from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, assert_never, assert_type
 
 import anyio
 import anyio.abc
@@ -24,6 +24,7 @@ from anygql import (
     Closed,
     Connected,
     Connecting,
+    ConnectOptions,
     Disconnected,
     ExecutionResult,
     GraphQLRequest,
@@ -227,6 +228,13 @@ async def policies() -> None:
     client.connect(reconnecting=True, retry_mutations=True, lazy=True, idle_timeout=30)
 
 
+def wrapped(**options: Unpack[ConnectOptions]) -> AbstractAsyncContextManager[Session]:
+    return client.connect(**options)
+
+
+wrapped(reconnecting=True, idle_timeout=None)
+
+
 async def owned_by_anyio() -> None:
     async with anyio.create_task_group() as task_group:
         session = await client.connect_async(task_group, reconnecting=True, retry_execute=False)
@@ -277,8 +285,7 @@ async def operations(session: Session) -> None:
     assert_type(session.payloads, Mapping[str, Any])
     assert_type(await session.wait_connected(), None)
     assert_type(await session.wait_closed(), None)
-    assert_type(await session.reconnect(), None)
-    session.reconnect()  # it need not be awaited
+    session.reconnect()
 
 
 async def subscriptions(session: Session) -> None:

@@ -17,6 +17,7 @@ import httpx
 
 from anygql import (
     Client,
+    ConnectOptions,
     ExecutionResult,
     FileVar,
     HTTPTransport,
@@ -62,9 +63,15 @@ async def clients() -> None:
     await client.connect_async(reconnecting=True)  # type: ignore[call-arg]
     client.connect(reconnecting=True, retry_connect=5)  # type: ignore[arg-type]
     client.connect(reconnecting=True, retry_execute="always")  # type: ignore[arg-type]
+    client.connect(reconnect=True)  # type: ignore[call-arg]
+    client.connect(execute_timeout=10)  # type: ignore[call-arg]
+    client.connect(True)  # type: ignore[call-arg]
+    options: ConnectOptions = {"lazy": 1}  # type: ignore[typeddict-item]
+    del options
     async with anyio.create_task_group() as task_group, client as session:
         task_group.start_soon(session.execute)  # type: ignore[arg-type]
         await client.connect_async(session)  # type: ignore[arg-type]
+        await client.connect_async(task_group, reconnect=True)  # type: ignore[call-arg]
 
 
 async def sessions(session: Session) -> None:
@@ -74,6 +81,7 @@ async def sessions(session: Session) -> None:
     await session.execute("{ hello }", get_execution_result=True)  # type: ignore[call-overload]
     async with session.execute("{ hello }"):  # type: ignore[attr-defined]
         ...
+    await session.reconnect()  # type: ignore[func-returns-value, misc]
     session.state = "closed"  # type: ignore[misc]
     if session.state == "disconnected":  # type: ignore[comparison-overlap]
         ...

@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from anygql import TransportProtocolError
 from anygql.testing import PeerConnection, ScriptedPeer
-from anygql.websocket import connection as connections
+from anygql.websocket import receiver
 from anygql.websocket.sockets.base import WebSocketEnded
 from tests.support.clients import client_of
 from tests.support.websocket_peer import text
@@ -25,7 +25,7 @@ COUNT = 40
 @pytest.fixture(autouse=True)
 def small_bursts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint after every third message."""
-    monkeypatch.setattr(connections, "BURST", 3)
+    monkeypatch.setattr(receiver, "MESSAGES_BETWEEN_CHECKPOINTS", 3)
 
 
 @asynccontextmanager

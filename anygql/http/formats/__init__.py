@@ -1,1 +1,1 @@
-"""Server-sent events and multipart bodies: bytes in, payloads out. No I/O."""
+"""The formats of streamed responses, server-sent events and multipart: bytes in, events out."""

@@ -1,4 +1,4 @@
-"""What the readers of streamed answers have in common: bytes in, values out, then the fault."""
+"""The base of the parsers of streamed responses: bytes in, values out, then the fault."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from typing import Generic, TypeVar
 
 from ...exceptions import ProtocolViolation
 
-__all__ = ["IncrementalParser"]
+__all__ = ["StreamParser"]
 
 _T = TypeVar("_T")
 
 
-class IncrementalParser(ABC, Generic[_T]):
-    """An incremental reader: however the bytes are split, the same values come out.
+class StreamParser(ABC, Generic[_T]):
+    """A parser of bytes that come in any pieces: however they are split, the values are the same.
 
-    What was complete before a fault is not lost to it: it is returned, and the next call raises
-    the fault. ``feed(b"")`` raises it at once, for who won't wait for the peer's next bytes.
+    Values that were complete before a fault are not lost: ``feed`` returns them, and its next call
+    raises the fault. Call ``feed(b"")`` to have it raised without waiting for more bytes.
     """
 
     _fault: ProtocolViolation | None = None
 
     def feed(self, data: bytes) -> list[_T]:
-        """What the bytes complete; raises ``ProtocolViolation``, and then at each later call."""
+        """Return the values that the bytes complete.
+
+        Raises:
+            ProtocolViolation: The bytes are malformed. Each later call raises it too.
+        """
         self._raise_fault()
         found: list[_T] = []
         try:
@@ -39,4 +43,4 @@ class IncrementalParser(ABC, Generic[_T]):
 
     @abstractmethod
     def _read(self, data: bytes, found: list[_T]) -> None:
-        """Append to ``found`` what ``data`` completes; raise ``ProtocolViolation``."""
+        """Append to ``found`` what ``data`` completes. Raise ``ProtocolViolation``."""

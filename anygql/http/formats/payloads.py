@@ -1,4 +1,4 @@
-"""JSON payloads that come in the frames of HTTP: an event's data, a part's body."""
+"""JSON payloads of streamed responses: an event's data, a part's body."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 def payload_reader(type_: type[_T], json: JSON) -> Callable[[bytes | str], _T]:
-    """What reads a JSON text as ``type_``; the reader raises ``ProtocolViolation``."""
+    """Return a function from a JSON text to ``type_``, which raises ``ProtocolViolation``."""
 
     def convert(text: bytes | str) -> _T:
         value: Any = json.decode(text.encode() if isinstance(text, str) else text)

@@ -1,1 +1,1 @@
-"""What is there for httpx and httpx2, the user's client or our own."""
+"""Requests by httpx or httpx2: the client, its errors, and one exchange at a time."""

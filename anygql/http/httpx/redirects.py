@@ -1,19 +1,19 @@
 """Redirects: followed only if the client, or the caller, says so.
 
-They are followed here, and not by the client, for the sake of the headers: httpx drops
-``Authorization`` on the way to another origin, but would take along every other, and so API keys,
-cookies, and the token of a reserved event stream.
+They are followed here, and not by the client, for the sake of the headers. On the way to another
+origin httpx drops ``Authorization``, but it would take along every other header: API keys,
+cookies, the token of a reserved event stream.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from .library import HTTPClient, library_of, quiet
+from .client import HTTPClient, hide_url_secrets, library_of
 
-__all__ = ["send"]
+__all__ = ["send_following_redirects"]
 
-#: What another origin may see: nothing here is the user's secret.
+#: The headers that another origin may see: none of them is the user's secret.
 HARMLESS = frozenset(
     {
         "accept",
@@ -28,29 +28,38 @@ HARMLESS = frozenset(
     }
 )
 
-#: Bytes of a redirect's own answer that are read rather than its connection closed.
-SHORT = 4096
+#: Bytes of a redirect's own body that are read rather than its connection closed.
+SHORT_BODY = 4096
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-async def send(client: HTTPClient, request: Any, *, own: bool, **options: Any) -> Any:
-    """The answer, of which nothing has been read, at the end of all redirects.
+async def send_following_redirects(
+    client: HTTPClient, request: Any, *, is_ours: bool, **options: Any
+) -> Any:
+    """Send a request, and return the client's response to the last redirect, with an unread body.
 
-    ``own``: the client is ours, whose logs must not show more of a URL than messages do. On the
-    way to another origin, only ``HARMLESS`` headers are kept, and no ``auth`` is asked. Raises what
-    the client raises.
+    On the way to another origin, only ``HARMLESS`` headers are kept, and no ``auth`` is asked.
+
+    Args:
+        client: The client that sends.
+        request: The client's own request.
+        is_ours: Whether the client is our own, whose log must show no secret of a URL.
+        options: Arguments for the client's ``send``.
+
+    Raises:
+        Exception: Whatever the client raises.
     """
     follow = options.pop("follow_redirects", None)
     if follow is None or not isinstance(follow, bool):
         follow = client.follow_redirects
     redirects = 0
     while True:
-        if own:
-            quiet(client, request)
+        if is_ours:
+            hide_url_secrets(client, request)
         response = await client.send(request, stream=True, follow_redirects=False, **options)
-        following = response.next_request
-        if not follow or following is None:
+        next_request = response.next_request
+        if not follow or next_request is None:
             return response
         await _finish(response)
         redirects += 1
@@ -59,25 +68,28 @@ async def send(client: HTTPClient, request: Any, *, own: bool, **options: Any) -
             raise library.TooManyRedirects(
                 f"more than {client.max_redirects} redirects", request=request
             )
-        if not _same_origin(request.url, following.url):
+        if not _is_same_origin(request.url, next_request.url):
             options["auth"] = None
-            for name in [name for name in following.headers if name.lower() not in HARMLESS]:
-                del following.headers[name]
-        request = following
+            for name in [name for name in next_request.headers if name.lower() not in HARMLESS]:
+                del next_request.headers[name]
+        request = next_request
 
 
 async def _finish(response: Any) -> None:
-    """Done with a redirect's own answer: a short one is read, so that its connection goes on."""
+    """Close a redirect. A short body is read, so that its connection can be used again."""
     length = str(response.headers.get("content-length", ""))
     try:
-        if length.isdecimal() and int(length[:9]) <= SHORT:
+        if length.isdecimal() and int(length[:9]) <= SHORT_BODY:
             await response.aread()
     finally:
         await response.aclose()
 
 
-def _same_origin(before: Any, after: Any) -> bool:
-    """Whether both are one server's; the same host's default ports are, on the way to TLS."""
+def _is_same_origin(before: Any, after: Any) -> bool:
+    """Return whether both URLs are of one origin.
+
+    An upgrade to TLS of the same host, between the default ports, counts as the same.
+    """
     origins = [
         (url.scheme, url.host, url.port or _DEFAULT_PORTS.get(url.scheme))
         for url in (before, after)

@@ -1,6 +1,6 @@
-"""Data as values of the user's own types: dataclasses, models, and what is built of them.
+"""Data as values of the user's types: dataclasses, models, and collections of them.
 
-Nothing here knows GraphQL's types, only Python's.
+This package knows Python's types and not GraphQL's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Results as values of the user's own types.
+"""Conversion of a result's data to a type of the user's.
 
-Dataclasses, attrs classes, TypedDicts, msgspec Structs, pydantic models, and what is built of
-them. Each type is looked at once, before anything is sent; what can't be read is refused then.
+The type may be a dataclass, an attrs class, a TypedDict, a msgspec Struct, a pydantic model, or a
+collection or union of them. Each type is examined once, before a request is sent.
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ __all__ = ["ResultTypeError", "converter"]
 
 _T = TypeVar("_T")
 
-#: How many types stay looked at.
+#: How many converters are kept.
 TYPE_CACHE = 1024
 
 
 class ResultTypeError(ValueError):
-    """Data that can't become the type that was asked for; the answer itself is fine.
+    """The data of a valid response can't be converted to the ``result_type``.
 
-    ``path`` leads to where it fails, in GraphQL's names: ``("users", 3, "firstName")``. ``data``
-    is the whole data, as it would be without a type: what a mutation has done is not lost. The
-    message quotes none of it; its ``__cause__``, which is msgspec's or pydantic's error, may.
+    The message quotes no data. ``__cause__``, the error of msgspec or pydantic, may quote some.
+
+    Args:
+        message: What doesn't fit, and where.
+        path: The path to the value that doesn't fit, in GraphQL's names, such as
+            ``("users", 3, "firstName")``.
+        data: The whole data, as the call would have returned it without a ``result_type``.
     """
 
     __module__ = "anygql"
@@ -40,18 +44,20 @@ class ResultTypeError(ValueError):
 
 
 def converter(type: TypeForm[_T], *, camel_case: bool = False) -> Callable[[Any], _T]:
-    """What turns the data of a result into a ``type``, and raises ``ResultTypeError``.
+    """Return a function that converts data to ``type``, or raises ``ResultTypeError``.
 
-    ``camel_case``: a field ``first_name`` is filled from ``firstName`` (or else from
-    ``first_name``), unless the type says itself what the field is called in data (msgspec's
-    ``rename``, pydantic's aliases). Keys of a ``dict`` are data, and stay as they are.
+    A field ``typename__`` is filled from ``__typename``. ``__typename`` chooses among several types
+    with fields: by the tag of a Struct, by the ``Literal`` type of ``typename__``, or else by the
+    name of the class. Data may contain Python values of a schema's scalars and enums.
 
-    A field ``typename__`` is filled from ``__typename``. Among several types with fields,
-    ``__typename`` decides: by the tag of a Struct, the ``Literal`` type of ``typename__``, or
-    else the name of the class.
+    Args:
+        type: The type to convert to.
+        camel_case: Whether a field ``first_name`` is filled from ``firstName``, or if that is
+            missing from ``first_name``; ``False`` by default. Names that the type itself declares
+            (msgspec's ``rename``, pydantic's aliases) and the keys of a ``dict`` stay.
 
-    Data may hold Python values already, as a schema's scalars and enums make them. Raises
-    ``TypeError``, naming the field, for a type that no data can be read as.
+    Raises:
+        TypeError: No data can be converted to ``type``. The message names the field.
     """
     hint: Any = type
     try:
@@ -62,7 +68,7 @@ def converter(type: TypeForm[_T], *, camel_case: bool = False) -> Callable[[Any]
 
 
 def _converter(type: Any, camel_case: bool) -> Callable[[Any], Any]:
-    from .shapes import Mismatch  # needed by sessions with types only
+    from .shapes import Mismatch  # only sessions that use types need it
     from .shaping import shape_of
 
     read = shape_of(type, renames=camel_case).read

@@ -1,4 +1,4 @@
-"""What the fields of a Python type are annotated with."""
+"""The annotations of a type's fields."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import typing
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 __all__ = [
+    "bare_type",
+    "describe",
     "field_types",
     "is_class",
     "is_qualifier",
     "is_required",
     "is_typed_dict",
-    "shown",
-    "unwrapped",
 ]
 
 
 def is_class(hint: Any) -> bool:
-    """Whether a type is a class. (Type checkers needn't follow.)"""
+    """Return whether a type is a class. Unlike ``isinstance``, this narrows no type."""
     return isinstance(hint, type)
 
 
-def shown(hint: Any) -> str:
-    """A type as it stands in messages."""
+def describe(hint: Any) -> str:
+    """Return the name of a type for messages."""
     arguments = get_args(hint)
     if get_origin(hint) in {typing.Union, types.UnionType}:
-        return " | ".join(shown(argument) for argument in arguments)
+        return " | ".join(describe(argument) for argument in arguments)
     if hint is None or hint is type(None):
         return "None"
     if not isinstance(get_origin(hint) or hint, type):
@@ -35,11 +35,11 @@ def shown(hint: Any) -> str:
     name = (get_origin(hint) or hint).__qualname__.rpartition("<locals>.")[2]
     if not arguments:
         return str(name)
-    return f"{name}[{', '.join('...' if arg is ... else shown(arg) for arg in arguments)}]"
+    return f"{name}[{', '.join('...' if arg is ... else describe(arg) for arg in arguments)}]"
 
 
-def _substituted(hint: Any, arguments: dict[Any, Any]) -> Any:
-    """``hint`` with its type variables replaced."""
+def _substitute(hint: Any, arguments: dict[Any, Any]) -> Any:
+    """Return ``hint`` with its type variables replaced."""
     if isinstance(hint, TypeVar):
         return arguments.get(hint, hint)
     parameters: tuple[Any, ...] = getattr(hint, "__parameters__", ())
@@ -49,58 +49,61 @@ def _substituted(hint: Any, arguments: dict[Any, Any]) -> Any:
     return hint[tuple(arguments.get(parameter, parameter) for parameter in parameters)]
 
 
-def _arguments(hint: Any, found: dict[type, dict[Any, Any]]) -> None:
-    """For ``hint``'s class and each generic class it is derived from: its type variables."""
+def _collect_arguments(hint: Any, found: dict[type, dict[Any, Any]]) -> None:
+    """Add to ``found`` the type arguments of ``hint``'s class and of its generic bases."""
     cls: Any = get_origin(hint) or hint
     parameters: tuple[Any, ...] = getattr(cls, "__parameters__", ())
     given = dict(zip(parameters, get_args(hint), strict=False))
     found[cls] = given
-    # Only a class's own list of bases: the attribute is inherited.
+    # From the class's own namespace, since the attribute is inherited.
     inherited: tuple[Any, ...] = getattr(cls, "__bases__", ())
     bases: tuple[Any, ...] = getattr(cls, "__dict__", {}).get("__orig_bases__", inherited)
     for base in bases:
         origin: Any = get_origin(base) or base
         if origin not in {typing.Generic, typing.Protocol, object}:
-            _arguments(_substituted(base, given), found)
+            _collect_arguments(_substitute(base, given), found)
 
 
 def field_types(hint: Any) -> dict[str, Any]:
-    """The annotations of a class, or of a generic one with arguments, by the fields' names.
+    """Return the annotations of a class, or of a generic class with arguments, by field.
 
-    ``Annotated`` and what TypedDict says of its fields are kept. Raises ``NameError`` for a name
-    that can't be found in the class's module, and what else its evaluation raises.
+    ``Annotated`` and a TypedDict's qualifiers are kept.
+
+    Raises:
+        NameError: An annotation has a name that isn't in the class's module. Evaluating an
+            annotation may raise any other exception.
     """
     cls = get_origin(hint) or hint
     hints = typing.get_type_hints(cls, include_extras=True)
     found: dict[type, dict[Any, Any]] = {}
-    _arguments(hint, found)
+    _collect_arguments(hint, found)
     if not any(found.values()):
         return hints
-    if is_typed_dict(cls):  # its annotations are those of its bases too
+    if is_typed_dict(cls):  # whose annotations include those of its bases
         merged = {name: value for given in found.values() for name, value in given.items()}
-        return {name: _substituted(value, merged) for name, value in hints.items()}
+        return {name: _substitute(value, merged) for name, value in hints.items()}
     own: dict[str, Any] = {}
     for owner in reversed(cls.__mro__):
         for name in inspect.get_annotations(owner):
             if name in hints:
-                own[name] = _substituted(hints[name], found.get(owner, {}))
+                own[name] = _substitute(hints[name], found.get(owner, {}))
     return own
 
 
 def is_qualifier(origin: Any, *names: str) -> bool:
-    """Whether a type's origin says something of the field, not of its values."""
-    # By name, since typing_extensions has its own of those that came to Python late.
+    """Return whether the origin of a type qualifies the field, not its values."""
+    # By name, since typing_extensions defines qualifiers of its own.
     name = str(origin).rpartition(".")[2] if origin is not None else ""
     return name in (names or ("Final", "NotRequired", "ReadOnly", "Required"))
 
 
 def is_typed_dict(cls: Any) -> bool:
-    """Whether it is a TypedDict: typing's, or typing_extensions'."""
+    """Return whether ``cls`` is a TypedDict of ``typing`` or ``typing_extensions``."""
     return is_class(cls) and hasattr(cls, "__required_keys__") and issubclass(cls, dict)
 
 
 def is_required(hint: Any, otherwise: bool) -> bool:
-    """Whether a TypedDict's field must be there, by its annotation, or else ``otherwise``."""
+    """Return whether a TypedDict's field is required; by default ``otherwise``."""
     while True:
         origin = get_origin(hint)
         if is_qualifier(origin, "Required", "NotRequired"):
@@ -110,8 +113,8 @@ def is_required(hint: Any, otherwise: bool) -> bool:
         hint = get_args(hint)[0]
 
 
-def unwrapped(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A type without its names, bounds and annotations; and those of ``Annotated``."""
+def bare_type(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return a type without aliases, qualifiers and type variables, and its metadata."""
     metadata: tuple[Any, ...] = ()
     while True:
         if get_origin(hint) is Annotated:

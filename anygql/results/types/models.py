@@ -1,7 +1,7 @@
-"""pydantic's models among the shapes, without importing pydantic.
+"""The shape of a pydantic model. pydantic isn't imported.
 
-pydantic reads them: with its own rules, validators and defaults. What is done here is to rename
-fields, and to say in GraphQL's terms where it has refused.
+pydantic reads models by its own rules, with validators and defaults. This module renames the fields
+in data before, and translates pydantic's errors to paths in data afterwards.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["ModelShape"]
 
 
 class ModelShape(FieldsShape):
-    """A pydantic model, or a dataclass of pydantic's: pydantic reads it."""
+    """A pydantic model or dataclass, which pydantic reads."""
 
     native = False
-    root = False  #: a RootModel: the data is its only field's
+    root = False  #: whether it is a RootModel, whose only field has the whole data
 
     def __init__(self, type: Any, cls: type) -> None:
         super().__init__(type, cls)
@@ -38,8 +38,8 @@ class ModelShape(FieldsShape):
 
     def renamed(self, value: Any) -> Any:
         if self.root:
-            return self.fields[0].shape.renamed(value) if self.touches else value
-        return self._with_names(value)
+            return self.fields[0].shape.renamed(value) if self.renames else value
+        return self._rename_fields(value)
 
     def _mismatch(self, cause: Exception, value: Any, errors: list[dict[str, Any]]) -> Mismatch:
         first = errors[0]
@@ -47,18 +47,18 @@ class ModelShape(FieldsShape):
         if first["type"] == "union_tag_invalid":
             what = "none of the union's types is for this tag"
         elif first["type"] in {"value_error", "assertion_error"} or "url" not in first:
-            what = f"a validator refused it ({first['type']})"  # its text may quote the data
+            what = f"a validator refused it ({first['type']})"  # whose text may quote the data
         more = f" (and {len(errors) - 1} more)" if errors[1:] else ""
         mismatch = Mismatch(what[:1].lower() + what[1:] + more, cause)
-        path, mismatch.where = _located(self, value, first["loc"])
+        path, mismatch.where = _locate(self, value, first["loc"])
         mismatch.path = path[::-1]
         return mismatch
 
 
-def _located(model: ModelShape, value: Any, loc: Sequence[Any]) -> tuple[list[str | int], str]:
-    """A location of pydantic's as a path in the data, and the field it is in.
+def _locate(model: ModelShape, value: Any, loc: Sequence[Any]) -> tuple[list[str | int], str]:
+    """Translate a location of pydantic's to the path in the data and the field's name.
 
-    It holds pydantic's names for fields, and between them labels for the members of unions.
+    ``loc`` has pydantic's names of fields, and labels for the members of unions.
     """
     path: list[str | int] = []
     where = ""
@@ -66,7 +66,7 @@ def _located(model: ModelShape, value: Any, loc: Sequence[Any]) -> tuple[list[st
     for part in loc:
         while True:
             if isinstance(shape, UnionShape):
-                shape = shape.chosen(value)
+                shape = shape.choose(value)
             elif isinstance(shape, ModelShape) and shape.root:
                 shape = shape.fields[0].shape
             else:

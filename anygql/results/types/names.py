@@ -1,11 +1,11 @@
-"""How a Python name is spelt in GraphQL."""
+"""Python names in GraphQL's spelling."""
 
 from __future__ import annotations
 
 __all__ = ["TYPENAME", "TYPENAME_FIELD", "camel_case"]
 
-#: The meta-field of the specification (§4.1), which no Python class can have as an attribute: what
-#: begins with two underscores in a class's body is renamed by Python.
+#: The meta-field of the specification (§4.1). It can't be a field of a Python class, since Python
+#: mangles names that begin with two underscores.
 TYPENAME = "__typename"
 
 #: The field of a Python type that is filled from ``__typename``.
@@ -13,11 +13,11 @@ TYPENAME_FIELD = "typename__"
 
 
 def camel_case(name: str) -> str:
-    """``first_name`` as ``firstName``.
+    """Convert ``first_name`` to ``firstName``.
 
-    Underscores in front stay. One at the end goes: it is there because the name would be a
-    keyword (``from_``). Capitals stay as they are (``user_ID`` is ``userID``), and a digit after
-    an underscore simply follows (``line_1`` is ``line1``).
+    Leading underscores stay. One trailing underscore is removed, since it distinguishes a name from
+    a keyword (``from_``). Capitals stay (``user_ID`` becomes ``userID``), and an underscore before
+    a digit is removed (``line_1`` becomes ``line1``).
     """
     body = name.lstrip("_")
     front = name[: len(name) - len(body)]

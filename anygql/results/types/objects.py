@@ -1,34 +1,21 @@
-"""The shapes of types with fields, and of unions, which choose among them."""
+"""The shapes of types with fields, and of unions."""
 
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from .hints import shown
+from .hints import describe
 from .names import TYPENAME
-from .shapes import Mismatch, Shape, is_object, is_sequence, unlike
+from .renaming import Field, is_renameable, renaming_struct
+from .shapes import Mismatch, Shape, is_object, is_sequence, wrong_kind
 
-__all__ = ["Field", "FieldsShape", "ObjectShape", "UnionShape"]
+__all__ = ["FieldsShape", "ObjectShape", "UnionShape"]
 
 _MISSING: Any = object()
 _GRAPHQL_NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,100}")
-
-
-class Field(NamedTuple):
-    """A field of a type.
-
-    ``keys`` are what it is called in data, in the order in which they are looked for; ``argument``
-    is what the constructor calls it.
-    """
-
-    name: str
-    keys: tuple[str, ...]
-    argument: str
-    required: bool
-    shape: Shape
-    declared: bool  #: the class itself says what it is called in data
 
 
 class FieldsShape(Shape):
@@ -46,14 +33,15 @@ class FieldsShape(Shape):
         return [field.shape for field in self.fields]
 
     def is_instance(self, value: Any) -> bool:
-        """Whether a value of Python's is one already: a custom scalar's, say."""
+        """Return whether a Python value, such as a custom scalar's, already has the type."""
         return isinstance(value, self.cls)
 
     def where(self, field: Field) -> str:
+        """Return the name of a field for messages."""
         return f"{self.cls.__name__}.{field.name}"
 
-    def _with_names(self, value: Any) -> Any:
-        if not self.touches or not is_object(value):
+    def _rename_fields(self, value: Any) -> Any:
+        if not self.renames or not is_object(value):
             return value
         renamed: dict[str, Any] = dict(value)
         for field in self.fields:
@@ -70,19 +58,41 @@ class FieldsShape(Shape):
 class ObjectShape(FieldsShape):
     """A dataclass, attrs class, Struct or TypedDict."""
 
-    tagged = False  #: a Struct with a tag: other tags are refused
-    forbids_unknown = False
-    makes_dict = False  #: a TypedDict
-    known_to_pydantic = False
+    tagged = False  #: whether it is a Struct with a tag; other tags are refused
+    forbids_unknown = False  #: whether other fields are refused
+    makes_dict = False  #: whether it is a TypedDict
+    made_for_model = False  #: whether pydantic takes instances of it, but can't make them
+    _struct: type | None = None
+
+    @property
+    def can_rename(self) -> bool:  # type: ignore[override]
+        # msgspec converts a Struct to types with attributes, but not to a TypedDict.
+        return not self.makes_dict and is_renameable(self.fields, self._tag)
+
+    @property
+    def _tag(self) -> dict[str, Any]:
+        """The tag by the name of its field; empty if there is none."""
+        return {self.tag_field: next(iter(self.tags))} if self.tagged else {}
+
+    @property
+    def data_type(self) -> Any:
+        if not self.renames:
+            return self.type
+        if self._struct is None:
+            types: dict[str, Any] = {}
+            self._struct = renaming_struct(
+                self.cls.__name__,
+                self.fields,
+                types,
+                tag=self._tag,
+                forbid_unknown_fields=self.forbids_unknown,
+            )
+            # After `_struct` is set, since a type may contain itself.
+            types.update((field.name, field.shape.data_type) for field in self.fields)
+        return self._struct
 
     def finish(self) -> None:
-        # What `named` and the loop of `convert` need, looked up once.
-        self._names = {
-            field.keys[0]: field.name for field in self.fields if field.keys[0] != self._key(field)
-        }
-        self._renaming = [
-            (self._key(field), field.shape.named) for field in self.fields if field.shape.renames
-        ]
+        # Looked up once for the loop of `convert`.
         self._plan = [
             (
                 field.keys[0],
@@ -99,7 +109,7 @@ class ObjectShape(FieldsShape):
         if not is_object(value):
             if self.is_instance(value):
                 return value
-            raise unlike(f"object for {self.cls.__name__}", value)
+            raise wrong_kind(f"object for {self.cls.__name__}", value)
         data = value
         if self.tagged and data.get(self.tag_field, _MISSING) not in {*self.tags, _MISSING}:
             raise _other_tag(data[self.tag_field], self.cls.__name__).within(self.tag_field)
@@ -131,22 +141,6 @@ class ObjectShape(FieldsShape):
                 f"no {self.cls.__name__} can be made of it ({exc.__class__.__name__})", exc
             ) from exc
 
-    def _key(self, field: Field) -> str:
-        """What msgspec calls a field in data."""
-        return field.keys[0] if field.declared else field.name
-
-    def named(self, value: Any) -> Any:
-        if not is_object(value):
-            return value
-        names = self._names.get
-        named = {names(key, key): item for key, item in value.items()}
-        if len(named) != len(value):  # both spellings are there: the first one counts
-            named.update((name, value[key]) for key, name in self._names.items() if key in value)
-        for key, rename in self._renaming:
-            if key in named:
-                named[key] = rename(named[key])
-        return named
-
     def is_instance(self, value: Any) -> bool:
         return not self.makes_dict and super().is_instance(value)
 
@@ -159,20 +153,19 @@ class ObjectShape(FieldsShape):
                 raise Mismatch(f"{self.cls.__name__} has no such field, and forbids it").within(key)
 
     def renamed(self, value: Any) -> Any:
-        # pydantic reads dataclasses and TypedDicts; others it only takes ready made.
-        if self.known_to_pydantic:
-            return self._with_names(value)
-        return self.convert(value) if is_object(value) else value
+        if self.made_for_model:
+            return self.convert(value) if is_object(value) else value
+        return self._rename_fields(value)
 
 
 def _other_tag(tag: Any, expected: str) -> Mismatch:
-    # The name of a type is the schema's, not data; but only if it is one.
+    # A type's name is no secret data, but data that isn't a name may be.
     given = repr(tag) if isinstance(tag, str) and _GRAPHQL_NAME.fullmatch(tag) else "another value"
     return Mismatch(f"{given} is not a type of {expected}")
 
 
 class UnionShape(Shape):
-    """One of several types: null, a list, an object by its ``__typename``, or something else."""
+    """One of several types, chosen by the kind of data and, among objects, by ``__typename``."""
 
     def __init__(
         self,
@@ -192,16 +185,17 @@ class UnionShape(Shape):
         self.scalars = scalars
         if len(scalars) == 1:
             self.exact = scalars[0].exact
-        # Tried one after the other, which msgspec doesn't do.
+        # Several are tried one after the other, which msgspec doesn't do.
         self.native = len(scalars) < 2
+        self.can_rename = not scalars and mapping is None and sequence is None
 
     def children(self) -> Iterator[Shape]:
         yield from self.objects
         yield from (shape for shape in (self.mapping, self.sequence) if shape is not None)
         yield from self.scalars
 
-    def chosen(self, value: Any) -> Shape | None:
-        """The shape for this value, if it can be told without reading it."""
+    def choose(self, value: Any) -> Shape | None:
+        """Return the shape for this value, or ``None`` if several have to be tried."""
         if is_object(value):
             if len(self.objects) == 1 and self.mapping is None:
                 return self.objects[0]
@@ -214,10 +208,20 @@ class UnionShape(Shape):
             return self.sequence
         return self.scalars[0] if len(self.scalars) == 1 else None
 
+    def choose_read(self) -> None:
+        if self.objects or self.mapping or self.sequence:
+            super().choose_read()
+        else:
+            self.read = self.convert
+
     def convert(self, value: Any) -> Any:
         if value is None and self.nullable:
             return None
-        shape = self.chosen(value)
+        if self.objects and not is_object(value):
+            for one in self.objects:
+                if one.is_instance(value):
+                    return value
+        shape = self.choose(value)
         if shape is not None:
             return shape.read(value)
         if is_object(value) and self.objects:
@@ -227,23 +231,25 @@ class UnionShape(Shape):
                 return scalar.read(value)
             except Mismatch:
                 continue
-        for one in self.objects:
-            if one.is_instance(value):
-                return value
-        raise unlike(shown(self.type), value)
+        raise wrong_kind(describe(self.type), value)
 
     def _no_object(self, value: dict[str, Any]) -> Mismatch:
         field = self.objects[0].tag_field
         if field in value:
-            return _other_tag(value[field], shown(self.type)).within(field)
+            return _other_tag(value[field], describe(self.type)).within(field)
         return Mismatch(
-            f"any of {shown(self.type)}: the document must ask for {field}, which tells them apart"
+            f"any of {describe(self.type)}: "
+            f"the document must ask for {field}, which tells them apart"
         )
 
-    def named(self, value: Any) -> Any:
-        shape = None if value is None else self.chosen(value)
-        return value if shape is None else shape.named(value)
+    @property
+    def data_type(self) -> Any:
+        if not self.renames:
+            return self.type
+        members = [shape.data_type for shape in self.objects]
+        nothing = [None] if self.nullable else []
+        return typing.Union[(*members, *nothing)]
 
     def renamed(self, value: Any) -> Any:
-        shape = self.chosen(value) if self.touches else None
+        shape = self.choose(value) if self.renames else None
         return value if shape is None else shape.renamed(value)

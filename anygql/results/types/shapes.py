@@ -1,8 +1,9 @@
-"""The shapes that data can have to take: one for each type within a result's type.
+"""The shapes of types: each knows how data is converted to its type.
 
-msgspec turns data into most types by itself, at once and fast. A shape is for what it can't do
-(renamed fields, unions of dataclasses, pydantic's models), and knows what it can: then it only
-says, where msgspec has refused, in which field of which type. A shape and msgspec must agree.
+msgspec converts data to most types by itself, quickly, and renames fields through Structs that know
+the names in data. A shape converts what msgspec can't: unions of dataclasses, renamed TypedDicts,
+pydantic's models. Where msgspec refuses data, the shape converts it again, to find the field that
+doesn't fit. A shape and msgspec must agree.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Annotated, Any, TypeGuard
 
 import msgspec
 
-from .hints import shown
+from .hints import describe
 
 __all__ = [
     "AnythingShape",
@@ -29,14 +30,14 @@ __all__ = [
     "is_list",
     "is_object",
     "is_sequence",
-    "unlike",
+    "wrong_kind",
 ]
 
-_EXACT = (str, int, float, bool)
+_EXACT_TYPES = (str, int, float, bool)
 
 
 class Mismatch(Exception):
-    """Data that doesn't have its shape. The path is collected on the way up, innermost first."""
+    """Data that doesn't fit its shape. The path is collected on the way up, in reverse."""
 
     def __init__(self, what: str, cause: Exception | None = None) -> None:
         super().__init__(what)
@@ -46,6 +47,7 @@ class Mismatch(Exception):
         self.where = ""
 
     def within(self, part: str | int, where: str = "") -> Mismatch:
+        """Add a part to the path, and the field's name if there is none yet; return ``self``."""
         self.path.append(part)
         self.where = self.where or where
         return self
@@ -54,24 +56,24 @@ class Mismatch(Exception):
 _KINDS: dict[Any, str] = {type(None): "null", dict: "object", list: "list"}
 
 
-def unlike(expected: str, value: Any) -> Mismatch:
-    """The mismatch of a value of another kind. The value itself is not told."""
+def wrong_kind(expected: str, value: Any) -> Mismatch:
+    """Return the mismatch of a value of another kind, without quoting the value."""
     kind: Any = value.__class__
     return Mismatch(f"expected {expected}, got {_KINDS.get(kind, kind.__name__)}")
 
 
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether data is an object. (Not narrowed to a dict of unknown things.)"""
+    """Return whether data is an object. Unlike ``isinstance``, this narrows to known types."""
     return isinstance(value, dict)
 
 
 def is_list(value: Any) -> TypeGuard[list[Any]]:
-    """Whether data is a list."""
+    """Return whether data is a list."""
     return isinstance(value, list)
 
 
 def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
-    """Whether data is a list, or a tuple in its place."""
+    """Return whether data is a list, or a Python value that takes its place."""
     return isinstance(value, list | tuple)
 
 
@@ -84,40 +86,43 @@ def _is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
 
 
 class Shape:
-    """One type, and how data becomes a value of it.
+    """One type, and how data is converted to it. Call ``read``."""
 
-    ``read`` is what to call. ``native``: msgspec's ``convert`` does the same, if it does not
-    refuse, with data as ``named`` gives it. ``renames``: ``named`` changes something, and
-    ``touches``: so does ``renamed``.
-    """
-
+    #: Whether msgspec does the same as ``convert`` for data that it doesn't refuse.
     native = True
+    #: Whether a field of the type, or of a type within it, has another name in data.
     renames = False
-    touches = False
-    exact: type | None = None  #: values of exactly this type are what they should be
+    #: Whether msgspec can rename the fields, by reading ``data_type`` first.
+    can_rename = True
+    #: Values of exactly this type need no conversion.
+    exact: type | None = None
     read: Callable[[Any], Any]
 
     def __init__(self, type: Any) -> None:
         self.type = type
 
     def children(self) -> Iterable[Shape]:
-        """The shapes of what is within."""
+        """Return the shapes of the types within this one."""
         return ()
 
     def convert(self, value: Any) -> Any:
-        """The value of the type; raises ``Mismatch``."""
+        """Convert data to the type without msgspec's help; raise ``Mismatch`` if it doesn't fit."""
         raise NotImplementedError
 
-    def named(self, value: Any) -> Any:
-        """The data with the names that msgspec knows fields by. Called only if it ``renames``."""
-        return value
+    @property
+    def data_type(self) -> Any:
+        """The type into which msgspec reads data, before it converts the result to the type.
+
+        Where ``renames`` is true, it has Structs in the place of the types with fields.
+        """
+        return self.type
 
     def renamed(self, value: Any) -> Any:
-        """The data for somebody else (pydantic) to read, with their names for fields."""
+        """Rename the fields in data to the names by which pydantic knows them."""
         return value
 
     def finish(self) -> None:
-        """Called when all shapes have their ``read``."""
+        """Prepare ``convert``. This is called when all shapes have their ``read``."""
 
     def _native(self, value: Any) -> Any:
         try:
@@ -125,22 +130,26 @@ class Shape:
         except msgspec.ValidationError:
             return self.convert(value)
 
-    def _native_named(self, value: Any) -> Any:
+    def _native_renaming(self, value: Any) -> Any:
         try:
-            return msgspec.convert(self.named(value), self.type, str_keys=True)
+            named = msgspec.convert(value, self._data_type, str_keys=True)
+            return msgspec.convert(named, self.type, str_keys=True, from_attributes=True)
         except msgspec.ValidationError:
             return self.convert(value)
 
     def choose_read(self) -> None:
-        """Called when it is known of all shapes whether they are native."""
+        """Set ``read``. This is called when ``native`` is known for all shapes."""
         if not self.native:
             self.read = self.convert
+        elif self.renames:
+            self._data_type = self.data_type
+            self.read = self._native_renaming
         else:
-            self.read = self._native_named if self.renames else self._native
+            self.read = self._native
 
 
 class AnythingShape(Shape):
-    """``Any``: the data as it is."""
+    """``Any``: the data itself."""
 
     def convert(self, value: Any) -> Any:
         return value
@@ -149,20 +158,20 @@ class AnythingShape(Shape):
         self.read = self.convert
 
 
-_TOLD = re.compile(r"(?P<what>.*?)(?: - at (?P<at>.*))?", re.DOTALL)
+_MESSAGE = re.compile(r"(?P<what>.*?)(?: - at (?P<at>.*))?", re.DOTALL)
 _STEP = re.compile(r"\[(\d+)\]|\.(\w+)")
 
 
 def _from_msgspec(error: msgspec.ValidationError, type: Any) -> Mismatch:
-    """msgspec's error in our words: it may quote the data, which ours must not."""
-    told = _TOLD.fullmatch(str(error))
-    what, at = (told["what"], told["at"] or "") if told else ("", "")
+    """Translate msgspec's error, which may quote the data, to one that doesn't."""
+    match = _MESSAGE.fullmatch(str(error))
+    what, at = (match["what"], match["at"] or "") if match else ("", "")
     if what.startswith(("Expected ", "Object ", "Array ")):
         what = what[0].lower() + what[1:].replace("`", "").replace("got array", "got list")
     elif what.startswith("Invalid ") and "value" not in what:
-        what = f"expected {shown(type)}: {what[0].lower()}{what[1:]}"
+        what = f"expected {describe(type)}: {what[0].lower()}{what[1:]}"
     else:
-        what = f"not a value of {shown(type)}"
+        what = f"not a value of {describe(type)}"
     mismatch = Mismatch(what, error)
     for index, name in reversed(_STEP.findall(at)):
         mismatch.within(name or int(index))
@@ -170,11 +179,15 @@ def _from_msgspec(error: msgspec.ValidationError, type: Any) -> Mismatch:
 
 
 class LeafShape(Shape):
-    """What msgspec reads, and nothing of ours is within: numbers, dates, literals, …"""
+    """A type that msgspec reads by itself, such as a number, a date or a literal."""
 
     def __init__(self, type: Any) -> None:
         super().__init__(type)
-        self.exact = type if type in _EXACT else None
+        self.exact = type if type in _EXACT_TYPES else None
+
+    @property
+    def data_type(self) -> Any:
+        return Any if self.exact else self.type  # the second conversion checks it
 
     def convert(self, value: Any) -> Any:
         try:
@@ -187,9 +200,9 @@ class LeafShape(Shape):
 
 
 class EnumShape(Shape):
-    """A member of an enum: by its value, or by its name, which is what GraphQL sends.
+    """A member of an enum, by its value or else by its name, which GraphQL sends.
 
-    A value comes first. What is neither goes to the enum, whose ``_missing_`` may know it.
+    Data that is neither is given to the enum, whose ``_missing_`` may know it.
     """
 
     def __init__(self, type: type[enum.Enum]) -> None:
@@ -214,8 +227,8 @@ class EnumShape(Shape):
             return self.type(value)
         except (ValueError, TypeError) as exc:
             if isinstance(value, str | int):
-                raise Mismatch(f"not a value of {shown(self.type)}", exc) from None
-            raise unlike(shown(self.type), value) from None
+                raise Mismatch(f"not a value of {describe(self.type)}", exc) from None
+            raise wrong_kind(describe(self.type), value) from None
 
     def choose_read(self) -> None:
         self.read = self.convert
@@ -230,61 +243,59 @@ class ListShape(Shape):
         super().__init__(type)
         self.item = item
         self._make = None if make is list else make
-        self._constrained: Any = Annotated[(list[Any], *metadata)] if metadata else None
+        self._constraints: Any = Annotated[(list[Any], *metadata)] if metadata else None
 
     def children(self) -> Iterable[Shape]:
         return (self.item,)
 
     def convert(self, value: Any) -> Any:
         if not _is_collection(value):
-            raise unlike("list", value)
-        if self._constrained is not None:
-            _constrained(value, self._constrained)
+            raise wrong_kind("list", value)
+        if self._constraints is not None:
+            _check_constraints(value, self._constraints)
         items: list[Any] = []
         try:
-            items.extend(map(self.item.read, value))  # keeps what came before a mismatch
+            items.extend(map(self.item.read, value))  # its length is the index of a mismatch
         except Mismatch as mismatch:
             raise mismatch.within(len(items)) from None
-        return items if self._make is None else _made(self._make, items, self.type)
+        return items if self._make is None else _construct(self._make, items, self.type)
 
-    def named(self, value: Any) -> Any:
-        if not is_list(value):
-            return value
-        named = self.item.named
-        return [named(item) for item in value]
+    @property
+    def data_type(self) -> Any:
+        return types.GenericAlias(list, (self.item.data_type,)) if self.renames else self.type
 
     def renamed(self, value: Any) -> Any:
-        if not self.touches or not is_list(value):
+        if not self.renames or not is_list(value):
             return value
-        return [_at(index, self.item.renamed, item) for index, item in enumerate(value)]
+        return [_read_at(index, self.item.renamed, item) for index, item in enumerate(value)]
 
 
-def _at(part: str | int, read: Callable[[Any], Any], value: Any) -> Any:
+def _read_at(part: str | int, read: Callable[[Any], Any], value: Any) -> Any:
     try:
         return read(value)
     except Mismatch as mismatch:
         raise mismatch.within(part) from None
 
 
-def _constrained(value: Any, type: Any) -> None:
-    """Have msgspec check the length and the like of what is read by us."""
+def _check_constraints(value: Any, type: Any) -> None:
+    """Let msgspec check constraints of a collection, such as its length."""
     try:
         msgspec.convert(value, type, str_keys=True)
     except msgspec.ValidationError as exc:
         raise _from_msgspec(exc, type) from None
 
 
-def _made(make: Callable[..., Any], value: Any, type: Any) -> Any:
+def _construct(make: Callable[..., Any], value: Any, type: Any) -> Any:
     try:
         return make(value)
     except (ValueError, TypeError) as exc:
         raise Mismatch(
-            f"no {shown(type)} can be made of it ({exc.__class__.__name__})", exc
+            f"no {describe(type)} can be made of it ({exc.__class__.__name__})", exc
         ) from exc
 
 
 class TupleShape(Shape):
-    """A tuple of a fixed length, each item of which has a type of its own."""
+    """A tuple of a fixed length. Each item has its own type."""
 
     def __init__(self, type: Any, items: Sequence[Shape]) -> None:
         super().__init__(type)
@@ -295,47 +306,47 @@ class TupleShape(Shape):
 
     def convert(self, value: Any) -> Any:
         if not is_sequence(value):
-            raise unlike("list", value)
+            raise wrong_kind("list", value)
         if len(value) != len(self.items):
             raise Mismatch(f"expected {len(self.items)} items, got {len(value)}")
         return tuple(
-            _at(index, shape.read, item)
+            _read_at(index, shape.read, item)
             for index, (shape, item) in enumerate(zip(self.items, value, strict=True))
         )
 
-    def named(self, value: Any) -> Any:
-        if not is_list(value) or len(value) != len(self.items):
-            return value
-        return [shape.named(item) for shape, item in zip(self.items, value, strict=True)]
+    @property
+    def data_type(self) -> Any:
+        items = tuple(shape.data_type for shape in self.items)
+        return types.GenericAlias(tuple, items) if self.renames else self.type
 
     def renamed(self, value: Any) -> Any:
-        if not self.touches or not is_list(value) or len(value) != len(self.items):
+        if not self.renames or not is_list(value) or len(value) != len(self.items):
             return value
         return [
-            _at(index, shape.renamed, item)
+            _read_at(index, shape.renamed, item)
             for index, (shape, item) in enumerate(zip(self.items, value, strict=True))
         ]
 
 
 class MappingShape(Shape):
-    """A dict: its keys are data, and never renamed."""
+    """A dict, whose keys are data and are never renamed."""
 
     def __init__(self, type: Any, key: Shape, item: Shape, metadata: tuple[Any, ...]) -> None:
         super().__init__(type)
         self.key = key
         self.item = item
-        self._constrained: Any = Annotated[(dict[str, Any], *metadata)] if metadata else None
+        self._constraints: Any = Annotated[(dict[str, Any], *metadata)] if metadata else None
 
     def children(self) -> Iterable[Shape]:
         return (self.key, self.item)
 
     def convert(self, value: Any) -> Any:
         if not _is_mapping(value):
-            raise unlike("object", value)
-        if self._constrained is not None:
-            _constrained(value, self._constrained)
+            raise wrong_kind("object", value)
+        if self._constraints is not None:
+            _check_constraints(value, self._constraints)
         return {
-            _at(str(key), self._read_key, key): _at(str(key), self.item.read, item)
+            _read_at(str(key), self._read_key, key): _read_at(str(key), self.item.read, item)
             for key, item in value.items()
         }
 
@@ -343,18 +354,17 @@ class MappingShape(Shape):
         if not isinstance(self.key, LeafShape) or self.key.exact is str:
             return self.key.read(key)
         keys: Any = types.GenericAlias(dict, (self.key.type, None))
-        try:  # a key may be a number, which is a string in JSON
+        try:  # a number as a key is a string in JSON
             return next(iter(msgspec.convert({key: None}, keys, str_keys=True)))
         except msgspec.ValidationError as exc:
             raise _from_msgspec(exc, self.key.type) from None
 
-    def named(self, value: Any) -> Any:
-        if not is_object(value):
-            return value
-        named = self.item.named
-        return {key: named(item) for key, item in value.items()}
+    @property
+    def data_type(self) -> Any:
+        items = (Any, self.item.data_type)
+        return types.GenericAlias(dict, items) if self.renames else self.type
 
     def renamed(self, value: Any) -> Any:
-        if not self.touches or not is_object(value):
+        if not self.renames or not is_object(value):
             return value
-        return {key: _at(str(key), self.item.renamed, item) for key, item in value.items()}
+        return {key: _read_at(str(key), self.item.renamed, item) for key, item in value.items()}

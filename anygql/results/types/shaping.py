@@ -1,4 +1,4 @@
-"""From a type to its shape, once for each type."""
+"""Making the shape of a type, once for each type."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from .hints import field_types, is_class, is_required, is_typed_dict, shown, unwrapped
+from .hints import bare_type, describe, field_types, is_class, is_required, is_typed_dict
 from .models import ModelShape
 from .names import TYPENAME, TYPENAME_FIELD, camel_case
-from .objects import Field, ObjectShape, UnionShape
+from .objects import ObjectShape, UnionShape
+from .renaming import Field
 from .shapes import AnythingShape, EnumShape, LeafShape, ListShape, MappingShape, Shape, TupleShape
 
 __all__ = ["shape_of"]
@@ -37,15 +38,20 @@ _UNIONS = {typing.Union, types.UnionType}
 
 
 def shape_of(hint: Any, *, renames: bool) -> Shape:
-    """The shape of a type; raises ``TypeError`` for what can't be read, naming the field.
+    """Return the shape of a type.
 
-    ``renames``: fields that Python calls ``first_name`` are ``firstName`` in the data.
+    Args:
+        hint: The type.
+        renames: Whether fields that are ``first_name`` in Python are ``firstName`` in data.
+
+    Raises:
+        TypeError: No data can be converted to the type. The message names the field.
     """
     planner = _Planner(renames)
     try:
         shape = planner.plan(hint, "result_type")
     except RecursionError as exc:
-        raise TypeError(f"result_type: {shown(hint)} is within itself, without a class") from exc
+        raise TypeError(f"result_type: {describe(hint)} is within itself, without a class") from exc
     planner.finish()
     return shape
 
@@ -54,29 +60,28 @@ class _Planner:
     def __init__(self, camel: bool) -> None:
         self._camel = camel
         self._shapes: list[Shape] = []
-        self._known: dict[Any, Shape] = {}  # of types with fields, which may be within themselves
+        self._known: dict[Any, Shape] = {}  # types with fields may contain themselves
 
     def finish(self) -> None:
-        """When all shapes are there: what they are by what is within them."""
+        """Complete the shapes, by the shapes within them, when all have been made."""
         changed = True
         while changed:
             changed = False
             for shape in self._shapes:
-                native = shape.native and all(child.native for child in shape.children())
                 renames = shape.renames or any(child.renames for child in shape.children())
-                touches = shape.touches or any(child.touches for child in shape.children())
-                found = native, renames, touches
-                changed |= found != (shape.native, shape.renames, shape.touches)
-                shape.native, shape.renames, shape.touches = found
+                native = shape.native and all(child.native for child in shape.children())
+                native = native and (shape.can_rename or not renames)
+                changed |= (native, renames) != (shape.native, shape.renames)
+                shape.native, shape.renames = native, renames
         for shape in self._shapes:
-            shape.native = shape.native and _refusal(shape.type) is None
+            shape.native = shape.native and _why_unreadable(shape.type) is None
             shape.choose_read()
         for shape in self._shapes:
             shape.finish()
 
     def plan(self, hint: Any, where: str, *, within_model: bool = False) -> Shape:
-        """``within_model``: pydantic reads it, and knows types that we don't."""
-        bare, metadata = unwrapped(hint)
+        """Make the shape of a type; pydantic, which knows more types, reads it ``within_model``."""
+        bare, metadata = bare_type(hint)
         cls = get_origin(bare) or bare
         arguments = get_args(bare)
         if bare is Any or bare is object:
@@ -102,9 +107,9 @@ class _Planner:
             return self._add(MappingShape(whole, key, item, metadata))
         if within_model:
             return self._add(AnythingShape(Any))
-        refused = _refusal(whole)
-        if refused is not None:
-            raise TypeError(f"{where}: data can't be read as {shown(bare)}: {refused}") from refused
+        why = _why_unreadable(whole)
+        if why is not None:
+            raise TypeError(f"{where}: data can't be read as {describe(bare)}: {why}") from why
         return self._add(LeafShape(whole))
 
     def _add(self, shape: Shape) -> Shape:
@@ -112,9 +117,9 @@ class _Planner:
         return shape
 
     def _union(self, hint: Any, where: str, within_model: bool) -> Shape:
-        # An absent field is not in the data, so nothing is read as UNSET.
+        # No data is read as UNSET, which stands for an absent field.
         absent = {type(None), msgspec.UnsetType}
-        members = {member: unwrapped(member)[0] for member in get_args(hint)}
+        members = {member: bare_type(member)[0] for member in get_args(hint)}
         if not {Any, object}.isdisjoint(members.values()):
             return self._add(AnythingShape(Any))
         groups: dict[str, list[Any]] = {"objects": [], "mapping": [], "sequence": [], "scalars": []}
@@ -125,7 +130,9 @@ class _Planner:
                 groups[_group_of(get_origin(bare) or bare)].append(member)
         for several in (groups["mapping"], groups["sequence"]):
             if several[1:] and not within_model:
-                raise TypeError(f"{where}: nothing tells apart {' and '.join(map(shown, several))}")
+                raise TypeError(
+                    f"{where}: nothing tells apart {' and '.join(map(describe, several))}"
+                )
 
         def plan(member: Any) -> Any:
             return self.plan(member, where, within_model=within_model)
@@ -145,34 +152,32 @@ class _Planner:
         )
 
     def _scalars(self, members: list[Any], where: str) -> list[Shape]:
-        enums = [member for member in members if _is_enum(unwrapped(member)[0])]
+        enums = [member for member in members if _is_enum(bare_type(member)[0])]
         others = [member for member in members if member not in enums]
         if others[1:]:
             together: Any = typing.Union[tuple(others)]  # noqa: UP007 - made of a tuple
-            if _refusal(together) is None:
+            if _why_unreadable(together) is None:
                 return [*(self.plan(one, where) for one in enums), self._add(LeafShape(together))]
-        others.sort(key=lambda member: unwrapped(member)[0] is str)  # which takes any string
+        others.sort(key=lambda member: bare_type(member)[0] is str)  # which takes any string
         return [self.plan(member, where) for member in (*enums, *others)]
 
     def _fields(self, hint: Any, cls: Any, where: str, within_model: bool) -> Shape:
         if issubclass(cls, msgspec.Struct) and cls.__struct_config__.array_like:
             return self._add(LeafShape(hint))
-        # pydantic reads these itself, with all that is in them.
-        known = dataclasses.is_dataclass(cls) or is_typed_dict(cls)
-        within_model = within_model and known
         if (hint, within_model) in self._known:
             return self._known[hint, within_model]
         shape: ModelShape | ObjectShape
         if hasattr(cls, "__pydantic_validator__"):
-            shape = _model(hint, cls, where)
+            shape = self._known[hint, within_model] = _model(hint, cls, where)
             found = _model_fields(cls)
             within_model = True
         else:
-            shape = ObjectShape(hint, cls)
+            shape = self._known[hint, within_model] = ObjectShape(hint, cls)
             found = _object_fields(shape, _types(hint, where))
-            shape.known_to_pydantic = known
-            shape.touches = not known
-        self._known[hint, within_model] = shape
+            if within_model and not (dataclasses.is_dataclass(cls) or is_typed_dict(cls)):
+                within_model = False  # pydantic doesn't read their fields
+                shape.made_for_model = shape.renames = True
+                shape.native = False
         self._add(shape)
         for name, type_, argument, required, declared in found:
             keys = declared or self._keys(name)
@@ -180,27 +185,26 @@ class _Planner:
             shape.fields.append(Field(name, keys, argument, required, child, bool(declared)))
             if not declared and keys != (name,):
                 shape.renames = True
-                shape.touches = True
-            literal = unwrapped(type_)[0]
+            literal = bare_type(type_)[0]
             if TYPENAME in keys and get_origin(literal) is Literal:
                 shape.tags = frozenset(get_args(literal))
         return shape
 
     def _keys(self, name: str) -> tuple[str, ...]:
-        """What a field may be called in data: in GraphQL's spelling first."""
+        """Return the names that a field may have in data, the one in GraphQL's spelling first."""
         if name == TYPENAME_FIELD:
             return TYPENAME, name
         key = camel_case(name) if self._camel else name
         return (name,) if key == name else (key, name)
 
 
-def _refusal(type_: Any) -> Exception | None:
-    """Why msgspec can't read a type, if it can't."""
+def _why_unreadable(type_: Any) -> Exception | None:
+    """Return why msgspec can't read a type, or ``None`` if it can."""
     try:
         msgspec.json.Decoder(type_)
         if is_class(type_):
-            isinstance(None, type_)  # some protocols refuse to be asked
-    except Exception as exc:  # noqa: BLE001 - whatever the evaluation of annotations raises
+            isinstance(None, type_)  # some protocols raise here
+    except Exception as exc:  # noqa: BLE001 - evaluating annotations may raise anything
         return exc
     return None
 
@@ -230,10 +234,10 @@ def _group_of(cls: Any) -> str:
 
 
 def _flattened(hint: Any) -> Any:
-    """A union without unions in it that hide behind names."""
+    """Return a union in which aliases of unions are replaced by their members."""
 
     def members(one: Any) -> Iterator[Any]:
-        bare = unwrapped(one)[0]
+        bare = bare_type(one)[0]
         if get_origin(bare) in _UNIONS:
             for member in get_args(bare):
                 yield from members(member)
@@ -248,13 +252,13 @@ def _refuse_same_tags(shapes: list[ModelShape | ObjectShape], where: str) -> Non
         for other in shapes[:index]:
             if one.tag_field == other.tag_field and one.tags & other.tags:
                 raise TypeError(
-                    f"{where}: nothing tells apart {shown(other.type)} and {shown(one.type)}: "
-                    f"both are for the same {one.tag_field}"
+                    f"{where}: nothing tells apart {describe(other.type)} and "
+                    f"{describe(one.type)}: both are for the same {one.tag_field}"
                 )
 
 
-class _Found(NamedTuple):
-    """A field as its class has it; ``declared``: its names in data, if the class says so."""
+class _FieldInfo(NamedTuple):
+    """A field of a class. ``declared`` are its names in data that the class itself declares."""
 
     name: str
     type: Any
@@ -268,18 +272,18 @@ def _types(hint: Any, where: str) -> dict[str, Any]:
         return field_types(hint)
     except Exception as exc:
         raise TypeError(
-            f"{where}: the annotations of {shown(hint)} can't be evaluated: {exc}"
+            f"{where}: the annotations of {describe(hint)} can't be evaluated: {exc}"
         ) from exc
 
 
-def _object_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_Found]:
-    """The fields of a class, and in its shape what else there is to say of it."""
+def _object_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_FieldInfo]:
+    """Return the fields of a class, and set the other attributes of its shape."""
     cls: Any = shape.cls
     if is_typed_dict(cls):
         shape.makes_dict = True
         required = cls.__required_keys__
         return [
-            _Found(name, type_, name, is_required(type_, name in required))
+            _FieldInfo(name, type_, name, is_required(type_, name in required))
             for name, type_ in types.items()
         ]
     if issubclass(cls, msgspec.Struct):
@@ -290,7 +294,7 @@ def _object_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_Found]:
             shape.tag_field = config.tag_field
             shape.tags = frozenset([config.tag])
         return [
-            _Found(
+            _FieldInfo(
                 field.name,
                 types[field.name],
                 field.name,
@@ -302,11 +306,15 @@ def _object_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_Found]:
     if hasattr(cls, "__dataclass_params__"):
         parameters: Any = cls.__dataclass_params__
         fields = [field for field in _dataclass_fields(cls) if field.init]
-        # Otherwise msgspec sets the fields itself, and does not call the constructor.
+        # msgspec sets the fields itself and doesn't call the constructor.
         shape.native = len(fields) == len(_dataclass_fields(cls)) and parameters.init
-        none = dataclasses.MISSING
         return [
-            _Found(f.name, types[f.name], f.name, f.default is none and f.default_factory is none)
+            _FieldInfo(
+                f.name,
+                types[f.name],
+                f.name,
+                f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING,
+            )
             for f in fields
         ]
     return _attrs_fields(shape, types)
@@ -316,16 +324,16 @@ def _dataclass_fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cls)
 
 
-def _attrs_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_Found]:
+def _attrs_fields(shape: ObjectShape, types: dict[str, Any]) -> list[_FieldInfo]:
     from attr import NOTHING
 
     cls: Any = shape.cls
     attributes: list[Any] = list(cls.__attrs_attrs__)
     shape.native = all(a.init and a.converter is None for a in attributes)
     return [
-        _Found(
+        _FieldInfo(
             a.name,
-            # What a converter takes, only it knows.
+            # Only the converter knows which types it takes.
             types.get(a.name, Any) if a.converter is None else Any,
             a.alias,
             a.default is NOTHING,
@@ -343,15 +351,15 @@ def _model(hint: Any, cls: Any, where: str) -> ModelShape:
             else:
                 sys.modules["pydantic"].dataclasses.rebuild_dataclass(cls)
         except Exception as exc:
-            raise TypeError(f"{where}: the model {shown(hint)} is not complete: {exc}") from exc
+            raise TypeError(f"{where}: the model {describe(hint)} is not complete: {exc}") from exc
     shape = ModelShape(hint, cls)
     shape.root = bool(getattr(cls, "__pydantic_root_model__", False))
     return shape
 
 
-def _model_fields(cls: Any) -> list[_Found]:
+def _model_fields(cls: Any) -> list[_FieldInfo]:
     return [
-        _Found(
+        _FieldInfo(
             name,
             info.annotation,
             name,
@@ -363,7 +371,7 @@ def _model_fields(cls: Any) -> list[_Found]:
 
 
 def _aliases(alias: Any) -> tuple[str, ...]:
-    """The names among pydantic's aliases; a path into the data is no name."""
+    """Return the names among pydantic's aliases, which may also be paths into the data."""
     if isinstance(alias, str):
         return (alias,)
     choices: list[Any] = getattr(alias, "choices", [alias])

@@ -1,7 +1,7 @@
-"""One WebSocket as a pipe of text messages: what the connection asks of a socket.
+"""The interface of a socket: one WebSocket as a pipe of text messages.
 
-GraphQL's WebSocket protocols are text: a socket answers a binary message by failing the
-connection with 1003, as it fails it for anything else that RFC 6455 forbids.
+GraphQL's WebSocket protocols are text. So a socket fails the connection with 1003 over a binary
+message, as it fails the connection over anything that RFC 6455 forbids.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ __all__ = ["Connector", "WebSocket", "WebSocketEnded"]
 class WebSocketEnded(Exception):
     """The connection is over: raised by ``receive``, ``send`` and ``ping``.
 
-    ``code`` is the close code that came, 1006 if none did, or the code that we failed the
-    connection with (``ours``).
+    ``code`` is the peer's close code, or 1006 if none came. If we failed the connection (``ours``),
+    it is our close code.
     """
 
     def __init__(self, code: int, reason: str = "", *, ours: bool = False) -> None:
@@ -31,18 +31,19 @@ class WebSocketEnded(Exception):
 
 
 class WebSocket(Protocol):
-    """An open WebSocket. One task receives; one task sends; both at the same time.
+    """An open WebSocket. One task receives and one task sends, at the same time.
 
-    ``on_output`` is called (synchronously, from ``receive`` or ``ping``) when the socket has
-    frames of its own to send, such as a pong: the sender must then call ``send``, with no
-    messages if it has none. ``on_heard`` is called whenever anything has come from the peer, a
-    message, a ping or a part of one. ``is_enough`` is asked whether so many messages should be
-    returned now, or rather with those that have come behind them, if the socket knows of any.
+    The owner sets the three callbacks. All are synchronous.
     """
 
+    #: Called by ``receive`` or ``ping`` when the socket has frames of its own to send, such as a
+    #: pong. The sending task must then call ``send``, with no messages if it has none.
     on_output: Callable[[], None]
-    on_heard: Callable[[], None]
-    is_enough: Callable[[int], bool]
+    #: Called whenever anything has come from the peer: a message, a ping, or a part of one.
+    on_received: Callable[[], None]
+    #: Whether ``receive`` should return so many messages now. Otherwise it also reads the messages
+    #: that have come behind them, if the socket knows of any.
+    is_full_batch: Callable[[int], bool]
 
     @property
     def subprotocol(self) -> str | None:
@@ -50,51 +51,50 @@ class WebSocket(Protocol):
         ...
 
     async def receive(self) -> Sequence[bytes | str]:
-        """The text messages that have come, at least one, in order.
+        """Return the text messages that have come, at least one, in order.
 
-        ``bytes`` are UTF-8 that nobody has checked yet. Cancelling loses nothing. Raises
-        ``WebSocketEnded`` when there will be no more, after all that came before it.
+        ``bytes`` are UTF-8 that nobody has checked yet. Raises ``WebSocketEnded`` after the last
+        message. Canceling loses nothing.
         """
         ...
 
     async def send(self, messages: Sequence[bytes]) -> None:
-        """Send text messages, and whatever the socket has to send itself, in as few writes as
-        possible.
+        """Send text messages and the socket's own frames, in as few writes as possible.
 
-        Cancelling may leave half a frame on the wire, so whoever cancels must close the socket
-        forcefully. Raises ``WebSocketEnded``.
+        Raises ``WebSocketEnded``. Canceling may leave half a frame on the wire: then close the
+        socket forcefully.
         """
         ...
 
     async def ping(self) -> None:
         """Send a WebSocket ping and return when its own pong has come.
 
-        Another task must be receiving, and one sending. Cancelling only stops the waiting.
-        Raises ``WebSocketEnded``.
+        One other task must be receiving, and one sending. Raises ``WebSocketEnded``. Canceling
+        only stops the waiting.
         """
         ...
 
     async def aclose(self, code: int, reason: str) -> None:
-        """The closing handshake, up to its end; what still comes is thrown away.
+        """Perform the closing handshake to its end; messages that still come are dropped.
 
-        Nobody else may be in ``receive`` or ``send``. The caller bounds its time, and calls
-        ``aclose_forcefully`` afterwards, whatever happened. Raises nothing for the peer's faults.
+        No other task may be in ``receive`` or ``send``. The caller bounds the time, and calls
+        ``aclose_forcefully`` afterwards in any case. Raises nothing for the peer's faults.
         """
         ...
 
     async def aclose_forcefully(self) -> None:
-        """Let go of everything, at once, without a word to the peer. Raises nothing."""
+        """Release everything at once, without a word to the peer. Raises nothing."""
         ...
 
 
 class Connector(Protocol):
-    """Opens WebSockets."""
+    """A way to open WebSockets."""
 
     async def connect(self, opening: Opening, task_group: TaskGroup) -> WebSocket:
-        """Open one. The caller bounds its time.
+        """Open a WebSocket. The caller bounds the time.
 
-        Tasks that the socket needs run in ``task_group``, which its owner does not leave before
-        ``aclose_forcefully``. Cancelling leaves nothing behind. Raises
-        ``TransportConnectionFailed``, ``TransportServerError`` or ``TransportProtocolError``.
+        The socket's own tasks run in ``task_group``. The socket's owner stays in the task group
+        until ``aclose_forcefully`` has returned. Raises ``TransportConnectionFailed``,
+        ``TransportServerError`` or ``TransportProtocolError``. Canceling leaves nothing behind.
         """
         ...

@@ -1,6 +1,6 @@
-"""Text frames (RFC 6455 §5.2), cut and built without the engine: they are nearly all there is.
+"""Text frames (RFC 6455 §5.2), cut and built without the engine: nearly all frames are such.
 
-No I/O. Nothing here judges the peer: whatever isn't plainly a whole text message is the engine's.
+No I/O. Nothing here judges the peer: the engine reads everything but plain, whole text messages.
 """
 
 from __future__ import annotations
@@ -23,99 +23,99 @@ WHOLE_TEXT = 0x81
 _SHORT = WHOLE_TEXT << 8
 _MEDIUM = _SHORT + 126
 
-#: Opcodes that exist: the engine fails the connection over others.
+#: The opcodes that exist (§5.2). The engine fails the connection over any other.
 _OPCODES = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
 
 #: More bytes than will ever come.
-_ALL = 1 << 65
+_UNBOUNDED = 1 << 65
 
-#: Bytes below which a piece of a message is copied behind the piece before it: an object for
-#: each would take far more memory than the message.
-_CRUMB = 2**12
+#: Size in bytes below which a piece of a message is copied behind the piece before it. An object
+#: for each piece would take far more memory than the message.
+_SMALL_PIECE = 2**12
 
-_start = Struct(">HH").unpack_from
-_medium_header = Struct(">BBH").pack
-_long_header = Struct(">BBQ").pack
+_unpack_start = Struct(">HH").unpack_from
+_pack_medium_header = Struct(">BBH").pack
+_pack_long_header = Struct(">BBQ").pack
 _SHORT_HEADERS = tuple(bytes((WHOLE_TEXT, 0x80 | length)) for length in range(126))
 
 
 class FrameCutter:
-    """Takes text messages out of what a server sends; the rest goes to the engine, in order.
+    """Cuts text messages out of a server's bytes; the rest goes to the engine, in order.
 
-    ``feed`` it bytes, then call ``cut`` until it returns nothing, giving the engine what it
-    returns before the next call. It counts on the engine to fail the connection over what the
-    protocol forbids; once the connection isn't open any more, ``drain`` it instead, and give the
-    engine all that comes.
+    ``feed`` it bytes. Then call ``cut`` until it returns nothing, and give the engine what each
+    call returns before the next call. The engine fails the connection over what the protocol
+    forbids. Once the connection isn't open any more, call ``drain`` instead, and give the engine
+    all that comes.
 
-    A message that is cut is one unmasked, uncompressed frame of at most ``max_size`` bytes whose
-    length is encoded as it should be, between other messages. The engine sees every other frame,
-    and the boundaries between them: it never has a part of a frame whose other part was cut.
-    Each byte is copied a bounded number of times, however a message is torn.
+    A message that is cut is one unmasked, uncompressed frame of at most ``max_size`` bytes. Its
+    length is encoded in the shortest form (§5.2), and it stands between whole messages. The engine
+    sees every other frame, from its first byte to its last. Each byte is copied a bounded number of
+    times, in however many pieces a message comes.
     """
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
-        #: What has come, unread from ``_at`` on.
+        #: The bytes that have come; those before ``_at`` are used.
         self._data = b""
         self._at = 0
-        #: A text message that isn't whole: its header, its pieces, and the bytes still to come.
+        #: A text message that isn't whole: its header, its pieces, and how many bytes are missing.
         self._header = b""
         self._pieces: list[bytes | bytearray] = []
         self._missing = 0
-        #: Bytes still to come of a frame whose beginning the engine has.
-        self._owed = 0
-        #: The engine has fragments of a message that isn't whole.
+        #: How many bytes the engine still needs, to the end of the frames that it reads.
+        self._engine_missing = 0
+        #: Whether the engine has fragments of a message that isn't whole.
         self._fragmented = False
 
     def feed(self, data: bytes) -> None:
-        """Take what has come."""
+        """Add bytes that have come."""
         if self._at < len(self._data):
             data = self._data[self._at :] + data  # the beginning of a header, after `cut`
         self._data = data
         self._at = 0
 
     def cut(self, messages: list[bytes]) -> bytes:
-        """Append whole messages, up to what is the engine's, and return that.
+        """Append whole messages up to the next bytes for the engine, and return those bytes.
 
-        Returns nothing when all that has come is used, or kept until the rest of it comes.
+        Returns nothing when all bytes are used, or kept until the rest of a message comes.
         """
         if self._missing and not self._resume(messages):
             return b""
-        if not self._owed:
+        if not self._engine_missing:
             if not self._fragmented:
                 self._cut_short(messages)
                 while self._cut_any(messages):
                     self._cut_short(messages)
-            self._owed = self._measure_run()
-        return self._take()
+            self._engine_missing = self._measure_engine_frames()
+        return self._take_engine_bytes()
 
     def drain(self) -> bytes:
-        """All that has come and was neither cut nor returned."""
+        """Return all bytes that were neither cut nor returned."""
         data = b"".join([self._header, *self._pieces, self._data[self._at :]])
         self._header = self._data = b""
         self._pieces = []
         self._at = self._missing = 0
         return data
 
-    def _take(self) -> bytes:
-        """What has come of the bytes that are owed to the engine."""
+    def _take_engine_bytes(self) -> bytes:
+        """Return the bytes that the engine needs, as far as they have come."""
         data = self._data
         start = self._at
-        stop = min(start + self._owed, len(data))
-        self._owed -= stop - start
+        stop = min(start + self._engine_missing, len(data))
+        self._engine_missing -= stop - start
         if stop < len(data):
             self._at = stop
         else:
-            self._forget()
+            self._release_data()
         return data[start:stop]
 
-    def _forget(self) -> None:
-        """Let go of bytes that are used: the next may come much later."""
+    def _release_data(self) -> None:
+        """Release the bytes, which are used: the next may come much later."""
         self._data = b""
         self._at = 0
 
     def _cut_short(self, messages: list[bytes]) -> None:
-        """Cut messages of less than 64 KiB: everything else ends the loop."""
+        """Cut messages of less than 64 KiB. Anything else ends the loop."""
         data = self._data
         at = self._at
         size = len(data)
@@ -123,7 +123,7 @@ class FrameCutter:
         max_size = self._max_size
         append = messages.append
         while at <= last:
-            head, length = _start(data, at)
+            head, length = _unpack_start(data, at)
             if head == _MEDIUM:
                 if length < 126:
                     break
@@ -141,7 +141,7 @@ class FrameCutter:
         self._at = at
 
     def _cut_any(self, messages: list[bytes]) -> bool:
-        """Cut a message of any size, or keep the beginning of it. Whether one was cut."""
+        """Cut a message of any size, or keep its beginning. Return whether one was cut."""
         data = self._data
         at = self._at
         header = _read_header(data, at)
@@ -161,7 +161,7 @@ class FrameCutter:
         return True
 
     def _resume(self, messages: list[bytes]) -> bool:
-        """Go on with the message that isn't whole. Whether it is now."""
+        """Continue the message that isn't whole. Return whether it is whole now."""
         pieces = self._pieces
         piece = self._data[: self._missing]
         self._missing -= len(piece)
@@ -171,18 +171,21 @@ class FrameCutter:
             self._header = b""
             self._pieces = []
             return True
-        self._forget()
-        if len(piece) >= _CRUMB:
+        self._release_data()
+        if len(piece) >= _SMALL_PIECE:
             pieces.append(piece)
-        elif isinstance(crumbs := pieces[-1], bytearray):
-            crumbs += piece
+        elif isinstance(joined := pieces[-1], bytearray):
+            joined += piece
         else:
             pieces.append(bytearray(piece))
         return False
 
-    def _measure_run(self) -> int:
-        """The bytes of the frames that come now and are for the engine; the last of them may be
-        still to come. Notes whether they begin or end a message in fragments."""
+    def _measure_engine_frames(self) -> int:
+        """Return the length in bytes of the next frames that are for the engine.
+
+        The last of these frames need not be whole yet. Also notes whether they leave a message in
+        fragments.
+        """
         data = self._data
         size = len(data)
         begin = at = self._at
@@ -192,8 +195,8 @@ class FrameCutter:
                 break
             opcode = head & 0x0F
             if opcode not in _OPCODES or data[at + 1] & 0x80:
-                # The engine fails the connection as soon as it has these two bytes.
-                return _ALL
+                # §5.1, §5.2: the engine fails the connection as soon as it has these two bytes.
+                return _UNBOUNDED
             header = _read_header(data, at)
             if header is None:
                 break
@@ -205,8 +208,10 @@ class FrameCutter:
 
 
 def _read_header(data: bytes, at: int) -> tuple[int, int] | None:
-    """Where the payload of the unmasked frame at ``at`` starts, and its length; nothing if that
-    is still to come."""
+    """Return where the payload of the unmasked frame at ``at`` starts, and its length.
+
+    Returns ``None`` if the header isn't whole.
+    """
     if at + 2 > len(data):
         return None
     length = data[at + 1] & 0x7F
@@ -219,12 +224,15 @@ def _read_header(data: bytes, at: int) -> tuple[int, int] | None:
 
 
 def _shortest(length: int) -> int:
-    """How the second byte of an unmasked frame tells a length, or that more bytes do."""
+    """Return the second byte of an unmasked frame whose length is encoded in the shortest form.
+
+    It is the length itself, or says how many more bytes hold the length (§5.2).
+    """
     return min(length, 126) if length < 1 << 16 else 127
 
 
 def text_frames(messages: Sequence[bytes]) -> bytes:
-    """Text messages as a client sends them: each in one frame, masked (§5.3)."""
+    """Return text messages as a client sends them: each in one frame, masked (§5.3)."""
     keys = token_bytes(4 * len(messages))
     parts: list[bytes] = []
     at = 0
@@ -235,8 +243,8 @@ def text_frames(messages: Sequence[bytes]) -> bytes:
         if length < 126:
             header = _SHORT_HEADERS[length]
         elif length < 1 << 16:
-            header = _medium_header(WHOLE_TEXT, 0x80 | 126, length)
+            header = _pack_medium_header(WHOLE_TEXT, 0x80 | 126, length)
         else:
-            header = _long_header(WHOLE_TEXT, 0x80 | 127, length)
+            header = _pack_long_header(WHOLE_TEXT, 0x80 | 127, length)
         parts += (header, key, apply_mask(message, key))
     return b"".join(parts)

@@ -1,4 +1,4 @@
-"""The opening handshake (RFC 6455 §4), as far as it is the same for every WebSocket engine."""
+"""The part of the opening handshake (RFC 6455 §4) that both WebSocket engines share."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ...net.urls import redact
 from ...protocols.close_codes import CloseCode
 from .opening import Opening
 
-__all__ = ["checked_headers", "checked_subprotocols", "read_upgrade"]
+__all__ = ["check_subprotocols", "read_upgrade", "request_headers"]
 
-#: Statuses that a new attempt won't change.
+#: Statuses after which a new attempt won't succeed.
 FATAL_STATUSES = frozenset({401, 403, 404})
 
-#: What the handshake itself says. Two of one of these would break it.
+#: Headers that the handshake itself sends. A second one of the same name would break it.
 RESERVED = frozenset(
     {
         "connection",
@@ -36,10 +36,10 @@ RESERVED = frozenset(
 )
 
 
-def checked_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The caller's headers, with a ``User-Agent``.
+def request_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the caller's headers, checked, with a ``User-Agent``.
 
-    Raises ``ValueError`` for what can't be sent, naming the header, never its value.
+    Raises ``ValueError`` for a header that can't be sent, with its name, never its value.
     """
     checked = [(name, value.strip(" \t")) for name, value in headers]
     for name, value in checked:
@@ -51,55 +51,53 @@ def checked_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]
     return checked
 
 
-def checked_subprotocols(names: Sequence[str]) -> Sequence[str]:
-    """The names to offer; raises ``ValueError`` for what can't be one (RFC 6455 §4.1)."""
+def check_subprotocols(names: Sequence[str]) -> None:
+    """Raise ``ValueError`` for a name that a subprotocol can't have (RFC 6455 §4.1)."""
     for name in names:
         if not is_token(name):
             raise ValueError(f"{name!r} can't be the name of a subprotocol")
-    return names
 
 
 async def read_upgrade(stream: ByteStream, opening: Opening) -> bytes:
-    """The server's answer to the handshake and what came after it, if it switches protocols.
+    """Read the server's response to the handshake; return it, and the bytes that came behind it.
 
-    Whether the upgrade itself is right is left to the WebSocket engine. Raises
-    ``TransportServerError``, ``TransportProtocolError``, ``EndOfStream`` and what a broken stream
-    raises.
+    The WebSocket engine checks the upgrade itself. Raises ``TransportServerError`` for another
+    status than 101, ``TransportProtocolError``, ``EndOfStream``, and the errors of a broken stream.
     """
     try:
-        answer = await read_head(stream)
+        response = await read_head(stream)
     except NotHTTP as error:
         raise TransportProtocolError(
             f"{redact(opening.url)} doesn't speak HTTP: {error}. Is this its port, and should the "
             "URL begin with ws:// or wss://?"
         ) from error
-    if answer.status != 101:
-        raise _refused(opening, answer, await read_body(stream, answer))
-    _check_subprotocol(opening, answer)
-    return answer.head + answer.rest
+    if response.status != 101:
+        raise _refused(opening, response, await read_body(stream, response))
+    _check_negotiated(opening, response)
+    return response.head + response.rest
 
 
-def _refused(opening: Opening, answer: ResponseHead, body: str) -> TransportServerError:
+def _refused(opening: Opening, response: ResponseHead, body: str) -> TransportServerError:
     advice = ""
-    if 300 <= answer.status < 400:
+    if 300 <= response.status < 400:
         advice = ". Redirects are not followed: use the URL that it redirects to"
-    elif answer.status in {401, 403}:
+    elif response.status in {401, 403}:
         advice = ". Check the credentials in headers"
-    elif answer.status < 300 or answer.status in {400, 404, 426}:
+    elif response.status < 300 or response.status in {400, 404, 426}:
         advice = ". Check that WebSockets are served at this path"
     error = TransportServerError(
-        f"{redact(opening.url)} answered {answer.status} to the WebSocket handshake{advice}",
-        code=answer.status,
-        retryable=answer.status not in FATAL_STATUSES,
-        headers=answer.headers,
+        f"{redact(opening.url)} answered {response.status} to the WebSocket handshake{advice}",
+        code=response.status,
+        retryable=response.status not in FATAL_STATUSES,
+        headers=response.headers,
         body=body,
     )
-    error.retry_after = retry_after(answer.headers)
+    error.retry_after = retry_after(response.headers)
     return error
 
 
-def _check_subprotocol(opening: Opening, answer: ResponseHead) -> None:
-    chosen = answer.headers.get("sec-websocket-protocol")
+def _check_negotiated(opening: Opening, response: ResponseHead) -> None:
+    chosen = response.headers.get("sec-websocket-protocol")
     if chosen is None or chosen in opening.subprotocols:
         return
     offered = ", ".join(opening.subprotocols) or "none"

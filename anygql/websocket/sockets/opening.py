@@ -1,4 +1,4 @@
-"""What a connector is told to open: the URL, the headers, and its own ``connect_args``."""
+"""A WebSocket to open: the URL, the headers, and the connector's own ``connect_args``."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from ...net.urls import redact
 
 __all__ = ["ConnectArgs", "Opening", "destination", "parse_url"]
 
-# RFC 3986 knows none of these.
+# RFC 3986 §2: none of these may be in a URL.
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """What to open. ``repr`` shows no header and no query string: they may be secrets."""
+    """A WebSocket to open. Its ``repr`` shows no header and no query string: they may be secret."""
 
-    #: ``ws://`` or ``wss://``, checked.
+    #: The URL, ``ws://`` or ``wss://``, already checked.
     url: str
     headers: Sequence[tuple[str, str]] = ()
     subprotocols: Sequence[str] = ()
-    #: ``None``: the default verification.
+    #: The context for ``wss://``. ``None`` is the default context, which verifies.
     ssl: ssl.SSLContext | None = None
-    #: Bytes; a larger message fails the connection with 1009.
+    #: In bytes. A larger message fails the connection with 1009.
     max_message_size: int = 2**24
-    #: What one connector knows and others don't.
+    #: Options of one connector that others need not have.
     connect_args: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
 
     def __repr__(self) -> str:
@@ -40,14 +40,17 @@ class Opening(msgspec.Struct, frozen=True):
 
 
 class ConnectArgs(DialArgs, frozen=True, kw_only=True):
-    """What ``connect_args`` may hold."""
+    """The options in ``connect_args``."""
 
     #: ``"deflate"`` offers permessage-deflate (RFC 7692).
     compression: str | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> ConnectArgs:
-        """Raises ``TypeError`` for a name that isn't known, ``ValueError`` for a wrong value."""
+        """Check ``connect_args``.
+
+        Raises ``TypeError`` for an unknown name, and ``ValueError`` for a wrong value.
+        """
         allowed = cls.__struct_fields__
         if unknown := [name for name in given if name not in allowed]:
             raise TypeError(
@@ -62,9 +65,12 @@ class ConnectArgs(DialArgs, frozen=True, kw_only=True):
 
 
 def parse_url(url: str) -> WebSocketURI:
-    """Raises ``TransportInvalidURL``, which shows nothing secret."""
+    """Parse the URL of a WebSocket.
+
+    Raises ``TransportInvalidURL``, which shows nothing secret.
+    """
     if _FORBIDDEN.search(url):
-        # In the request's first line they would end its target.
+        # In the request line they would end its target.
         raise TransportInvalidURL(
             f"can't use the URL {redact(url)}: it has a space or a control character. Write them "
             "percent-encoded"
@@ -72,7 +78,7 @@ def parse_url(url: str) -> WebSocketURI:
     try:
         return parse_uri(url)
     except (InvalidURI, ValueError):
-        # Their messages quote the URL with its password and query string, so they end here.
+        # These errors quote the URL with its password and query string, so they end here.
         raise TransportInvalidURL(
             f"can't use the URL {redact(url)}: it must be ws://host:port/path or "
             "wss://host:port/path, without a fragment, and with a password if it has a user"

@@ -1,4 +1,4 @@
-"""The default socket: websockets' sans-I/O engine over an anyio byte stream, on either loop."""
+"""The default socket: websockets' sans-I/O engine over an anyio byte stream, on both loops."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
 from .frames import text_frames
-from .handshake import checked_headers, checked_subprotocols, read_upgrade
-from .inbound import Inbound
+from .handshake import check_subprotocols, read_upgrade, request_headers
 from .opening import ConnectArgs, Opening, destination, parse_url
+from .parser import MessageParser
 
 __all__ = ["StreamConnector", "StreamWebSocket"]
 
-#: Bytes to read at a time: asyncio's transports read no more.
+#: Maximum number of bytes to read at a time: asyncio's transports read no more.
 CHUNK = 2**18
 
-#: Reads, of as many bytes as may be, before what they brought is handed out, if it isn't enough.
-READS = 8
+#: Maximum number of reads, of ``CHUNK`` bytes each, before their messages are returned.
+MAX_READS = 8
 
 #: Seconds to wait for the server to end the TCP connection after the closing handshake.
 LINGER = 0.25
@@ -50,22 +50,31 @@ _NO_CLOSE_FRAME = WebSocketEnded(
 
 
 class StreamConnector:
-    """Opens WebSockets over TCP, Unix sockets and HTTP proxies.
+    """Opens WebSockets over TCP, Unix sockets and HTTP proxies, under asyncio and trio.
 
-    ``open_stream(host, port)`` replaces TCP: a tunnel, or memory in tests; ``wss`` still adds
-    TLS. ``connect_args`` takes ``uds``, ``proxy``, ``compression``, ``local_host``,
+    The transport's ``connect_args`` may hold ``uds``, ``proxy``, ``compression``, ``local_host``,
     ``server_hostname`` and ``happy_eyeballs_delay``.
+
+    Args:
+        open_stream: An async function of host and port that opens an anyio byte stream, to use
+            in place of TCP: a tunnel, or memory in tests. ``wss://`` still adds TLS. Default: TCP.
     """
 
     def __init__(self, *, open_stream: OpenStream | None = None) -> None:
         self._open_stream = open_stream
 
     async def connect(self, opening: Opening, task_group: TaskGroup) -> StreamWebSocket:
-        """Open one; ``task_group`` is not used. Cancelling closes what was opened.
+        """Open a WebSocket (RFC 6455 §4.1). Canceling closes the stream under it.
 
-        Raises ``TransportConnectionFailed``, ``TransportServerError`` or
-        ``TransportProtocolError``, and ``TypeError`` or ``ValueError`` for arguments that can't
-        be used, before anything is sent.
+        Args:
+            opening: The WebSocket to open.
+            task_group: Not used.
+
+        Raises:
+            TransportConnectionFailed: There is no connection, or no TLS that can be trusted.
+            TransportServerError: The server's HTTP status is not 101.
+            TransportProtocolError: The server's response is not HTTP, or the upgrade is wrong.
+            TypeError, ValueError: An option can't be used. Nothing was sent.
         """
         uri = parse_url(opening.url)
         args = ConnectArgs.parse(opening.connect_args)
@@ -85,12 +94,13 @@ class StreamConnector:
 
 
 def _client_protocol(uri: WebSocketURI, opening: Opening, args: ConnectArgs) -> ClientProtocol:
-    """An engine whose first output is the handshake request."""
-    headers = checked_headers(opening.headers)
+    """Return an engine whose first output is the handshake request."""
+    headers = request_headers(opening.headers)
+    check_subprotocols(opening.subprotocols)
     protocol = ClientProtocol(
         uri,
         extensions=_extensions(args),
-        subprotocols=[*map(Subprotocol, checked_subprotocols(opening.subprotocols))] or None,
+        subprotocols=[*map(Subprotocol, opening.subprotocols)] or None,
         max_size=opening.max_message_size,
         logger=_SILENT,
     )
@@ -116,13 +126,13 @@ def _check_handshake(protocol: ClientProtocol, opening: Opening) -> None:
     if error is None:
         return
     if isinstance(error, InvalidHeader):
-        what = f"its {error.name} header is missing or wrong"
+        problem = f"its {error.name} header is missing or wrong"
     elif isinstance(error, InvalidHandshake):
-        what = "it is malformed, or names an extension that was not offered"
+        problem = "it is malformed, or names an extension that was not offered"
     else:
         raise error
     raise TransportProtocolError(
-        f"{redact(opening.url)} answered the WebSocket handshake with 101, but {what}"
+        f"{redact(opening.url)} answered the WebSocket handshake with 101, but {problem}"
     ) from error
 
 
@@ -133,20 +143,20 @@ class StreamWebSocket:
         self, stream: ByteStream, protocol: ClientProtocol, max_message_size: int, early: bytes
     ) -> None:
         self.on_output: Callable[[], None] = _nothing
-        self.on_heard: Callable[[], None] = _nothing
-        self.is_enough: Callable[[int], bool] = _always
+        self.on_received: Callable[[], None] = _nothing
+        self.is_full_batch: Callable[[int], bool] = _always
         self._stream = stream
         self._protocol = protocol
-        # Only of these is it known that receiving always lets other tasks run.
-        self._yields = isinstance(stream, (SocketStream, UNIXSocketStream))
-        self._more_waits = _poll(stream) if self._yields else _unknown
-        # Pings by payload, oldest first, until their pong comes.
+        # Only these streams are known to let other tasks run whenever they receive.
+        self._receive_yields = isinstance(stream, (SocketStream, UNIXSocketStream))
+        self._has_more = _poll(stream) if self._receive_yields else _unknown
+        # Pings by payload, oldest first, until their pongs come.
         self._pings: dict[bytes, anyio.Event] = {}
         self._payloads = itertools.count()
-        self._torn = False
-        self._inbound = Inbound(protocol, max_message_size, self._acknowledge)
-        # The server may have spoken right behind its answer to the handshake.
-        self._early = self._inbound.feed(early)
+        self._is_torn = False
+        self._parser = MessageParser(protocol, max_message_size, self._handle_pong)
+        # The server may have sent messages right behind its response to the handshake.
+        self._unreturned = self._parser.feed(early)
 
     @property
     def subprotocol(self) -> str | None:
@@ -154,32 +164,32 @@ class StreamWebSocket:
         return self._protocol.subprotocol
 
     async def receive(self) -> list[bytes]:
-        """The text messages that have come, at least one, as UTF-8 that nobody has checked.
+        """Return the text messages that have come, at least one, as UTF-8 that nobody has checked.
 
-        Cancelling loses nothing. Raises ``WebSocketEnded`` after all that came before the end.
+        Raises ``WebSocketEnded`` after the last message. Canceling loses nothing.
         """
-        while self._inbound.end is None and not self._early:
+        while self._parser.end is None and not self._unreturned:
             data = await self._read()
-            # From here to the return nothing waits, so no cancellation comes between.
+            # Unless reading on, nothing waits from here to the return: no cancellation loses these.
             if data and (messages := self._feed(data)):
                 if len(data) == CHUNK:
                     await self._read_on(messages)
                 return messages
         await checkpoint()
-        if not self._early:
+        if not self._unreturned:
             raise self._ended()
-        early, self._early = self._early, []
+        unreturned, self._unreturned = self._unreturned, []
         self._announce_output()
-        return early
+        return unreturned
 
     async def _read_on(self, messages: list[bytes]) -> None:
-        """Append to ``messages`` what the network has ready behind them."""
+        """Append the messages that the network has ready behind ``messages``."""
         try:
-            for _ in range(READS - 1):
+            for _ in range(MAX_READS - 1):
                 if (
-                    self.is_enough(len(messages))
-                    or self._inbound.end is not None
-                    or not self._more_waits()
+                    self.is_full_batch(len(messages))
+                    or self._parser.end is not None
+                    or not self._has_more()
                 ):
                     return
                 if data := await self._read():
@@ -187,12 +197,12 @@ class StreamWebSocket:
                 if len(data) < CHUNK:
                     return
         except BaseException:
-            self._early = messages
+            self._unreturned = messages
             raise
 
     async def _read(self) -> bytes:
-        """Some bytes; none at the end, which is recorded."""
-        if not self._yields:
+        """Read some bytes. At the end, record it and return none."""
+        if not self._receive_yields:
             await checkpoint()
         try:
             return await self._stream.receive(CHUNK)
@@ -203,9 +213,9 @@ class StreamWebSocket:
         return b""
 
     def _feed(self, data: bytes) -> list[bytes]:
-        self.on_heard()
-        messages = self._inbound.feed(data)
-        if self._inbound.end is not None:
+        self.on_received()
+        messages = self._parser.feed(data)
+        if self._parser.end is not None:
             self._release_pings()
         self._announce_output()
         return messages
@@ -215,19 +225,19 @@ class StreamWebSocket:
             self.on_output()
 
     def _finish(self, end: WebSocketEnded) -> None:
-        self._inbound.finish(end)
+        self._parser.finish(end)
         self._release_pings()
 
     def _ended(self) -> WebSocketEnded:
-        """What ended the connection: a new one each time, as several may raise it."""
-        end = self._inbound.end or _LOST
+        """Return the end of the connection, as a new error: several tasks may raise it."""
+        end = self._parser.end or _LOST
         return WebSocketEnded(end.code, end.reason, ours=end.ours)
 
     async def send(self, messages: Sequence[bytes]) -> None:
-        """Send text messages, and what the engine has to say, in one write.
+        """Send text messages, and the engine's own frames, in one write.
 
-        Cancelling may leave half a frame on the wire, and nothing more is sent then. Raises
-        ``WebSocketEnded``.
+        Raises ``WebSocketEnded``. Canceling may leave half a frame on the wire; nothing more is
+        sent then.
         """
         protocol = self._protocol
         is_open = protocol.state is State.OPEN
@@ -247,26 +257,26 @@ class StreamWebSocket:
             protocol.writes.append(text_frames(messages))
 
     async def _flush(self) -> bool:
-        """Write what is to be written. Whether that went well."""
+        """Write the engine's output. Return False if the stream is torn."""
         data = b"".join(self._protocol.data_to_send())
-        if self._torn or not data:
+        if self._is_torn or not data:
             await checkpoint()
-            return not self._torn
+            return not self._is_torn
         try:
             await self._stream.send(data)
         except FAULTS:
-            self._torn = True
+            self._is_torn = True
         except BaseException:
-            self._torn = True
+            self._is_torn = True
             raise
-        return not self._torn
+        return not self._is_torn
 
     async def ping(self) -> None:
-        """Send a ping and return when its pong, or that of a later one, has come.
+        """Send a ping and return when its pong, or the pong of a later ping, has come.
 
-        Cancelling only stops the waiting. Raises ``WebSocketEnded``.
+        Raises ``WebSocketEnded``. Canceling only stops the waiting.
         """
-        if self._protocol.state is not State.OPEN or self._inbound.end is not None:
+        if self._protocol.state is not State.OPEN or self._parser.end is not None:
             await checkpoint()
             raise self._ended()
         payload = next(self._payloads).to_bytes(8, "big")
@@ -280,7 +290,7 @@ class StreamWebSocket:
         finally:
             self._pings.pop(payload, None)
 
-    def _acknowledge(self, payload: bytes) -> None:
+    def _handle_pong(self, payload: bytes) -> None:
         if payload not in self._pings:
             return
         # RFC 6455 §5.5.3: a server may answer only the last of several pings.
@@ -294,31 +304,33 @@ class StreamWebSocket:
             pong.set()
 
     async def aclose(self, code: int, reason: str) -> None:
-        """The closing handshake; what still comes is thrown away.
+        """Perform the closing handshake (RFC 6455 §7); messages that still come are dropped.
 
-        If the connection is over already, only our part of the handshake is sent. Nobody else
-        may be in ``receive`` or ``send``. The caller bounds its time. Cancelling leaves the rest
-        to ``aclose_forcefully``.
+        If the connection has ended already, only our part of the handshake is sent. No other task
+        may be in ``receive`` or ``send``. The caller bounds the time. Canceling leaves the rest to
+        ``aclose_forcefully``.
         """
         protocol = self._protocol
-        begins = protocol.state is State.OPEN
-        if begins:
+        we_close_first = protocol.state is State.OPEN
+        if we_close_first:
             protocol.send_close(code, clip_reason(reason))
         if not await self._flush():
             return
-        while begins and self._inbound.end is None:
+        while we_close_first and self._parser.end is None:
             if data := await self._read():
-                self._inbound.discard(data)
+                self._parser.discard(data)
         await self._linger()
 
     async def _linger(self) -> None:
-        """Give the server a moment to end the TCP connection: that is its part (§7.1.1), and
-        what is on the way to it is lost when we do it."""
+        """Give the server a moment to end the TCP connection (RFC 6455 §7.1.1).
+
+        Bytes on the way to the server may be lost if we end it.
+        """
         if self._protocol.state is State.CLOSED:
             return
         with anyio.move_on_after(LINGER):
             try:
-                if self._yields:  # TLS streams have no half-close
+                if self._receive_yields:  # TLS streams have no half-close
                     await self._stream.send_eof()
                 while True:
                     await self._stream.receive(CHUNK)
@@ -326,7 +338,7 @@ class StreamWebSocket:
                 return
 
     async def aclose_forcefully(self) -> None:
-        """Let go of the stream, at once. Raises nothing."""
+        """Release the stream at once. Raises nothing."""
         self._finish(_LOST)
         try:
             await anyio.aclose_forcefully(self._stream)
@@ -335,7 +347,7 @@ class StreamWebSocket:
 
 
 def _nothing() -> None:
-    """Nobody sends yet."""
+    """Do nothing: nobody sends yet."""
 
 
 def _always(count: int) -> bool:
@@ -343,7 +355,10 @@ def _always(count: int) -> bool:
 
 
 def _poll(stream: ByteStream) -> Callable[[], object]:
-    """What tells whether reading from it would have to wait; falsy where nobody knows."""
+    """Return a function that tells whether reading finds something without waiting.
+
+    Where that can't be known, the function returns False.
+    """
     if not hasattr(select, "poll"):  # Windows
         return _unknown
     poll = select.poll()

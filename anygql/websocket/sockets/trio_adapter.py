@@ -1,7 +1,10 @@
-"""trio-websocket behind the socket interface; imports trio, so nothing else imports it.
+"""trio-websocket behind the socket interface.
 
-trio-websocket wants a nursery for its reader: it lives in a task of the connection's task group,
-shielded once the WebSocket is open, so that a cancellation leaves time for the closing handshake.
+This module imports trio, so only ``trio_websocket_connector`` imports it, when it is called.
+
+trio-websocket needs a nursery for its reader. The nursery lives in a task of the connection's task
+group. It is shielded once the WebSocket is open, so that a cancellation leaves time for the closing
+handshake.
 """
 
 from __future__ import annotations
@@ -27,35 +30,35 @@ from ...net.headers import basic_auth
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
-from .handshake import checked_headers, checked_subprotocols, read_upgrade
+from .handshake import check_subprotocols, read_upgrade, request_headers
 from .opening import ConnectArgs, Opening, destination, parse_url
 
 __all__ = ["TrioConnector", "TrioWebSocket"]
 
-#: Bytes to read at a time.
+#: Maximum number of bytes to read at a time.
 CHUNK = 2**16
 
 #: Seconds to wait for the server to end the TCP connection after the closing handshake.
 LINGER = 0.25
 
-# Without a queue, a message that trio-websocket has read is in the hands of `receive`, or still
-# to be handed over: its own failing with 1009 throws a queue away.
-QUEUE = 0
+# In messages. trio-websocket drops its queue when it fails the connection with 1009. Without a
+# queue, it hands each message to `receive` before it reads the next one.
+QUEUE_SIZE = 0
 
 _LOST = WebSocketEnded(CloseCode.ABNORMAL, "the connection was lost")
 _OVERSIZE = "Exceeded maximum message size"
 
 
 class TrioConnector:
-    """Made by ``trio_websocket_connector``."""
+    """Opens WebSockets with trio-websocket. ``trio_websocket_connector`` makes it."""
 
     def __init__(self, *, open_stream: OpenStream | None = None) -> None:
         self._open_stream = open_stream
 
     async def connect(self, opening: Opening, task_group: TaskGroup) -> TrioWebSocket:
-        """Open one. Cancelling closes what was opened.
+        """Open a WebSocket. Canceling closes the stream under it.
 
-        Raises what ``StreamConnector.connect`` raises, and ``RuntimeError`` under asyncio.
+        Raises the errors of ``StreamConnector.connect``, and ``RuntimeError`` under asyncio.
         """
         if not trio.lowlevel.in_trio_run():
             raise RuntimeError(
@@ -66,26 +69,28 @@ class TrioConnector:
         args = ConnectArgs.parse(opening.connect_args)
         if args.compression is not None:
             raise TypeError("trio-websocket has no compression: leave it out of connect_args")
-        request = _Request(opening, uri)
-        dialled = await dial(destination(opening, uri), args, self._open_stream)
-        stream = _TrioStream(dialled, opening)
+        request = _HandshakeRequest(opening, uri)
+        dialed = await dial(destination(opening, uri), args, self._open_stream)
+        stream = _StreamAdapter(dialed, opening)
         try:
-            opened = await task_group.start(_host, stream, request, name="anygql: trio-websocket")
+            opened = await task_group.start(
+                _run_reader, stream, request, name="anygql: trio-websocket"
+            )
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
-        # A fault comes as a value: on its way through `start` it would lose its cause.
+        # A fault is returned, as raising it through `start` would lose its cause.
         if isinstance(opened, TransportError):
             raise opened
         return cast("TrioWebSocket", opened)
 
 
-class _Request:
-    """The handshake request, as trio-websocket wants it."""
+class _HandshakeRequest:
+    """The handshake request, as trio-websocket takes it."""
 
     def __init__(self, opening: Opening, uri: WebSocketURI) -> None:
-        checked_subprotocols(opening.subprotocols)
-        headers = checked_headers(opening.headers)
+        check_subprotocols(opening.subprotocols)
+        headers = request_headers(opening.headers)
         names = {name.lower() for name, _ in headers}
         if uri.user_info is not None and "authorization" not in names:
             headers.append(("Authorization", basic_auth(*uri.user_info)))
@@ -100,33 +105,33 @@ class _Request:
         ]
 
 
-async def _host(
-    stream: _TrioStream,
-    request: _Request,
+async def _run_reader(
+    stream: _StreamAdapter,
+    request: _HandshakeRequest,
     *,
     task_status: TaskStatus[TrioWebSocket | TransportError],
 ) -> None:
-    """Run trio-websocket's reader, up to ``aclose_forcefully``."""
+    """Run trio-websocket's reader until ``aclose_forcefully``."""
     stopped = trio.Event()
     fault: TransportError | None = None
     try:
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
-                connection = await _open(nursery, stream, request)
+                connection = await _shake_hands(nursery, stream, request)
                 stream.is_open = True
                 size = request.opening.max_message_size
                 task_status.started(
                     TrioWebSocket(connection, stream, nursery, scope, stopped, size)
                 )
-                # If `start` was cancelled, this task is still inside of what was cancelled, and
-                # a shield would keep it there.
+                # If `start` was canceled, this task is still in the canceled scope, and a shield
+                # would keep it there.
                 await trio.lowlevel.checkpoint_if_cancelled()
                 scope.shield = True
                 await trio.sleep_forever()
     except* (TransportError, ProtocolError, h11.ProtocolError) as group:
         if stream.is_open:
             raise
-        fault = _fault(request.opening, group)
+        fault = _handshake_fault(request.opening, group)
     finally:
         try:
             await trio.aclose_forcefully(stream)
@@ -136,8 +141,8 @@ async def _host(
         task_status.started(fault)
 
 
-async def _open(
-    nursery: trio.Nursery, stream: _TrioStream, request: _Request
+async def _shake_hands(
+    nursery: trio.Nursery, stream: _StreamAdapter, request: _HandshakeRequest
 ) -> WebSocketConnection:
     return await wrap_client_stream(
         nursery,
@@ -146,14 +151,14 @@ async def _open(
         request.resource,
         subprotocols=request.opening.subprotocols,
         extra_headers=request.headers,
-        message_queue_size=QUEUE,
+        message_queue_size=QUEUE_SIZE,
         max_message_size=request.opening.max_message_size,
         receive_buffer_size=CHUNK,
     )
 
 
-def _fault(opening: Opening, group: BaseExceptionGroup[Exception]) -> TransportError:
-    """The one fault that ended the handshake."""
+def _handshake_fault(opening: Opening, group: BaseExceptionGroup[Exception]) -> TransportError:
+    """Return the one fault that ended the handshake."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
@@ -167,51 +172,51 @@ def _fault(opening: Opening, group: BaseExceptionGroup[Exception]) -> TransportE
     return fault
 
 
-class _TrioStream(trio.abc.Stream):
+class _StreamAdapter(trio.abc.Stream):
     """An anyio byte stream for trio-websocket.
 
-    Until ``is_open``, it raises the transport's errors: trio-websocket doesn't catch them, where
-    for a stream that ends it would wait for ever. After that, faults of writing are only
-    recorded (``broken``), so that what had come before can still be read.
+    Until ``is_open``, it raises the transport's errors: trio-websocket lets them pass, but would
+    wait forever if the stream just ended. Afterwards it only records faults of writing
+    (``is_broken``), so that messages that had come before can still be read.
     """
 
     def __init__(self, stream: ByteStream, opening: Opening) -> None:
         self._stream = stream
         self._opening = opening
-        self._answered = False
-        self._yields = isinstance(stream, (SocketStream, UNIXSocketStream))
+        self._is_upgraded = False
+        self._receive_yields = isinstance(stream, (SocketStream, UNIXSocketStream))
         self._lock = trio.Lock()
         self._held: list[bytes] = []
         self._holding = False
         self.is_open = False
-        #: Half a frame may have been written, or none arrives any more.
-        self.broken = False
-        #: A close frame was written.
+        #: Whether writing failed: half a frame may have been written.
+        self.is_broken = False
+        #: Whether a close frame was written.
         self.close_sent = False
-        #: Nothing more will come.
+        #: Set when nothing more will come.
         self.ended = trio.Event()
-        #: Called whenever something has come.
-        self.on_heard: Callable[[], None] = _nothing
+        #: Called whenever anything has come.
+        self.on_received: Callable[[], None] = _nothing
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if not self._answered:
+        if not self._is_upgraded:
             with opening_errors(redact(self._opening.url)):
                 answer = await read_upgrade(self._stream, self._opening)
-            self._answered = True
+            self._is_upgraded = True
             return answer
-        if not self._yields:
+        if not self._receive_yields:
             await trio.lowlevel.checkpoint()
         try:
             data = await self._stream.receive(max_bytes or CHUNK)
         except (anyio.EndOfStream, *FAULTS):
             self.ended.set()
             return b""
-        self.on_heard()
+        self.on_received()
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         data = bytes(data)
-        if not self._answered:
+        if not self._is_upgraded:
             with opening_errors(redact(self._opening.url)):
                 await self._stream.send(data)
         else:
@@ -224,24 +229,24 @@ class _TrioStream(trio.abc.Stream):
                 await self._write(data)
 
     async def _write(self, data: bytes) -> None:
-        if self.broken:
+        if self.is_broken:
             await trio.lowlevel.checkpoint()
             return
         try:
             async with self._lock:
                 await self._stream.send(data)
         except FAULTS:
-            self.broken = True
+            self.is_broken = True
         except BaseException:
-            self.broken = True
+            self.is_broken = True
             raise
 
     def hold(self) -> None:
-        """From now on, collect what is written."""
+        """Collect the data to write, instead of writing it, until ``release``."""
         self._holding = True
 
     async def release(self) -> None:
-        """Write what was collected. Cancelling leaves the stream broken."""
+        """Write the collected data. Canceling leaves the stream broken."""
         while self._held:
             data = b"".join(self._held)
             self._held.clear()
@@ -252,7 +257,7 @@ class _TrioStream(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
 
     async def aclose(self) -> None:
-        """Give the server a moment to end the TCP connection itself (§7.1.1)."""
+        """Give the server a moment to end the TCP connection itself (RFC 6455 §7.1.1)."""
         try:
             if self.is_open:
                 with trio.move_on_after(LINGER):
@@ -261,7 +266,7 @@ class _TrioStream(trio.abc.Stream):
             try:
                 await anyio.aclose_forcefully(self._stream)
             except FAULTS:
-                self.broken = True
+                self.is_broken = True
 
 
 class TrioWebSocket:
@@ -270,18 +275,18 @@ class TrioWebSocket:
     def __init__(
         self,
         connection: WebSocketConnection,
-        stream: _TrioStream,
+        stream: _StreamAdapter,
         nursery: trio.Nursery,
         scope: trio.CancelScope,
         stopped: trio.Event,
         max_message_size: int,
     ) -> None:
-        # Neither is ever called: trio-websocket's reader sends its own frames, and hands on each
-        # message by itself.
+        # The first two are never called: trio-websocket's reader sends its own frames, and hands
+        # out each message alone.
         self.on_output: Callable[[], None] = _nothing
-        self.is_enough: Callable[[int], bool] = bool
-        self.on_heard: Callable[[], None] = _nothing
-        stream.on_heard = lambda: self.on_heard()
+        self.is_full_batch: Callable[[int], bool] = bool
+        self.on_received: Callable[[], None] = _nothing
+        stream.on_received = lambda: self.on_received()
         self._connection = connection
         self._stream = stream
         self._nursery = nursery
@@ -298,9 +303,9 @@ class TrioWebSocket:
         return self._connection.subprotocol
 
     async def receive(self) -> list[str]:
-        """The next text message, alone: trio-websocket hands out one at a time.
+        """Return the next text message, alone: trio-websocket hands out one at a time.
 
-        Cancelling loses nothing. Raises ``WebSocketEnded`` after all that came before the end.
+        Raises ``WebSocketEnded`` after the last message. Canceling loses nothing.
         """
         if self._end is not None:
             await trio.lowlevel.checkpoint()
@@ -321,14 +326,15 @@ class TrioWebSocket:
         return [message]
 
     def _is_oversize(self, message: str) -> bool:
-        # trio-websocket counts characters.
+        # trio-websocket counts characters, not bytes.
         limit = self._max_message_size
         return len(message) * 4 > limit and len(message.encode()) > limit
 
     def _explain(self, reason: CloseReason | None) -> WebSocketEnded:
-        """What ended the connection, in trio-websocket's words.
+        """Return the end of the connection for trio-websocket's close reason.
 
-        It answers a server's close frame with one, and sends none for what it can't read.
+        trio-websocket answers a server's close frame with one. It sends none for bytes that it
+        can't read.
         """
         if reason is None or reason.code == CloseCode.ABNORMAL:
             return _LOST
@@ -343,14 +349,14 @@ class TrioWebSocket:
             pong.set()
 
     def _ended(self) -> WebSocketEnded:
-        """What ended the connection: a new one each time, as several may raise it."""
+        """Return the end of the connection, as a new error: several tasks may raise it."""
         end = self._end or _LOST
         return WebSocketEnded(end.code, end.reason, ours=end.ours)
 
     async def send(self, messages: Sequence[bytes]) -> None:
         """Send text messages in one write.
 
-        Cancelling may leave half a frame on the wire. Raises ``WebSocketEnded``.
+        Raises ``WebSocketEnded``. Canceling may leave half a frame on the wire.
         """
         if messages and self._end is not None:
             await trio.lowlevel.checkpoint()
@@ -363,27 +369,27 @@ class TrioWebSocket:
         except ConnectionClosed as error:
             closed = error
         except BaseException:
-            self._stream.broken = True
+            self._stream.is_broken = True
             raise
         await self._stream.release()
         await trio.lowlevel.checkpoint()
         if closed is not None:
             end = self._end or self._explain(closed.reason)
             raise WebSocketEnded(end.code, end.reason, ours=end.ours) from None
-        if self._stream.broken:
+        if self._stream.is_broken:
             raise self._ended()
 
     async def ping(self) -> None:
-        """Send a ping and return when its pong, or that of a later one, has come.
+        """Send a ping and return when its pong, or the pong of a later ping, has come.
 
-        Cancelling only stops the waiting. Raises ``WebSocketEnded``.
+        Raises ``WebSocketEnded``. Canceling only stops the waiting.
         """
         if self._end is not None:
             await trio.lowlevel.checkpoint()
             raise self._ended()
         payload = next(self._payloads).to_bytes(8, "big")
         pong = self._pings[payload] = trio.Event()
-        # In a task of its own: cancelled while it writes, a ping would tear a frame.
+        # In a task of its own: canceling a ping while it writes would tear a frame.
         self._nursery.start_soon(self._ping, payload, pong)
         try:
             await pong.wait()
@@ -402,13 +408,13 @@ class TrioWebSocket:
             pong.set()
 
     async def aclose(self, code: int, reason: str) -> None:
-        """The closing handshake; what still comes is thrown away.
+        """Perform the closing handshake (RFC 6455 §7); messages that still come are dropped.
 
-        Nobody else may be in ``receive`` or ``send``. The caller bounds its time. Cancelling
+        No other task may be in ``receive`` or ``send``. The caller bounds the time. Canceling
         leaves the rest to ``aclose_forcefully``.
         """
         end = self._end
-        if self._stream.broken:
+        if self._stream.is_broken:
             return
         if end is None or not end.ours:
             await self._connection.aclose(code, clip_reason(reason))
@@ -419,13 +425,13 @@ class TrioWebSocket:
         await self._stream.aclose()
 
     async def aclose_forcefully(self) -> None:
-        """Let go of the stream and the reader, at once. Raises nothing."""
+        """Release the stream and the reader at once. Raises nothing."""
         self._finish(_LOST)
         self._scope.cancel()
-        # Nothing holds up the reader's end, so this does not wait for anything outside.
+        # Nothing delays the reader's end, so this does not wait for the network.
         with trio.CancelScope(shield=True):
             await self._stopped.wait()
 
 
 def _nothing() -> None:
-    """There is nothing to send."""
+    """Do nothing: the owner has set no callback."""

@@ -1,4 +1,4 @@
-"""The trio ecosystem's own WebSocket, for applications that standardise on it."""
+"""The trio ecosystem's own WebSocket, for applications that standardize on it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ __all__ = ["trio_websocket_connector"]
 
 
 def trio_websocket_connector(*, open_stream: OpenStream | None = None) -> Connector:
-    """Opens WebSockets with trio-websocket; under trio only.
+    """Return a connector that opens WebSockets with trio-websocket, under trio only.
 
-    ``open_stream`` and ``connect_args`` are those of ``StreamConnector``, but for
-    ``compression``, which trio-websocket does not have. Raises ``ImportError`` if it is not
-    installed.
+    The transport's ``connect_args`` may hold the options of ``StreamConnector``, except
+    ``compression``: trio-websocket has none.
+
+    Args:
+        open_stream: An async function of host and port that opens an anyio byte stream, to use
+            in place of TCP. ``wss://`` still adds TLS. Default: TCP.
+
+    Raises:
+        ImportError: trio or trio-websocket is not installed (the extra ``anygql[trio]``).
     """
     try:
         from .trio_adapter import TrioConnector

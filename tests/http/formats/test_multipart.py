@@ -16,13 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anygql.exceptions import ProtocolViolation
-from anygql.http.formats.multipart import (
-    MultipartPayloads,
-    MultipartReader,
-    MultipartSubscription,
-    Part,
-    boundary_of,
-)
+from anygql.http.formats.graphql_multipart import MultipartPayloads, MultipartSubscription
+from anygql.http.formats.multipart import MultipartParser, Part, boundary_of
 from anygql.json import MsgspecJSON
 from anygql.protocols.close_codes import CloseCode
 from anygql.protocols.events import Complete, Error, Next
@@ -60,7 +55,7 @@ BOUNDARIES = [
 @pytest.mark.parametrize(("content_type", "boundary"), BOUNDARIES)
 def test_boundaries(content_type: str, boundary: bytes) -> None:
     assert boundary_of(content_type) == boundary
-    reader = MultipartReader(content_type)
+    reader = MultipartParser(content_type)
     data = b"--%b\r\n\r\n{}\r\n--%b--\r\n" % (boundary, boundary)
     assert reader.feed(data) == [Part({}, b"{}")]
     assert reader.finished
@@ -80,7 +75,7 @@ def test_boundaries(content_type: str, boundary: bytes) -> None:
 )
 def test_content_types_that_name_no_boundary(content_type: str) -> None:
     with pytest.raises(ProtocolViolation) as caught:
-        MultipartReader(content_type)
+        MultipartParser(content_type)
     assert caught.value.code == CloseCode.BAD_REQUEST
 
 
@@ -237,7 +232,7 @@ def fed(stream: Any, pieces: list[bytes]) -> list[Any]:
 @pytest.mark.parametrize(("content_type", "data", "parts"), READ)
 def test_reading(content_type: str, data: bytes, parts: list[Part]) -> None:
     for pieces in ([data], singly(data)):
-        reader = MultipartReader(content_type)
+        reader = MultipartParser(content_type)
         assert fed(reader, pieces) == parts
         assert reader.finished
         reader.close()
@@ -246,14 +241,14 @@ def test_reading(content_type: str, data: bytes, parts: list[Part]) -> None:
 @pytest.mark.parametrize(("data", "reason"), BROKEN)
 def test_broken_answers(data: bytes, reason: str) -> None:
     with pytest.raises(ProtocolViolation) as caught:
-        MultipartReader(B).feed(data)
+        MultipartParser(B).feed(data)
     assert reason in caught.value.reason
-    assert fed(MultipartReader(B), singly(data)) == [CloseCode.BAD_REQUEST]
+    assert fed(MultipartParser(B), singly(data)) == [CloseCode.BAD_REQUEST]
 
 
 def test_a_part_comes_with_the_delimiter_after_it() -> None:
     # the rest of the delimiter's line comes with the next part, which may be minutes later
-    reader = MultipartReader(YOGA_TYPE)
+    reader = MultipartParser(YOGA_TYPE)
     end = YOGA.index(b"---", 10)
     assert reader.feed(YOGA[: end + 2]) == []
     assert len(reader.feed(YOGA[end + 2 : end + 3])) == 1
@@ -277,7 +272,7 @@ CUT_OFF = [
 
 @pytest.mark.parametrize(("data", "where"), CUT_OFF)
 def test_a_stream_that_is_cut_off_is_a_violation(data: bytes, where: str) -> None:
-    reader = MultipartReader(B)
+    reader = MultipartParser(B)
     reader.feed(data)
     with pytest.raises(ProtocolViolation) as caught:
         reader.close()
@@ -287,7 +282,7 @@ def test_a_stream_that_is_cut_off_is_a_violation(data: bytes, where: str) -> Non
 
 @pytest.mark.parametrize("end", range(len(APOLLO) - 2))  # but for the last CRLF
 def test_every_truncation_is_noticed(end: int) -> None:
-    reader = MultipartReader(APOLLO_TYPE)
+    reader = MultipartParser(APOLLO_TYPE)
     reader.feed(APOLLO[:end])
     with pytest.raises(ProtocolViolation, match="cut off"):
         reader.close()
@@ -313,9 +308,9 @@ def test_every_truncation_is_noticed(end: int) -> None:
 def test_limits(step: int, limits: dict[str, int], good: bytes, bad: bytes, reason: str) -> None:
     data = b"--b\r\n%b\r\n--b\r\n%b\r\n--b--" % (good, bad)
     pieces = [data[at : at + step] for at in range(0, len(data), step)]
-    found = fed(MultipartReader(B, **limits), pieces)
+    found = fed(MultipartParser(B, **limits), pieces)
     assert found[1:] == [CloseCode.MESSAGE_TOO_BIG]
-    reader = MultipartReader(B, **limits)
+    reader = MultipartParser(B, **limits)
     with pytest.raises(ProtocolViolation, match=reason):
         reader.feed(data[len(b"--b\r\n" + good + b"\r\n") :])
 
@@ -326,7 +321,7 @@ def test_limits(step: int, limits: dict[str, int], good: bytes, bad: bytes, reas
     ids=["body", "line", "value", "pad"],
 )
 def test_nothing_grows_without_end(endless: bytes) -> None:
-    reader = MultipartReader(B, max_part_size=1000, max_header_size=1000)
+    reader = MultipartParser(B, max_part_size=1000, max_header_size=1000)
     reader.feed(endless)
     with pytest.raises(ProtocolViolation) as caught:
         for _ in range(300):
@@ -335,14 +330,14 @@ def test_nothing_grows_without_end(endless: bytes) -> None:
 
 
 def test_a_preamble_is_not_kept() -> None:
-    reader = MultipartReader(B, max_part_size=10)
+    reader = MultipartParser(B, max_part_size=10)
     for _ in range(1000):
         assert reader.feed(b"x" * 1000) == []
     assert reader.feed(b"\r\n--b\r\n\r\n1\r\n--b--") == [Part({}, b"1")]
 
 
 def test_a_long_part_in_small_pieces_takes_time_in_proportion() -> None:
-    reader = MultipartReader(B)
+    reader = MultipartParser(B)
     reader.feed(b"--b\r\n\r\n")
     for _ in range(100_000):
         reader.feed(b"x" * 100)
@@ -360,7 +355,7 @@ SAMPLES = [(sample.values[0], sample.values[1]) for sample in READ]
 )
 def test_any_split_gives_the_same_parts(case: tuple[str, bytes, list[bytes]]) -> None:
     content_type, data, pieces = case
-    assert fed(MultipartReader(content_type), pieces) == fed(MultipartReader(content_type), [data])
+    assert fed(MultipartParser(content_type), pieces) == fed(MultipartParser(content_type), [data])
 
 
 TOKENS = st.sampled_from(
@@ -375,7 +370,7 @@ TOKENS = st.sampled_from(
 )
 def test_any_split_of_any_answer(case: tuple[bytes, list[bytes]]) -> None:
     data, pieces = case
-    whole, split = (MultipartReader(B, max_part_size=8, max_header_size=9) for _ in "12")
+    whole, split = (MultipartParser(B, max_part_size=8, max_header_size=9) for _ in "12")
     assert fed(whole, [data]) == fed(split, pieces)
     assert whole.finished == split.finished
 
@@ -389,7 +384,7 @@ BODIES = st.lists(
 def test_what_is_written_is_read(bodies: list[bytes], draw: st.DataObject) -> None:
     data = b"".join(b"\r\n---\r\nContent-Type: application/json\r\n\r\n" + body for body in bodies)
     data += b"\r\n-----\r\n"
-    parts = fed(MultipartReader(YOGA_TYPE), draw.draw(pieces_of(data)))
+    parts = fed(MultipartParser(YOGA_TYPE), draw.draw(pieces_of(data)))
     assert [part.body for part in parts] == bodies
 
 

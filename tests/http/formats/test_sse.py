@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anygql.exceptions import ProtocolViolation
-from anygql.http.formats.sse import DistinctStream, ServerSentEvent, ServerSentEvents, SingleStream
+from anygql.http.formats.graphql_sse import DistinctStream, SingleStream
+from anygql.http.formats.sse import EventStreamParser, ServerSentEvent
 from anygql.json import MsgspecJSON
 from anygql.protocols.close_codes import CloseCode
 from anygql.protocols.events import Complete, Error, Next
@@ -120,8 +121,8 @@ PARSED = [
 
 @pytest.mark.parametrize(("stream", "events"), PARSED)
 def test_parsing(stream: bytes, events: list[ServerSentEvent]) -> None:
-    assert ServerSentEvents().feed(stream) == events
-    assert fed(ServerSentEvents(), [bytes([byte]) for byte in stream]) == events
+    assert EventStreamParser().feed(stream) == events
+    assert fed(EventStreamParser(), [bytes([byte]) for byte in stream]) == events
 
 
 ENDS = [
@@ -140,13 +141,13 @@ ENDS = [
 
 @pytest.mark.parametrize(("stream", "inside"), ENDS)
 def test_the_end_says_whether_it_was_inside_an_event(stream: bytes, inside: bool) -> None:
-    events = ServerSentEvents()
+    events = EventStreamParser()
     events.feed(stream)
     assert events.close() is inside
 
 
 def test_an_id_counts_from_the_end_of_its_event() -> None:
-    events = ServerSentEvents()
+    events = EventStreamParser()
     events.feed(b"id: 1\ndata: a\n\nid: 2\ndata: b\n")
     assert events.last_event_id == "1"
     events.feed(b"\n")
@@ -154,13 +155,13 @@ def test_an_id_counts_from_the_end_of_its_event() -> None:
 
 
 def test_retry_is_remembered_without_an_event() -> None:
-    events = ServerSentEvents()
+    events = EventStreamParser()
     assert events.feed(b"retry: 3000\n\n") == []
     assert events.retry == 3000
 
 
 def test_an_event_is_reported_with_the_first_byte_of_its_end() -> None:
-    events = ServerSentEvents()
+    events = EventStreamParser()
     assert events.feed(b"data: a\r\n\r") == [E(data="a")]
     assert events.feed(b"\ndata: b\r\n\r\n") == [E(data="b")]
 
@@ -179,12 +180,12 @@ TOO_BIG = [
 def test_an_event_has_a_limit(stream: bytes, step: int) -> None:
     whole = b"data: 1234\n\n" + stream
     pieces = [whole[at : at + step] for at in range(0, len(whole), step)]
-    found = fed(ServerSentEvents(max_event_size=10), pieces)
+    found = fed(EventStreamParser(max_event_size=10), pieces)
     assert found == [E(data="1234"), CloseCode.MESSAGE_TOO_BIG]
 
 
 def test_the_limit_is_named_and_the_fault_stays() -> None:
-    events = ServerSentEvents(max_event_size=10)
+    events = EventStreamParser(max_event_size=10)
     for _ in range(2):
         with pytest.raises(ProtocolViolation, match=r"more than 10 bytes \(max_event_size\)"):
             events.feed(b"data: 12345")
@@ -193,12 +194,12 @@ def test_the_limit_is_named_and_the_fault_stays() -> None:
 
 
 def test_comments_do_not_add_up() -> None:
-    events = ServerSentEvents(max_event_size=10)
+    events = EventStreamParser(max_event_size=10)
     assert events.feed(b"data: 1\n" + b": ping\n" * 1000 + b"\n") == [E(data="1")]
 
 
 def test_a_long_event_in_small_pieces_takes_time_in_proportion() -> None:
-    events = ServerSentEvents()
+    events = EventStreamParser()
     events.feed(b"data: ")
     for _ in range(100_000):
         events.feed(b"x" * 100)
@@ -228,7 +229,7 @@ STREAM = st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\
 )
 def test_any_split_gives_the_same_events(case: tuple[bytes, list[bytes]]) -> None:
     data, pieces = case
-    whole, split = ServerSentEvents(), ServerSentEvents()
+    whole, split = EventStreamParser(), EventStreamParser()
     assert fed(whole, [data]) == fed(split, pieces)
     assert whole.close() == split.close()
 
@@ -236,8 +237,8 @@ def test_any_split_gives_the_same_events(case: tuple[bytes, list[bytes]]) -> Non
 @given(st.binary(max_size=60).flatmap(lambda data: st.tuples(st.just(data), pieces_of(data))))
 def test_any_bytes_are_read(case: tuple[bytes, list[bytes]]) -> None:
     data, pieces = case
-    whole = ServerSentEvents(max_event_size=20)
-    assert fed(whole, [data]) == fed(ServerSentEvents(max_event_size=20), pieces)
+    whole = EventStreamParser(max_event_size=20)
+    assert fed(whole, [data]) == fed(EventStreamParser(max_event_size=20), pieces)
 
 
 def result(**parts: Any) -> Next:

@@ -102,7 +102,7 @@ async def test_those_that_were_not_needed_for_long_are_closed(
     async with peer(Crowd(10)) as server, Client(HTTPTransport(server.url)) as session:
         await ask_together(session, 10)
         assert server.connections == 10
-        monkeypatch.setattr(lanes, "KEPT", -1.0)  # whatever is free was free for too long
+        monkeypatch.setattr(lanes, "IDLE_LIMIT", -1.0)  # whatever is free was free for too long
         await session.execute(QUERY)
         assert await gone(server, 10)
         monkeypatch.undo()

@@ -263,8 +263,14 @@ async def unburdened(session: Session) -> None:
 
 def _held(connection: Any) -> list[Any]:
     held: list[Any] = []
-    for name in ("_routes", "_scopes", "_calls", "_streams", "_asking", "_outgoing"):
-        held += getattr(connection, name, ())
+    tables = [
+        *_tables(connection, "_calls", "_streams", "_starting"),
+        *_tables(getattr(connection, "routes", None), "by_id"),
+        *_tables(getattr(connection, "_writer", None), "_waiting"),
+    ]
+    assert tables, "what a connection holds has other names now"
+    for table in tables:
+        held += table
     exchange = getattr(connection, "_exchange", None)
     lanes = getattr(exchange, "_pool", None)
     if lanes is not None:
@@ -274,6 +280,10 @@ def _held(connection: Any) -> list[Any]:
     elif exchange is not None:
         held += in_use(exchange._endpoint.client)
     return held
+
+
+def _tables(of: object, *names: str) -> list[Any]:
+    return [getattr(of, name) for name in names if hasattr(of, name)]
 
 
 def in_use(client: Any) -> list[str]:
@@ -578,7 +588,8 @@ async def reconnect(body: Body) -> Setting:
     async with talking(reconnecting=True) as (_, session):
 
         async def run() -> None:
-            await session.reconnect()
+            session.reconnect()
+            await session.wait_connected()
             body.point()
             await session.execute("{ hello }")
             body.point()

@@ -194,7 +194,8 @@ class Play:
         if await query(session, SILENCE if stuck else 10) == "answered":
             return "lives"
         if self.cell.kind is SessionKind.PERMANENT:
-            await session.reconnect()
+            session.reconnect()
+            await session.wait_connected()
             assert await query(session) == "answered"
         return "stuck"
 

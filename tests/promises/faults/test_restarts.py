@@ -147,7 +147,7 @@ def check_nothing_left(session: Session) -> None:
     supervisor = session._supervisor
     assert not supervisor.resumables
     connection: Any = supervisor._connection
-    assert connection is None or not connection._routes
+    assert connection is None or not connection.routes.by_id
 
 
 @pytest.mark.timeout(300)

@@ -23,21 +23,12 @@ from websockets.frames import Frame, Opcode
 
 from anygql.documents.document import Document
 from anygql.exceptions import ProtocolViolation, TransportError, TransportProtocolError
-from anygql.http.compression import PIECE, decompressor
-from anygql.http.formats.multipart import (
-    MultipartPayloads,
-    MultipartReader,
-    MultipartSubscription,
-    boundary_of,
-)
-from anygql.http.formats.parser import IncrementalParser
-from anygql.http.formats.sse import (
-    DistinctStream,
-    GrowingStream,
-    ServerSentEvent,
-    ServerSentEvents,
-    SingleStream,
-)
+from anygql.http.compression import PIECE, decompressor_for
+from anygql.http.formats.graphql_multipart import MultipartPayloads, MultipartSubscription
+from anygql.http.formats.graphql_sse import DistinctStream, IncrementalStream, SingleStream
+from anygql.http.formats.multipart import MultipartParser, boundary_of
+from anygql.http.formats.parser import StreamParser
+from anygql.http.formats.sse import EventStreamParser, ServerSentEvent
 from anygql.http.responses import Response, batch_results, media_type
 from anygql.json import MsgspecJSON, replace_lone_surrogates
 from anygql.net.errors import NotHTTP
@@ -45,7 +36,7 @@ from anygql.net.http1 import HEAD_LIMIT, read_head
 from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
 from anygql.protocols.base import SubscriptionProtocol
-from anygql.protocols.events import Ack, Complete, Error, KeepAlive, Next, Ping, Pong, Refused
+from anygql.protocols.events import Ack, Complete, Error, KeepAlive, Next, Ping, Pong, Refusal
 from anygql.results.incremental import IncrementalMerge
 from anygql.results.result import ExecutionResult
 from anygql.schema.results import results_plan
@@ -104,7 +95,7 @@ _FRAME_SEEDS = [
 # Subprotocols.
 
 _AFTER_ACK = (Next, Error, Complete)
-_EVENTS = (Ack, Next, Error, Complete, Ping, Pong, KeepAlive, Refused)
+_EVENTS = (Ack, Next, Error, Complete, Ping, Pong, KeepAlive, Refusal)
 
 
 def graphql_transport_ws(data: bytes) -> None:
@@ -226,7 +217,7 @@ _LEGACY_SEEDS = [
 
 
 def _told(
-    make: Callable[[], IncrementalParser[Any]], torn: Sequence[bytes]
+    make: Callable[[], StreamParser[Any]], torn: Sequence[bytes]
 ) -> tuple[list[Any], int | None]:
     """All values, and the code of the fault that ended them, or of the end of the stream."""
     found: list[Any] = []
@@ -242,7 +233,7 @@ def _told(
     return found, None
 
 
-def _check_splits(make: Callable[[], IncrementalParser[Any]], data: bytes, seed: int) -> Any:
+def _check_splits(make: Callable[[], StreamParser[Any]], data: bytes, seed: int) -> Any:
     whole = _told(make, [data])
     assert _told(make, pieces(data, 1)) == whole
     assert _told(make, pieces(data, seed)) == whole
@@ -250,12 +241,12 @@ def _check_splits(make: Callable[[], IncrementalParser[Any]], data: bytes, seed:
 
 
 #: Nothing: the events themselves.
-_EVENT_STREAMS: Sequence[Callable[[], IncrementalParser[Any]] | None] = (
+_EVENT_STREAMS: Sequence[Callable[[], StreamParser[Any]] | None] = (
     None,
     lambda: DistinctStream("1", JSON),
     lambda: SingleStream(JSON),
-    lambda: SingleStream(JSON, grows=lambda name: name < "2"),
-    lambda: GrowingStream("1", JSON),
+    lambda: SingleStream(JSON, is_incremental=lambda name: name < "2"),
+    lambda: IncrementalStream("1", JSON),
 )
 
 
@@ -268,7 +259,7 @@ def sse(data: bytes) -> None:
     if make is not None:
         _check_splits(make, data, seed)
         return
-    events, fault = _check_splits(lambda: ServerSentEvents(max_event_size=limit), data, seed)
+    events, fault = _check_splits(lambda: EventStreamParser(max_event_size=limit), data, seed)
     expected = _specified_events(data)
     if fault is None:
         assert events == expected
@@ -329,7 +320,7 @@ _CONTENT_TYPES = (
 
 
 #: Nothing: the parts themselves.
-_MULTIPART_STREAMS: Sequence[Callable[[str, dict[str, int]], IncrementalParser[Any]] | None] = (
+_MULTIPART_STREAMS: Sequence[Callable[[str, dict[str, int]], StreamParser[Any]] | None] = (
     None,
     lambda kind, limits: MultipartPayloads(kind, JSON, **limits),
     lambda kind, limits: MultipartSubscription(kind, "1", JSON, **limits),
@@ -348,7 +339,7 @@ def multipart(data: bytes) -> None:
     if make is not None:
         _check_splits(lambda: make(kind, limits), data, seed)
         return
-    parts, _ = _check_splits(lambda: MultipartReader(kind, **limits), data, seed)
+    parts, _ = _check_splits(lambda: MultipartParser(kind, **limits), data, seed)
     for part in parts:
         assert len(part.body) <= limits.get("max_part_size", 2**24)
         assert len(part.headers) <= limits.get("max_headers", 64)
@@ -611,7 +602,7 @@ def _raw_deflate(data: bytes) -> bytes:
 
 
 def _decompressed(torn: Sequence[bytes]) -> bytes | None:
-    reader = decompressor("gzip")
+    reader = decompressor_for("gzip")
     assert reader is not None
     found = b""
     try:
@@ -621,7 +612,7 @@ def _decompressed(torn: Sequence[bytes]) -> bytes | None:
             one = reader.feed(piece)
             assert len(one) <= PIECE
             found += one
-            while reader.pending:
+            while reader.has_more:
                 one = reader.feed(b"")
                 assert len(one) <= PIECE
                 found += one

@@ -36,7 +36,7 @@ from anygql.exceptions import ProtocolViolation
 from anygql.json import MsgspecJSON
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
 from anygql.protocols.base import Codec
-from anygql.protocols.events import Ack, Complete, Error, KeepAlive, Next, Ping, Pong, Refused
+from anygql.protocols.events import Ack, Complete, Error, KeepAlive, Next, Ping, Pong, Refusal
 from anygql.session.session import Session
 from anygql.testing import PeerConnection
 from anygql.testing.memory import MemoryStream, memory_stream_pair
@@ -103,7 +103,7 @@ class CodecMachine(RuleBasedStateMachine):
 
     @rule(payload=VALUES)
     def does_not_accept(self, payload: Any) -> None:
-        self.says({"type": "connection_error", "payload": payload}, Refused(payload))
+        self.says({"type": "connection_error", "payload": payload}, Refusal(payload))
 
     @rule(payload=VALUES)
     def asks_and_answers(self, payload: Any) -> None:
@@ -151,7 +151,7 @@ class LegacyCodecMachine(CodecMachine):
 
     @rule(payload=VALUES)
     def could_not_read(self, payload: Any) -> None:
-        self.says({"type": "error", "payload": payload}, Refused(payload))
+        self.says({"type": "error", "payload": payload}, Refusal(payload))
 
     @rule()
     def no_pings(self) -> None:

@@ -43,9 +43,9 @@ from anygql import (
     WebSocketTransport,
 )
 from anygql.exceptions import ProtocolViolation
-from anygql.http.compression import PIECE, decompressor
-from anygql.http.formats.multipart import MultipartReader, boundary_of
-from anygql.http.formats.sse import ServerSentEvents
+from anygql.http.compression import PIECE, decompressor_for
+from anygql.http.formats.multipart import MultipartParser, boundary_of
+from anygql.http.formats.sse import EventStreamParser
 from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
 from anygql.results.incremental import IncrementalMerge
 from anygql.session.session import Session
@@ -213,10 +213,10 @@ async def test_a_compressed_refusal() -> None:
 
 
 def test_decompressing_goes_on_in_pieces() -> None:
-    reader = decompressor("gzip")
+    reader = decompressor_for("gzip")
     assert reader is not None
     total = len(reader.feed(gzip.compress(bytes(8 * MIB))))
-    while reader.pending:
+    while reader.has_more:
         piece = reader.feed(b"")
         assert len(piece) <= PIECE
         total += len(piece)
@@ -338,7 +338,7 @@ async def test_the_head_of_an_answer_over_http() -> None:
 def test_a_line_in_crumbs(size: int) -> None:
     """As much memory as it has bytes, twice: not an object for each crumb."""
     limit = 64 * KIB
-    events = ServerSentEvents(max_event_size=limit)
+    events = EventStreamParser(max_event_size=limit)
     crumb = b"x" * size
     with measured() as memory:
         events.feed(b"data:")
@@ -352,7 +352,7 @@ def test_a_line_in_crumbs(size: int) -> None:
 
 
 def test_events_leave_nothing() -> None:
-    events = ServerSentEvents()
+    events = EventStreamParser()
     with measured() as memory:
         for number in range(5_000):
             events.feed(b"id: %d\ndata: x\n\n: comment\n\n" % number)
@@ -360,7 +360,7 @@ def test_events_leave_nothing() -> None:
 
 
 def test_parts_leave_nothing() -> None:
-    reader = MultipartReader("multipart/mixed; boundary=-")
+    reader = MultipartParser("multipart/mixed; boundary=-")
     with measured() as memory:
         for _ in range(5_000):
             reader.feed(b"\r\n---\r\nContent-Type: application/json\r\nA: b\r\n\r\n{}")
@@ -373,7 +373,7 @@ def test_parts_leave_nothing() -> None:
     ids=["many", "one without an end", "folded", "long"],
 )
 def test_headers_of_a_part(endless: bytes) -> None:
-    reader = MultipartReader("multipart/mixed; boundary=-")
+    reader = MultipartParser("multipart/mixed; boundary=-")
     reader.feed(b"---\r\nA: b\r\n")
     with measured() as memory:
         with pytest.raises(ProtocolViolation) as caught:
@@ -386,7 +386,7 @@ def test_headers_of_a_part(endless: bytes) -> None:
 def test_a_boundary_is_as_long_as_its_header() -> None:
     boundary = "b" * 100 * KIB
     assert boundary_of(f"multipart/mixed; boundary={boundary}") == boundary.encode()
-    reader = MultipartReader(f"multipart/mixed; boundary={boundary}")
+    reader = MultipartParser(f"multipart/mixed; boundary={boundary}")
     with measured() as memory:
         for _ in range(400):
             assert reader.feed(b"\n--" + b"b" * KIB) == []
@@ -541,7 +541,7 @@ def test_retry_after(said: str, wait: float | None) -> None:
     [(b"3000", 3000), (b"9" * 8, 99_999_999), (b"9" * 9, None), (b"9" * 99, None), (b"-1", None)],
 )
 def test_retry_of_an_event(said: bytes, wait: int | None) -> None:
-    events = ServerSentEvents()
+    events = EventStreamParser()
     events.feed(b"retry: " + said + b"\n\n")
     assert events.retry == wait
 

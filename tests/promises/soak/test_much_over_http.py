@@ -268,13 +268,13 @@ async def test_many_queries_of_which_some_are_cancelled(
     doomed = set(chance.sample(range(200), 50))
     delays = {n: chance.uniform(0, 0.3) for n in doomed}
     made: list[Any] = []
-    make = exchange.own_client
+    make = exchange.new_client
 
     def remembered(**options: Any) -> Any:
         made.append(make(**options))
         return made[-1]
 
-    monkeypatch.setattr(exchange, "own_client", remembered)
+    monkeypatch.setattr(exchange, "new_client", remembered)
     answered: set[int] = set()
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(peer(Hesitant(doomed)))

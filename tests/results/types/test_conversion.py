@@ -32,7 +32,7 @@ K = TypeVar("K")
 NOW = datetime.datetime(2026, 11, 1, 12, tzinfo=datetime.UTC)
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = "RED"
     GREEN = "GREEN"
 
@@ -285,8 +285,8 @@ PLAIN = [
     (Decimal, Decimal("1.10"), Decimal("1.10")),
     (uuid.UUID, str(uuid.UUID(int=1)), uuid.UUID(int=1)),
     (uuid.UUID, uuid.UUID(int=1), uuid.UUID(int=1)),
-    (Colour, "RED", Colour.RED),
-    (Colour, Colour.RED, Colour.RED),
+    (Color, "RED", Color.RED),
+    (Color, Color.RED, Color.RED),
     (Mood, "good", Mood.GOOD),
     (Mood, "BAD", Mood.BAD),
     (Mood, Mood.BAD, Mood.BAD),
@@ -537,7 +537,7 @@ WRONG: list[tuple[Any, bool, Any, tuple[str | int, ...], str]] = [
     (tuple[int, Mood], False, [1], (), "data: expected 2 items, got 1"),
     (tuple[int, Mood], False, "s3cret", (), "data: expected list, got str"),
     (Literal["a", "b"], False, "s3cret", (), "data: not a value of Literal['a', 'b']"),
-    (Colour, False, "s3cret", (), "data: not a value of Colour"),
+    (Color, False, "s3cret", (), "data: not a value of Color"),
     (Level, False, 3333, (), "data: not a value of Level"),
     (Level, False, ["s3cret"], (), "data: expected Level, got list"),
     (
@@ -810,14 +810,14 @@ def test_values_of_a_schema_s_scalars_and_enums_pass() -> None:
     @dataclasses.dataclass
     class Row:
         when_made: datetime.datetime
-        the_colour: Colour | None
+        the_color: Color | None
         prices: list[Decimal]
         owner_id: uuid.UUID
         level: Level
 
     data = {
         "whenMade": NOW,
-        "theColour": Colour.RED,
+        "theColor": Color.RED,
         "prices": [Decimal("1.10")],
         "ownerId": uuid.UUID(int=1),
         "level": Level.HIGH,
@@ -825,13 +825,13 @@ def test_values_of_a_schema_s_scalars_and_enums_pass() -> None:
     # The annotations name what is local here: they are given as they are.
     Row.__annotations__ = {
         "when_made": datetime.datetime,
-        "the_colour": Colour | None,
+        "the_color": Color | None,
         "prices": list[Decimal],
         "owner_id": uuid.UUID,
         "level": Level,
     }
     assert converter(Row, camel_case=True)(data) == Row(
-        NOW, Colour.RED, [Decimal("1.10")], uuid.UUID(int=1), Level.HIGH
+        NOW, Color.RED, [Decimal("1.10")], uuid.UUID(int=1), Level.HIGH
     )
 
 
@@ -840,7 +840,7 @@ class Everything:
     a_text: str
     a_number: int | None
     a_list: list[float]
-    a_colour: Colour
+    a_color: Color
     an_owner: User | None
     others: list[Person]
     data: dict[str, int]
@@ -861,7 +861,7 @@ def everything() -> st.SearchStrategy[Any]:
             "a_text": names,
             "a_number": st.none() | st.integers(),
             "a_list": st.lists(st.floats(allow_nan=False) | st.integers(-9, 9), max_size=3),
-            "a_colour": st.sampled_from(["RED", "GREEN"]),
+            "a_color": st.sampled_from(["RED", "GREEN"]),
             "an_owner": st.none() | user,
             "others": st.lists(person, max_size=2),
             "data": st.dictionaries(names, st.integers(), max_size=2),

@@ -1,7 +1,7 @@
 """Text frames that don't go through the engine: nobody can tell.
 
 The same bytes go through ``EngineAlone``, where the engine reads every frame, and through
-``Inbound``; everything that comes out must be the same, after each piece.
+``MessageParser``; everything that comes out must be the same, after each piece.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
 from anygql.websocket.sockets.frames import FrameCutter, text_frames
-from anygql.websocket.sockets.inbound import Inbound
+from anygql.websocket.sockets.parser import MessageParser
 from tests.support.frames import (
     BINARY,
     CLOSE,
@@ -179,8 +179,8 @@ def test_the_engine_never_sees_whole_text_messages(name: str, size: int) -> None
     wire = b"".join(CUT[name])
     pieces = [wire[at : at + size] for at in range(0, len(wire), size)]
     protocol = Recorder(70_000)
-    inbound = Inbound(protocol, 70_000, lambda payload: None)
-    messages = [message for piece in pieces for message in inbound.feed(piece)]
+    parser = MessageParser(protocol, 70_000, lambda payload: None)
+    messages = [message for piece in pieces for message in parser.feed(piece)]
     assert [frame(message) for message in messages] == CUT[name]
     assert protocol.given == b""
 
@@ -195,10 +195,10 @@ def test_the_engine_sees_everything_else_and_nothing_twice(size: int) -> None:
     wire = b"".join(parts)
     protocol = Recorder(1000)
     pongs: list[bytes] = []
-    inbound = Inbound(protocol, 1000, pongs.append)
+    parser = MessageParser(protocol, 1000, pongs.append)
     messages: list[bytes] = []
     for at in range(0, len(wire), size):
-        messages += inbound.feed(wire[at : at + size])
+        messages += parser.feed(wire[at : at + size])
     x = b"x" * 200
     assert messages == [x, x, x, b"abc", x, b"d", x]
     assert pongs == [b"!", b"!"]

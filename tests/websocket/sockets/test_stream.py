@@ -16,7 +16,7 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from anygql.websocket.sockets.base import WebSocketEnded
-from anygql.websocket.sockets.stream import CHUNK, READS, StreamWebSocket
+from anygql.websocket.sockets.stream import CHUNK, MAX_READS, StreamWebSocket
 from tests.support.websocket_peer import close, frame, text
 
 MAX_SIZE = 2**24
@@ -81,7 +81,7 @@ def opened() -> Iterator[Callable[[list[bytes]], tuple[Scripted, StreamWebSocket
         stream = Scripted(reads)
         streams.append(stream)
         websocket = StreamWebSocket(stream, shaken(), MAX_SIZE, b"")
-        websocket.is_enough = lambda count: False
+        websocket.is_full_batch = lambda count: False
         return stream, websocket
 
     yield opened
@@ -99,11 +99,11 @@ def chunks(count: int) -> tuple[list[bytes], list[bytes]]:
 
 
 async def test_what_waits_is_handed_out_together(opened) -> None:
-    reads, messages = chunks(2 * READS)
+    reads, messages = chunks(2 * MAX_READS)
     stream, websocket = opened(reads)
     together = await websocket.receive()
-    assert len(stream.reads) == len(reads) - READS
-    assert len(b"".join(map(text, together))) > READS * CHUNK - 1000  # all but a torn one
+    assert len(stream.reads) == len(reads) - MAX_READS
+    assert len(b"".join(map(text, together))) > MAX_READS * CHUNK - 1000  # all but a torn one
     while len(together) < len(messages):
         together += await websocket.receive()
     assert together == messages
@@ -111,14 +111,14 @@ async def test_what_waits_is_handed_out_together(opened) -> None:
 
 
 async def test_no_more_than_is_wanted(opened) -> None:
-    reads, messages = chunks(READS)
+    reads, messages = chunks(MAX_READS)
     stream, websocket = opened(reads)
-    websocket.is_enough = lambda count: count >= 500
+    websocket.is_full_batch = lambda count: count >= 500
     got = await websocket.receive()
-    assert len(stream.reads) == READS - 2
-    websocket.is_enough = lambda count: True
+    assert len(stream.reads) == MAX_READS - 2
+    websocket.is_full_batch = lambda count: True
     got += await websocket.receive()
-    assert len(stream.reads) == READS - 3
+    assert len(stream.reads) == MAX_READS - 3
     while len(got) < len(messages):
         got += await websocket.receive()
     assert got == messages
@@ -144,9 +144,9 @@ async def test_nothing_waits_behind_a_full_read(opened) -> None:
     assert await websocket.receive() == [b"x" * (CHUNK - 10)]
 
 
-@pytest.mark.parametrize("at", range(1, READS))
+@pytest.mark.parametrize("at", range(1, MAX_READS))
 async def test_cancelled_while_reading_on(opened, at: int) -> None:
-    reads, messages = chunks(READS)
+    reads, messages = chunks(MAX_READS)
     stream, websocket = opened(reads)
     begun = 0
     with anyio.CancelScope() as scope:

@@ -1,4 +1,4 @@
-"""What comes on a WebSocket: bytes in, text messages out, and what else the bytes meant.
+"""The receiving side of a WebSocket: bytes in; text messages, pongs and the end out.
 
 No I/O. The engine is websockets' ``ClientProtocol``; whole text messages don't go through it.
 """
@@ -15,22 +15,21 @@ from ...protocols.close_codes import CloseCode
 from .base import WebSocketEnded
 from .frames import FrameCutter
 
-__all__ = ["Inbound"]
+__all__ = ["MessageParser"]
 
-#: Pongs that wait to be sent. A peer that pings and does not read gets no more of them: of several
-#: pings, only the last need be answered (RFC 6455 §5.5.3).
+#: Maximum number of pongs that wait to be sent, for a peer that pings and does not read. Older ones
+#: are dropped: of several pings, only the last need be answered (RFC 6455 §5.5.3).
 MAX_PONGS = 64
 
 #: The first byte of a pong: FIN, opcode 10.
 _PONG = b"\x8a"
 
 
-class Inbound:
-    """Bytes in; messages out, and what else they meant.
+class MessageParser:
+    """A parser of the bytes that a server sends after the handshake.
 
-    ``protocol`` must have read the answer to the handshake, and no more. ``end`` is set by what
-    ended the connection, after the messages that came before it. ``on_pong`` gets the payload of
-    each pong.
+    ``protocol`` must have read the response to the handshake, and no more. ``on_pong`` is called
+    with the payload of each pong. ``end`` is ``None`` until the connection has ended.
     """
 
     def __init__(
@@ -42,51 +41,51 @@ class Inbound:
         self._protocol = protocol
         self._on_pong = on_pong
         self._cutter = FrameCutter(max_message_size)
-        #: The fragments so far of a message that isn't whole.
+        #: The fragments of a message that isn't whole.
         self._partial = bytearray()
-        self._refused = False
+        self._has_binary = False
         self.end: WebSocketEnded | None = None
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The messages that ``data`` completes, up to what ends the connection."""
+        """Return the messages that ``data`` completes, up to the end of the connection."""
         messages: list[bytes] = []
         protocol, cutter = self._protocol, self._cutter
         cutter.feed(data)
-        while protocol.state is State.OPEN and not self._refused:
-            run = cutter.cut(messages)
-            if not run:
+        while protocol.state is State.OPEN and not self._has_binary:
+            rest = cutter.cut(messages)
+            if not rest:
                 self._bound_pongs()
                 return messages
-            self._give(run, messages)
-        # The engine must see what comes behind the end too: it may have to answer it.
-        self._give(cutter.drain(), messages)
-        if self._refused:
-            self._refuse_binary()
+            self._feed_engine(rest, messages)
+        # The engine must see the bytes behind the end too: it may have to answer them.
+        self._feed_engine(cutter.drain(), messages)
+        if self._has_binary:
+            self._fail_binary()
         else:
             self._notice_end()
         self._bound_pongs()
         return messages
 
     def discard(self, data: bytes) -> None:
-        """Look for nothing but the end."""
+        """Drop messages, and look for nothing but the end of the connection."""
         self._protocol.receive_data(self._cutter.drain() + data)
         self._protocol.events_received()
         self._notice_end()
         self._bound_pongs()
 
     def finish(self, end: WebSocketEnded) -> None:
-        """No more bytes will come."""
+        """Note that no more bytes will come."""
         if self.end is None:
             self.end = end
             self._protocol.receive_data(self._cutter.drain())
             self._protocol.receive_eof()
 
-    def _give(self, data: bytes, messages: list[bytes]) -> None:
-        """Give ``data`` to the engine; append the messages in it, up to a binary one."""
+    def _feed_engine(self, data: bytes, messages: list[bytes]) -> None:
+        """Give ``data`` to the engine, and append the messages in it, up to a binary one."""
         self._protocol.receive_data(data)
         for frame in self._protocol.events_received():
-            if not self._refused and isinstance(frame, Frame):
-                self._take(frame, messages)
+            if not self._has_binary and isinstance(frame, Frame):
+                self._handle_frame(frame, messages)
 
     def _bound_pongs(self) -> None:
         writes = self._protocol.writes
@@ -96,7 +95,7 @@ class Inbound:
         old = set(pongs[:-MAX_PONGS])
         writes[:] = [data for number, data in enumerate(writes) if number not in old]
 
-    def _take(self, frame: Frame, messages: list[bytes]) -> None:
+    def _handle_frame(self, frame: Frame, messages: list[bytes]) -> None:
         opcode = frame.opcode
         if opcode is Opcode.TEXT and frame.fin:
             messages.append(bytes(frame.data))
@@ -106,11 +105,11 @@ class Inbound:
                 messages.append(bytes(self._partial))
                 self._partial = bytearray()
         elif opcode is Opcode.BINARY:
-            self._refused = True
+            self._has_binary = True
         elif opcode is Opcode.PONG:
             self._on_pong(bytes(frame.data))
 
-    def _refuse_binary(self) -> None:
+    def _fail_binary(self) -> None:
         reason = "binary messages are not supported"
         self.end = WebSocketEnded(CloseCode.UNSUPPORTED_DATA, reason, ours=True)
         if self._protocol.state is State.OPEN:

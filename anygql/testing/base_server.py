@@ -1,4 +1,4 @@
-"""What a server and a scripted peer have in common: how connections reach them."""
+"""The base of the server and the scripted peer: how connections reach them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from anyio import AsyncContextManagerMixin, BrokenResourceError, ClosedResourceE
 from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.tls import TLSStream
 
-from ..concurrency.tasks import single
+from ..concurrency.exception_groups import single
 from ..websocket.sockets.base import Connector
 from .loopback import LoopbackListener, Reservation
 from .memory import DEFAULT_BUFFER_SIZE, memory_stream_pair
 
-__all__ = ["Endpoint"]
+__all__ = ["BaseServer"]
 
 
-class Endpoint(AsyncContextManagerMixin):
-    """Takes connections, in memory and on loopback, into a task group of its own.
+class BaseServer(AsyncContextManagerMixin):
+    """Accepts connections, in memory and on loopback, and serves them in its own task group.
 
-    Leaving the context closes everything; one exception of its tasks comes out as itself.
+    Leaving the context closes everything. If exactly one of its tasks fails, that exception is
+    raised as it is, not in a group.
     """
 
     #: The URL for in-memory connections, with ``connector()``.
@@ -36,7 +37,7 @@ class Endpoint(AsyncContextManagerMixin):
         self._buffer_size = buffer_size
         self._tasks: TaskGroup | None = None
         self._listener: LoopbackListener | None = None
-        # Kept over `stop` and `start`.
+        # Kept from `stop` to `start`.
         self._reservation: Reservation | None = None
         self._address: tuple[str, int, ssl_module.SSLContext | None] | None = None
         self._accepting = True
@@ -63,7 +64,7 @@ class Endpoint(AsyncContextManagerMixin):
         raise error
 
     async def _leave(self) -> None:
-        """What there is to wait for before everything is cancelled."""
+        """Wait for what must end by itself, before everything is canceled."""
 
     @abstractmethod
     async def _serve(self, stream: ByteStream) -> None:
@@ -78,9 +79,14 @@ class Endpoint(AsyncContextManagerMixin):
     # In memory
 
     async def open_stream(self, host: str = "memory", port: int = 80) -> ByteStream:
-        """The client's end of a new in-memory connection, whatever the host and port.
+        """Open an in-memory connection and return the client's end.
 
-        Raises ``ConnectionRefusedError`` while connections are not taken.
+        Args:
+            host: Ignored but for error messages.
+            port: Ignored but for error messages.
+
+        Raises:
+            ConnectionRefusedError: While the server is stopped.
         """
         task_group = self._task_group()
         await anyio.lowlevel.checkpoint()
@@ -91,7 +97,7 @@ class Endpoint(AsyncContextManagerMixin):
         return theirs
 
     def connector(self) -> Connector:
-        """A connector whose WebSockets lead here, in memory: no sockets, no name resolution."""
+        """Return a connector whose WebSockets lead here, in memory, whatever the URL's host."""
         from ..websocket.sockets.stream import StreamConnector
 
         return StreamConnector(open_stream=self.open_stream)
@@ -105,10 +111,16 @@ class Endpoint(AsyncContextManagerMixin):
         *,
         ssl: ssl_module.SSLContext | None = None,
     ) -> str:
-        """Listen on loopback, and return the URL; port 0 takes any that is free.
+        """Listen on loopback and return the URL.
 
-        With an ``ssl`` context of the server's side the URL is ``wss://``. Raises ``OSError`` if
-        the port is taken, and ``RuntimeError`` if this endpoint listens already.
+        Args:
+            host: The address to listen on, ``127.0.0.1`` by default.
+            port: The port to listen on; 0, the default, takes any free port.
+            ssl: A server's ``ssl.SSLContext``; with one, the URL begins with ``wss://``.
+
+        Raises:
+            OSError: If the port is taken.
+            RuntimeError: If it is listening already.
         """
         task_group = self._task_group()
         if self._listener is not None:
@@ -124,7 +136,7 @@ class Endpoint(AsyncContextManagerMixin):
         return f"{scheme}://{name}:{self._listener.port}/graphql"
 
     async def stop_listening(self) -> None:
-        """Take no more connections on loopback: the port is free, what is open stays open."""
+        """Stop listening on loopback and free the port. Open connections stay open."""
         self._close_listener()
         self._release_port()
         await anyio.lowlevel.checkpoint()
@@ -155,7 +167,7 @@ class Endpoint(AsyncContextManagerMixin):
 
     async def _serve_tls(self, stream: ByteStream, context: ssl_module.SSLContext) -> None:
         wrapped: ByteStream | None = None
-        with contextlib.suppress(OSError, BrokenResourceError, EndOfStream):  # no TLS, or no more
+        with contextlib.suppress(OSError, BrokenResourceError, EndOfStream):  # not TLS, or gone
             wrapped = await self._wrap(stream, context)
         if wrapped is not None:
             await self._serve(wrapped)

@@ -1,4 +1,4 @@
-"""One connection of a ``GraphQLServer``, as it serves it and as a test sees it."""
+"""One connection of a ``GraphQLServer``: how it is served, and what a test sees of it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Any, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
+from ..concurrency.signal import Signal
 from ..protocols.close_codes import CloseCode
 from ..websocket.sockets.base import WebSocketEnded
 from .dialects import DIALECTS, REASONS, Dialect, Init, Malformed, Ping, Start, Stop, Terminate
-from .execution import Execution
-from .operations import Operations
-from .outbox import Bell, MessageLog, Outbox, encode
+from .execution import ServerExecution
+from .operations import ActiveOperations
+from .outbox import MessageLog, Outbox, encode
+from .waiting import wait_until
 from .websocket import ServerWebSocket
 
-__all__ = ["OnConnect", "ServerConnection", "Serving"]
+__all__ = ["OnConnect", "ServerConnection", "ServerOptions"]
 
 Message = dict[str, Any]
 Predicate: TypeAlias = "str | Callable[[Message], bool]"
@@ -26,10 +28,10 @@ OnConnect: TypeAlias = "Callable[[Any], Any | Awaitable[Any]]"
 
 
 @dataclass(slots=True)
-class Serving:
-    """How a server treats its connections."""
+class ServerOptions:
+    """How a server treats its connections; see ``GraphQLServer``."""
 
-    execution: Execution
+    execution: ServerExecution
     context_value: Any = None
     protocols: Sequence[str] = tuple(DIALECTS)
     on_connect: OnConnect | None = None
@@ -42,33 +44,34 @@ class Serving:
 
 
 class ServerConnection:
-    """One client's connection: what came, what went, and ways to misbehave."""
+    """One client's connection: its messages, its operations, and ways to misbehave."""
 
-    def __init__(self, websocket: ServerWebSocket, serving: Serving) -> None:
+    def __init__(self, websocket: ServerWebSocket, options: ServerOptions) -> None:
         request = websocket.request
-        #: The path (and query string) that the client asked for.
+        #: The path and query string of the client's request.
         self.path: str = request.path if request else ""
         #: The headers of the client's request.
         self.headers: Mapping[str, str] = request.headers if request else {}
-        #: The subprotocol that was agreed on; ``None`` if there was none (closed with 4406).
-        self.subprotocol = _choose(serving.protocols, request.subprotocols if request else [])
-        #: The messages that came, in order.
+        #: The agreed subprotocol; ``None`` if there was none (then it is closed with 4406).
+        self.subprotocol = _choose(options.protocols, request.subprotocols if request else [])
+        #: The messages that were received, in order.
         self.received: list[Message] = []
         #: The messages that were written, in order.
-        self.sent = MessageLog(serving.history)
+        self.sent = MessageLog(options.history)
         #: The payload of ``connection_init``.
         self.init_payload: Any = None
-        #: Code and reason of the close frame that ended the connection, 1006 if none did.
+        #: Close code and reason once the connection is over, 1006 without a close frame.
         self.closed: tuple[int, str] | None = None
-        self._dialect: Dialect = DIALECTS[self.subprotocol or serving.protocols[0]]()
+        self._dialect: Dialect = DIALECTS[self.subprotocol or options.protocols[0]]()
         self._websocket = websocket
-        self._serving = serving
-        self._outbox = Outbox(serving.max_queued_messages, serving.max_queued_bytes)
-        self._changed = Bell()
-        self._operations = Operations(
-            self._dialect, serving.execution, self._outbox, self._changed, serving.close_timeout
+        self._options = options
+        self._outbox = Outbox(options.max_queued_messages, options.max_queued_bytes)
+        self._changed = Signal()
+        self._operations = ActiveOperations(
+            self._dialect, options.execution, self._outbox, self._changed
         )
-        self._thawed: anyio.Event | None = None
+        self._is_frozen = False
+        self._unfrozen = Signal()
         self._tasks: TaskGroup | None = None
         self._init_received = self._acknowledged = False
         self._closing: tuple[int, str] | None = None
@@ -87,15 +90,19 @@ class ServerConnection:
         return self._operations.active
 
     async def wait_received(self, what: Predicate, count: int = 1) -> Message:
-        """Wait for the ``count``-th message of a type, or that a predicate likes, and return it.
+        """Wait for a message to be received, and return it.
 
-        Messages that have come already count. Raises ``AssertionError`` if the connection ends
-        before.
+        Args:
+            what: The message's type, or a predicate that is called with messages.
+            count: Which of the messages that match to return, from 1; earlier ones count too.
+
+        Raises:
+            AssertionError: If the connection ends before.
         """
         return await self._wait_message(self.received, "received", what, count)
 
     async def wait_sent(self, what: Predicate, count: int = 1) -> Message:
-        """The same for messages that the server has written."""
+        """Wait for a message to be written, and return it; see ``wait_received``."""
         return await self._wait_message(self.sent, "sent", what, count)
 
     async def _wait_message(
@@ -116,24 +123,24 @@ class ServerConnection:
                 )
             return None
 
-        return await self._changed.wait_until(find)
+        return await wait_until(self._changed, find)
 
     async def wait_operations(self, count: int) -> None:
         """Wait until exactly ``count`` operations are active."""
-        await self._changed.wait_until(lambda: len(self.operations) == count or None)
+        await wait_until(self._changed, lambda: len(self.operations) == count or None)
 
     async def wait_closed(self) -> tuple[int, str]:
-        """Wait until the connection is over; its close code and reason."""
-        return await self._changed.wait_until(lambda: self.closed)
+        """Wait until the connection is over; return its close code and reason."""
+        return await wait_until(self._changed, lambda: self.closed)
 
     # Ways to misbehave
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Send any message, allowed or not, and wait until it is written."""
+        """Send a message, even a forbidden one, and wait until it is written."""
         await self._written(lambda: self._outbox.add(encode(message)))
 
     async def ping(self, payload: bytes = b"") -> None:
-        """Send a WebSocket ping (not a message of the subprotocol)."""
+        """Send a WebSocket ping frame (RFC 6455 §5.5.2), and wait until it is written."""
         await self._written(lambda: self._websocket.ping(payload))
 
     async def _written(self, queue: Callable[[], None]) -> None:
@@ -145,29 +152,27 @@ class ServerConnection:
             await self._changed.wait()
 
     async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Close with a code and a reason, and wait for the client to do the same."""
+        """Send a close frame with a code and a reason, and wait until the connection is over."""
         self._begin_close(code, reason)
         await self.wait_closed()
 
     def reset(self) -> None:
-        """End the connection abruptly, as a crash or a broken network does."""
+        """Break the connection, as a crash or a broken network would."""
         self._websocket.reset()
 
     def freeze(self) -> None:
-        """Stop reading and writing: the connection is open, and nobody is there."""
-        if self._thawed is None:
-            self._thawed = anyio.Event()
+        """Stop reading and writing, but leave the connection open."""
+        self._is_frozen = True
 
     def unfreeze(self) -> None:
-        """Go on reading and writing."""
-        if self._thawed is not None:
-            self._thawed.set()
-            self._thawed = None
+        """Resume reading and writing."""
+        self._is_frozen = False
+        self._unfrozen.notify()
 
     # Serving
 
     async def run(self) -> None:
-        """Serve until the connection is over; leaves nothing open."""
+        """Serve until the connection is over, and close its stream."""
         try:
             async with anyio.create_task_group() as self._tasks:
                 self._websocket.on_output = self._outbox.wake
@@ -177,7 +182,7 @@ class ServerConnection:
                 self._tasks.cancel_scope.cancel()
         finally:
             self.closed = self._websocket.closed
-            self._changed.ring()
+            self._changed.notify()
             if not self._writing_over.is_set():
                 await anyio.aclose_forcefully(self._websocket.stream)
         await self._websocket.drain()
@@ -189,16 +194,16 @@ class ServerConnection:
             self._start_soon(self._wait_init)
 
     async def _wait_init(self) -> None:
-        await anyio.sleep(self._serving.connection_init_wait_timeout)
+        await anyio.sleep(self._options.connection_init_wait_timeout)
         if not self._init_received:
             self._close_with(CloseCode.CONNECTION_INITIALISATION_TIMEOUT)
 
     async def _read(self) -> None:
         try:
             while True:
-                await self._thaw()
+                await self._wait_unfrozen()
                 messages = await self._websocket.receive()
-                await self._thaw()
+                await self._wait_unfrozen()
                 for message in messages:
                     self._handle(message)
         except WebSocketEnded:
@@ -206,7 +211,7 @@ class ServerConnection:
         self._operations.stop_all()
         self._reading_over = True
         self._outbox.wake()
-        with anyio.move_on_after(self._serving.close_timeout):
+        with anyio.move_on_after(self._options.close_timeout):
             await self._writing_over.wait()
 
     async def _write(self) -> None:
@@ -214,8 +219,8 @@ class ServerConnection:
         try:
             while not self._reading_over or outbox.has_work:
                 await outbox.wait_work()
-                if self._thawed is not None and not self._reading_over:
-                    await self._thaw()
+                if not self._reading_over:
+                    await self._wait_unfrozen()
                 messages = outbox.take()
                 if websocket.is_open:
                     self.sent.extend(messages)
@@ -225,18 +230,18 @@ class ServerConnection:
                         self._start_soon(self._limit_closing)
                 await websocket.flush()
                 outbox.done()
-                self._changed.ring()
+                self._changed.notify()
         except WebSocketEnded:
-            pass  # the reader gets it too
+            pass  # the reader gets the same exception
         self._writing_over.set()
 
     async def _limit_closing(self) -> None:
-        await anyio.sleep(self._serving.close_timeout)
+        await anyio.sleep(self._options.close_timeout)
         self._task_group.cancel_scope.cancel()
 
-    async def _thaw(self) -> None:
-        while self._thawed is not None:
-            await self._thawed.wait()
+    async def _wait_unfrozen(self) -> None:
+        while self._is_frozen:
+            await self._unfrozen.wait()
 
     @property
     def _task_group(self) -> TaskGroup:
@@ -256,7 +261,7 @@ class ServerConnection:
     def _close_with(self, code: CloseCode) -> None:
         self._begin_close(code, REASONS[code])
 
-    # What came
+    # Handling messages
 
     def _handle(self, text: str | bytes) -> None:
         if self._closing is not None:
@@ -266,7 +271,7 @@ class ServerConnection:
             return
         try:
             message = self._dialect.decode(text)
-            self._note(message)
+            self._record(message)
             request = self._dialect.parse(message)
         except Malformed as exc:
             self._on_malformed(str(exc))
@@ -285,11 +290,11 @@ class ServerConnection:
             case _:
                 pass  # a pong needs no answer
 
-    def _note(self, message: Message) -> None:
+    def _record(self, message: Message) -> None:
         self.received.append(message)
-        if len(self.received) > 2 * self._serving.history:
-            del self.received[: self._serving.history]
-        self._changed.ring()
+        if len(self.received) > 2 * self._options.history:
+            del self.received[: self._options.history]
+        self._changed.notify()
 
     def _on_malformed(self, text: str) -> None:
         if self._dialect.strict:
@@ -303,17 +308,17 @@ class ServerConnection:
             return
         self._init_received = True
         self.init_payload = request.payload
-        if self._serving.on_connect is None:
+        if self._options.on_connect is None:
             self._acknowledge(None)
         else:
-            self._start_soon(self._ask, self._serving.on_connect, request.payload)
+            self._start_soon(self._answer_init, self._options.on_connect, request.payload)
 
-    async def _ask(self, on_connect: OnConnect, payload: Any) -> None:
+    async def _answer_init(self, on_connect: OnConnect, payload: Any) -> None:
         try:
             answer = on_connect(payload)
             if inspect.isawaitable(answer):
                 answer = await answer
-        except Exception as exc:  # noqa: BLE001 - what the hook raises is its answer
+        except Exception as exc:  # noqa: BLE001 - the client is told
             self._refuse(CloseCode.INTERNAL_SERVER_ERROR, str(exc))
             return
         if answer is False:
@@ -331,8 +336,8 @@ class ServerConnection:
     def _acknowledge(self, payload: Any) -> None:
         first, self._acknowledged = not self._acknowledged, True
         self._post(self._dialect.ack(payload))
-        if first and not self._dialect.strict and self._serving.keep_alive_interval is not None:
-            self._start_soon(self._keep_alive, self._serving.keep_alive_interval)
+        if first and not self._dialect.strict and self._options.keep_alive_interval is not None:
+            self._start_soon(self._keep_alive, self._options.keep_alive_interval)
 
     async def _keep_alive(self, interval: float) -> None:
         while True:
@@ -352,7 +357,7 @@ class ServerConnection:
             self._operations.start(start, self._context(), self._task_group)
 
     def _context(self) -> Any:
-        context = self._serving.context_value
+        context = self._options.context_value
         return context(self) if callable(context) else context
 
     def _on_stop(self, request: Stop) -> None:
@@ -360,11 +365,11 @@ class ServerConnection:
             self._post(self._dialect.complete(request.id))
 
     def _post(self, message: Message) -> None:
-        """Send a message that nobody waits for."""
+        """Send a message without waiting for it."""
         if self._closing is None:
             self._outbox.add(encode(message))
 
 
 def _choose(supported: Sequence[str], offered: Sequence[str]) -> str | None:
-    """The first offer that is supported, as graphql-ws chooses."""
+    """Return the first supported offer, as the JavaScript library graphql-ws does."""
     return next((name for name in offered if name in supported), None)

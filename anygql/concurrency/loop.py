@@ -1,0 +1,49 @@
+"""The loop that runs: its clock, its waiters, and the way into it from outside of any task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from anyio import current_time
+from anyio.lowlevel import EventLoopToken, current_token
+
+from .waiters import Waiter, waiters_of
+
+__all__ = ["RunningLoop"]
+
+
+class RunningLoop:
+    """What a connection or session keeps of the loop on which it was entered.
+
+    Make one in a task of that loop.
+    """
+
+    __slots__ = ("_token", "new_waiter", "now", "shields_hold", "wake")
+
+    #: Return ``anyio.current_time``; unlike that, it may be called outside of a task.
+    now: Callable[[], float]
+    #: Return a new waiter: see ``waiters.py``.
+    new_waiter: Callable[[], Waiter]
+    #: Wake a waiter, in this loop's thread.
+    wake: Callable[[Waiter], None]
+    #: Whether no cancellation reaches into a shielded scope. asyncio's own ``Task.cancel`` does.
+    shields_hold: bool
+
+    def __init__(self) -> None:
+        self._token: EventLoopToken = current_token()
+        native: Any = self._token.native_token
+        self.now = getattr(native, "time", current_time)
+        self.new_waiter, self.wake = waiters_of(self._token)
+        self.shields_hold = not hasattr(native, "create_future")
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        """Have the loop call ``function``, outside of any task.
+
+        For finalizers, which the garbage collector may run in any thread and in the middle of
+        anything: both loops promise that this one entry is safe then. Raises ``RuntimeError`` if
+        the loop is over.
+        """
+        native: Any = self._token.native_token
+        call = getattr(native, "run_sync_soon", None) or native.call_soon_threadsafe
+        call(function)
