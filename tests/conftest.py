@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import inspect
 import time
 import zlib
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any
 
 import anyio
@@ -105,17 +106,27 @@ def time_limit() -> float:
 
 
 @pytest.fixture
-async def bounded(
-    no_tasks_left: None, anyio_backend: Any, time_limit: float
-) -> AsyncIterator[None]:
+def bounded(
+    request: pytest.FixtureRequest, no_tasks_left: None, anyio_backend: Any, time_limit: float
+) -> Iterator[None]:
     """Fail a test that hangs, or that leaves a task."""
     if isinstance(anyio_backend, str):
-        with anyio.fail_after(time_limit):
-            yield
+        # Not by a scope around the `yield`: that would cancel the plugin's runner with the test.
+        request.node.obj = in_time(request.node.obj, time_limit)
+        yield
         return
     before = time.monotonic()
     yield
     assert time.monotonic() - before < VIRTUAL
+
+
+def in_time(test: Callable[..., Awaitable[object]], limit: float) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def run(*args: object, **kwargs: object) -> None:
+        with anyio.fail_after(limit):
+            await test(*args, **kwargs)
+
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +147,6 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a tenth as long for a peer that no answer is expected from."""
     monkeypatch.setattr("anygql.websocket.connection.BRIEFLY", 0.1)
-    monkeypatch.setattr("anygql.http.single_connection.BRIEFLY", 0.1)
     monkeypatch.setattr("anygql.http.httpx.incoming.CLOSE_TIMEOUT", 0.1)
     monkeypatch.setattr("anygql.http.httpx.pool.CLOSE_TIMEOUT", 0.1)
     monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.02)

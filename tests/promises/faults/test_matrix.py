@@ -47,7 +47,7 @@ SUBSCRIPTION = "subscription { count }"
 TLS = ssl.create_default_context()
 
 #: Seconds after which silence is noticed, where there is silence.
-SILENCE = 0.4
+SILENCE = 0.3
 #: Seconds in which every cell is over.
 PATIENCE = 30
 
