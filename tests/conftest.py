@@ -7,6 +7,7 @@ import gc
 import inspect
 import time
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any
 
@@ -158,13 +159,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Which one is the row's own, and the same every time; `ANYGQL_EVERYTHING=1` runs both.
     """
+    possible = [item for item in items if _is_one(item)]
+    loops = Counter(_row(item) for item in possible)
     kept: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
-    for item in items:
-        wanted = _is_one(item) and (
-            EVERYTHING or not item.get_closest_marker("table") or _is_its(item)
-        )
+    left_out = [item for item in items if not _is_one(item)]
+    for item in possible:
+        both = EVERYTHING or not item.get_closest_marker("table")
+        # A row that is for one loop only stays.
+        wanted = both or loops[_row(item)] == 1 or _is_its(item)
         (kept if wanted else left_out).append(item)
+    assert loops.keys() == {_row(item) for item in kept}, "a row is on no loop at all"
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept
 
@@ -183,8 +187,15 @@ def _is_one(item: pytest.Item) -> bool:
 
 def _is_its(item: pytest.Item) -> bool:
     backend = _params(item).get("anyio_backend")
-    # A connector that one loop has is tried on that.
-    if not isinstance(backend, str) or _params(item).get("connector") == "trio-websocket":
+    if not isinstance(backend, str):
         return True
-    row = item.nodeid.replace(backend, "")
-    return zlib.crc32(row.encode()) % 2 == (backend == "asyncio")
+    return zlib.crc32(_row(item).encode()) % 2 == (backend == "asyncio")
+
+
+def _row(item: pytest.Item) -> str:
+    """Return the test's id without its loop."""
+    name, _, ids = item.nodeid.partition("[")
+    parts = ids.removesuffix("]").split("-")
+    if (backend := _params(item).get("anyio_backend")) in parts:
+        parts.remove(str(backend))
+    return f"{name}[{'-'.join(parts)}]"
