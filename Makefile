@@ -98,10 +98,10 @@ endif
 # last fuzzing and soak counted. Of these, `make test` tries a part:
 # - each scenario is cancelled at 12 of its checkpoints on each loop, 6 turns of the loop and 6
 #   places that raise (others every day): here at all of them
-# - 40 restarts of a server under load: here 200
+# - 40 restarts of a server under load, and 20 of a server in a process of its own: here 200 each
 # - each row of large tables (the fault matrix, RFC 6455's cases, real servers, bad input, secrets,
 #   whatever is marked `table`) on one loop: here on both
-# - uploads of 256 MiB: here of 1 GiB
+# - uploads of 256 MiB, and 30,000 events in a stream: here 1 GiB, and 100,000
 # - a soak of some seconds: `make soak` takes half an hour
 reliability: $(STAMP) $(BENCH)/.installed autobahn node codegen
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/cancellation/test_checkpoints.py
