@@ -52,7 +52,8 @@ if TYPE_CHECKING:
         SessionEvent,
         SessionState,
     )
-    from .session.options import ConnectOptions, is_retryable
+    from .session.options import ConnectOptions
+    from .session.policy import is_retryable
     from .session.session import Session
     from .session.subscription import Subscription
     from .websocket.sockets.base import Connector
@@ -103,7 +104,8 @@ _MODULES = {
         "SessionEvent",
         "SessionState",
     ),
-    ".session.options": ("ConnectOptions", "is_retryable"),
+    ".session.options": ("ConnectOptions",),
+    ".session.policy": ("is_retryable",),
     ".session.session": ("Session",),
     ".session.subscription": ("Subscription",),
     ".websocket.sockets.base": ("Connector",),

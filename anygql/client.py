@@ -15,7 +15,8 @@ from .delivery.interfaces import Transport
 from .net.urls import check_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
-from .session.options import ConnectOptions, SessionOptions, is_retryable
+from .session.options import ConnectOptions, SessionOptions
+from .session.policy import is_retryable
 from .session.preparation import Conversions
 from .session.session import Session
 from .session.supervisor import Supervisor
@@ -99,12 +100,13 @@ class Client:
             schema. Default: ``False``.
         camel_case: Whether the field ``first_name`` of a ``result_type`` stands for GraphQL's
             ``firstName``. Default: ``False``.
-        execute_timeout: Seconds for each attempt of an ``execute``, ``None`` for no limit.
-            Default: 10.
+        execute_timeout: Seconds for each attempt of an ``execute``, ``None`` for no limit. Waiting
+            for a connection is no attempt. Default: 10.
         on_event: A function that is called with each ``SessionEvent`` of each session. It must not
             block; what it raises ends the session. Default: ``None``.
-        is_retryable: A function from an error to whether another attempt may succeed. Default:
-            ``anygql.is_retryable``, which reads ``error.retryable``.
+        is_retryable: A function from an error to whether another attempt may succeed; it decides
+            in place of the session's policy. Default: ``anygql.is_retryable``, which stands for
+            that policy (in a permanent session, ``error.retryable`` is what the policy says).
         batch_interval: Seconds for which calls of ``execute`` are collected, to be sent over HTTP
             as one request. Default: 0, each call is sent by itself.
         batch_max: Largest number of calls in such a request. Default: 10.
@@ -182,14 +184,18 @@ class Client:
             lazy (bool): Whether to connect at the first operation only. Default: ``False``.
             idle_timeout (float or None): Seconds without any operation after which a lazy session
                 closes its connection, ``None`` to keep it. Default: ``None``.
+            first_connect_timeout (float or None): Seconds for the first acknowledgement of a
+                permanent session, after which the last real error is raised; ``None`` for no
+                limit. Default: ``None``.
 
         Raises:
             TypeError: When an option has an unknown name, or is no policy.
             ValueError: When options contradict each other, or a number is out of its range.
             TransportError: On entering, when the session cannot connect: at once for a plain
-                session, otherwise when ``retry_connect`` gives up or the server refuses for good
-                (``is_retryable``). When a permanent session ends so later, every waiting call
-                raises the last error, and so does leaving the ``async with``.
+                session, otherwise when ``retry_connect`` gives up, ``first_connect_timeout`` is
+                over, or the server refuses for good (``is_retryable``). When a permanent session
+                ends so later, every waiting call raises the last error, and so does leaving the
+                ``async with``.
         """
         return _SessionContext(self.transport, self._options.for_session(**options))
 

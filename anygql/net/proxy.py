@@ -12,12 +12,10 @@ from ..exceptions import TransportConnectionFailed, TransportInvalidURL
 from .errors import NotHTTP
 from .headers import basic_auth, user_agent
 from .http1 import read_head
+from .statuses import is_retryable_status
 from .urls import redact
 
 __all__ = ["Proxy", "environment_proxy", "open_tunnel", "parse_proxy"]
-
-#: Statuses of a proxy that another attempt won't change.
-FATAL_STATUSES = frozenset({401, 403, 404, 407})
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -112,5 +110,5 @@ def _refused(proxy: Proxy, authority: str, status: int) -> TransportConnectionFa
     return TransportConnectionFailed(
         f"the proxy {proxy.shown} answered {status} when asked for {authority}.{advice}",
         code=status,
-        retryable=status not in FATAL_STATUSES,
+        retryable=is_retryable_status(status),
     )

@@ -1,4 +1,7 @@
-"""The attempts of an operation, each on the connection of the moment and within its time limit.
+"""The attempts of an operation, each on the connection of the moment, and their time limits.
+
+A call's own ``timeout`` limits all of it: waiting for a connection, and every attempt.
+``execute_timeout`` limits each attempt. Waiting for a connection is no attempt.
 
 This module decides what may be retried: nothing that the server has answered, and no mutation that
 may have reached the server, unless the caller allows that.
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from types import EllipsisType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from anyio import move_on_after
 
@@ -17,9 +20,15 @@ from ..documents.request import OperationKind
 from ..exceptions import TransportClosed, TransportError, TransportQueryError, TransportTimeout
 from .supervisor import Supervisor
 
-__all__ = ["Attempts"]
+__all__ = ["Attempts", "is_loss"]
 
 _T = TypeVar("_T")
+
+
+def is_loss(connection: Connection, error: Exception) -> bool:
+    """Return whether the end of the connection is what an operation on it failed with."""
+    fault = connection.fault
+    return fault is not None and type(error) is type(fault) and error.args == fault.args
 
 
 class Attempts:
@@ -43,44 +52,118 @@ class Attempts:
             kind: Whether the operation is a query or a mutation.
             label: A description of the operation, for messages.
             run: The function that runs the operation on a connection.
-            timeout: Seconds for each attempt, ``None`` for no limit, ``...`` for the session's
-                limit.
+            timeout: Seconds for all of it, ``None`` for no limit, ``...`` for the client's
+                ``execute_timeout`` for each attempt.
             retry_mutations: Whether a mutation may run twice, ``None`` for what the session says.
         """
-        limit = self._options.execute_timeout if isinstance(timeout, EllipsisType) else timeout
-        retry = self._supervisor.retry_execute
-        if retry.is_disabled:
-            return await self._attempt(run, label, limit)
         if retry_mutations is None:
             retry_mutations = self._options.retry_mutations
         at_most_once = kind == "mutation" and not retry_mutations
-        return await retry.call(
-            lambda: self._attempt(run, label, limit),
-            lambda error: self._may_retry(error, at_most_once=at_most_once),
-            sleep=self._supervisor.sleep,
-        )
-
-    async def _attempt(
-        self, run: Callable[[Connection], Awaitable[_T]], label: str, timeout: float | None
-    ) -> _T:
-        """Wait for a connection and run the operation on it, within ``timeout`` seconds."""
-        connection: Connection | None = None
+        if isinstance(timeout, EllipsisType):
+            limit = self._options.execute_timeout
+            return await _Call(self._supervisor, label, run, limit, at_most_once).run()
+        call = _Call(self._supervisor, label, run, None, at_most_once)
         with move_on_after(timeout):
-            connection = await self._supervisor.connection()
-            return await run(connection)
-        error = TransportTimeout(
-            f"{self._supervisor.description}: "
-            f"{'no connection' if connection is None else 'no answer'} "
-            f"for {label} within {timeout:g} s (execute_timeout)"
-        )
-        error.unsent = connection is None
-        # Without a connection, the caller wants to know why there is none.
-        raise error from (self._supervisor.last_error if connection is None else None)
+            return await call.run()
+        assert timeout is not None  # noqa: S101 - without a limit, nothing else gets here
+        raise call.timeout_error(timeout)
 
-    def _may_retry(self, error: Exception, *, at_most_once: bool) -> bool:
+
+class _Call(Generic[_T]):
+    """One call: its attempts, and what is known of them all.
+
+    Args:
+        supervisor: The session's supervisor.
+        label: A description of the operation, for messages.
+        run: The function that runs the operation on a connection.
+        limit: Seconds for each attempt, or ``None``.
+        at_most_once: Whether the operation must not run twice.
+    """
+
+    __slots__ = (
+        "_at_most_once",
+        "_error",
+        "_label",
+        "_limit",
+        "_lost",
+        "_may_have_arrived",
+        "_run",
+        "_running",
+        "_supervisor",
+    )
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        label: str,
+        run: Callable[[Connection], Awaitable[_T]],
+        limit: float | None,
+        at_most_once: bool,
+    ) -> None:
+        self._supervisor = supervisor
+        self._label = label
+        self._run = run
+        self._limit = limit
+        self._at_most_once = at_most_once
+        #: Whether an attempt is under way.
+        self._running = False
+        #: How the last attempt failed, and whether its connection took it along.
+        self._error: TransportError | None = None
+        self._lost = False
+        #: Whether the request of any attempt may have reached the server.
+        self._may_have_arrived = False
+
+    async def run(self) -> _T:
+        """Make the attempts. The error tells by ``unsent`` about all of them."""
+        retry = self._supervisor.retry_execute
+        try:
+            if retry.is_disabled:
+                return await self._attempt()
+            return await retry.call(self._attempt, self._may_retry, sleep=self._supervisor.sleep)
+        except TransportError as error:
+            if self._may_have_arrived:
+                error.unsent = False
+            raise
+
+    async def _attempt(self) -> _T:
+        """Wait for a connection, and run the operation on it within the limit."""
+        connection = await self._supervisor.connection(is_call=True)
+        self._running = True
+        try:
+            with move_on_after(self._limit):
+                return await self._run(connection)
+            raise TransportTimeout(
+                self._timeout_message("no answer", self._limit, "execute_timeout")
+            )
+        except TransportError as error:
+            self._running = False
+            self._error = error
+            self._lost = is_loss(connection, error)
+            self._may_have_arrived = self._may_have_arrived or not error.unsent
+            raise
+
+    def timeout_error(self, timeout: float) -> TransportTimeout:
+        """Return the error for a call that took more time than it was given."""
+        if self._running or self._may_have_arrived:
+            error = TransportTimeout(self._timeout_message("no answer", timeout, "timeout"))
+            error.__cause__ = None if self._running else self._error
+            return error
+        error = TransportTimeout(self._timeout_message("no connection", timeout, "timeout"))
+        error.unsent = True
+        # The caller wants to know why there is none.
+        error.__cause__ = self._supervisor.last_error
+        return error
+
+    def _timeout_message(self, lacking: str, seconds: float | None, option: str) -> str:
+        server = self._supervisor.description
+        return f"{server}: {lacking} for {self._label} within {seconds:g} s ({option})"
+
+    def _may_retry(self, error: Exception) -> bool:
         """Return whether the operation may be tried again after this error."""
         if self._supervisor.fault is not None or not isinstance(error, TransportError):
             return False
         if isinstance(error, TransportQueryError | TransportClosed):
             return False
-        return (error.unsent or not at_most_once) and self._options.is_retryable(error)
+        if self._at_most_once and not error.unsent:
+            return False
+        return self._supervisor.may_send_again(error, lost=self._lost)

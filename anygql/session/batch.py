@@ -11,7 +11,7 @@ from anyio import CancelScope, Event, move_on_after
 from ..delivery.faults import closed
 from ..delivery.interfaces import Batching
 from ..documents.request import GraphQLRequest
-from ..exceptions import copy_to_raise
+from ..exceptions import copy_to_raise, copy_to_raise_unsent
 from ..results.result import ExecutionResult
 from .supervisor import Supervisor
 
@@ -108,6 +108,8 @@ class Batcher:
         finally:
             # If a call still waits here, the session is being closed.
             fault = self._supervisor.fault or closed(self._supervisor.description)
+            if not batch.sent:
+                fault = copy_to_raise_unsent(fault)
             for call in batch.calls:
                 call.settle(fault)
 

@@ -9,28 +9,16 @@ import msgspec
 from msgspec.structs import replace
 
 from ..concurrency.locks import LoopLock
-from ..exceptions import TransportError
 from ..schema.shared import SharedSchema
 from .events import SessionEvent
+from .policy import is_retryable
 from .preparation import Conversions
 from .retry import Policy
 
 if TYPE_CHECKING:
     from ..schema.introspection import IntrospectionOptions
 
-__all__ = ["ConnectOptions", "SessionOptions", "is_retryable"]
-
-
-def is_retryable(error: Exception) -> bool:
-    """Return whether a new attempt may succeed after this error: the default of ``Client``.
-
-    A ``TransportError`` says so itself, in ``retryable`` (for close codes,
-    ``protocols/close_codes.py`` decides). Other errors come from a user's ``url``, ``headers`` or
-    ``init_payload`` function: an ``OSError`` is retried, any other error is not.
-    """
-    if isinstance(error, TransportError):
-        return error.retryable
-    return isinstance(error, OSError)
+__all__ = ["ConnectOptions", "SessionOptions"]
 
 
 class ConnectOptions(TypedDict, total=False):
@@ -43,6 +31,7 @@ class ConnectOptions(TypedDict, total=False):
     retry_mutations: bool
     lazy: bool
     idle_timeout: float | None
+    first_connect_timeout: float | None
 
 
 class SessionOptions(msgspec.Struct, frozen=True):
@@ -56,6 +45,7 @@ class SessionOptions(msgspec.Struct, frozen=True):
     retry_mutations: bool = False
     lazy: bool = False
     idle_timeout: float | None = None
+    first_connect_timeout: float | None = None
     is_retryable: Callable[[Exception], bool] = is_retryable
     on_event: Callable[[SessionEvent], object] | None = None
     batch_interval: float = 0
@@ -68,7 +58,7 @@ class SessionOptions(msgspec.Struct, frozen=True):
     fetch_schema: IntrospectionOptions | None = None
 
     def __post_init__(self) -> None:
-        for name in ("execute_timeout", "idle_timeout"):
+        for name in ("execute_timeout", "idle_timeout", "first_connect_timeout"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be more than 0 s (None: no limit), not {value}")
@@ -87,9 +77,9 @@ class SessionOptions(msgspec.Struct, frozen=True):
                 raise ValueError(  # noqa: TRY004 - the type is fine, but not without the other
                     f"{name} needs reconnecting=True: a plain session fails fast"
                 )
-        if self.lazy or self.retry_mutations:
-            name = "lazy" if self.lazy else "retry_mutations"
-            raise ValueError(f"{name} needs reconnecting=True")
+        for name in ("lazy", "retry_mutations", "first_connect_timeout"):
+            if getattr(self, name):
+                raise ValueError(f"{name} needs reconnecting=True")
 
     def for_session(self, **options: Unpack[ConnectOptions]) -> SessionOptions:
         """Return the client's options together with those of one session.

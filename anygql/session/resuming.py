@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anyio import EndOfStream, current_time
+from anyio import CancelScope, EndOfStream, current_time
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
@@ -64,6 +64,8 @@ class Resuming:
         self._fault: Exception | None = None
         self._left = False
         self._resuming = False
+        #: What runs between two connections: leaving the subscription cancels it.
+        self._scope: CancelScope | None = None
         self._changed = Signal()
         self._dropped = 0
         self.reconnects = 0
@@ -86,7 +88,7 @@ class Resuming:
     async def begin(self) -> Resuming:
         """Begin the subscription. If canceled, it has not begun."""
         await checkpoint()
-        connection = await self._supervisor.connection()
+        connection = await self._supervisor.connection(is_call=True)
         self._subscribe(connection)
         self._supervisor.resumables.add(self)
         return self
@@ -125,6 +127,11 @@ class Resuming:
 
     def leave(self) -> None:
         """See ``Results``."""
+        self._leave()
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def _leave(self) -> None:
         self._left = True
         self._supervisor.resumables.discard(self)
         for feed in self._feeds:
@@ -136,7 +143,7 @@ class Resuming:
     def abandon(self) -> None:
         """See ``Results``."""
         if self._supervisor.fault is not None:
-            self.leave()  # no task runs any more that this could interrupt
+            self._leave()  # the end of the session has canceled what runs
         else:
             self._supervisor.loop.call_soon(self.leave)
 
@@ -175,7 +182,7 @@ class Resuming:
 
     async def _resume_later(self, fault: TransportError, wait: float) -> None:
         await self._supervisor.sleep(wait)
-        while self._resuming:
+        while self._resuming and not self._left:
             await self._changed.wait()
         if self._feeds[-1].fault is fault and not self._left:
             self._resuming = True
@@ -189,13 +196,17 @@ class Resuming:
         self._changed.notify()
 
     async def _resume(self) -> None:
+        if self._left:
+            return
         try:
-            await self._supervisor.retry_subscribe.call(
-                self._resubscribe, self._may_retry, sleep=self._supervisor.sleep
-            )
+            with CancelScope() as self._scope:
+                await self._supervisor.retry_subscribe.call(
+                    self._resubscribe, self._may_retry, sleep=self._supervisor.sleep
+                )
         except Exception as exc:  # noqa: BLE001 - the consumer gets what on_resubscribe raises
             self.fail(exc)
         finally:
+            self._scope = None
             self._resuming = False
             self._changed.notify()
 

@@ -13,9 +13,9 @@ from anyio.lowlevel import checkpoint
 from ..delivery.buffering import Delivery, OnOverflow
 from ..delivery.interfaces import Batching, Connection, Incremental, Results, TransportArgs
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
-from ..exceptions import TransportServerError
+from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult, data_or_raise
-from .attempts import Attempts
+from .attempts import Attempts, is_loss
 from .events import SessionState
 from .preparation import PreparedRequest
 from .supervisor import Supervisor
@@ -103,8 +103,9 @@ class Session:
         Args:
             options: What to ask for. What the server refuses of it is left out. Default: ``None``,
                 everything that the server can tell.
-            timeout: Seconds for each attempt at each query, ``None`` for no limit. Default:
-                ``...``, the client's ``execute_timeout``.
+            timeout: Seconds for each query, waiting for a connection and retries included,
+                ``None`` for no limit. Default: ``...``, the client's ``execute_timeout`` for each
+                attempt.
 
         Returns:
             The schema, by which documents are validated from now on.
@@ -214,8 +215,9 @@ class Session:
                 ``request``.
             result_type: The type to make of the data: a dataclass, attrs class, TypedDict, msgspec
                 Struct or pydantic model, or a type built of those. Default: ``None``, plain data.
-            timeout: Seconds for each attempt, ``None`` for no limit. Default: ``...``, the client's
-                ``execute_timeout``.
+            timeout: Seconds for all of the call, waiting for a connection and retries included,
+                ``None`` for no limit. Default: ``...``, the client's ``execute_timeout`` for each
+                attempt.
             retry_mutations: Whether a mutation that may have reached the server is sent again by a
                 permanent session. Default: ``None``, as the session was opened.
             serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
@@ -504,7 +506,7 @@ class Session:
 
         async def begin() -> Results:
             await checkpoint()
-            connection = await self._supervisor.connection()
+            connection = await self._supervisor.connection(is_call=True)
             if not isinstance(connection, Incremental):
                 raise TypeError(
                     f"{self._supervisor.description}: this transport gives no partial results: "
@@ -532,8 +534,9 @@ class Session:
 
         Args:
             requests: The requests, each as ``execute`` takes it.
-            timeout: Seconds for each attempt, ``None`` for no limit. Default: ``...``, the client's
-                ``execute_timeout``.
+            timeout: Seconds for all of the call, waiting for a connection and retries included,
+                ``None`` for no limit. Default: ``...``, the client's ``execute_timeout`` for each
+                attempt.
             retry_mutations: Whether a mutation that may have reached the server is sent again by a
                 permanent session. Default: ``None``, as the session was opened.
             serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
@@ -617,7 +620,7 @@ class Session:
 
             async def begin() -> Results:
                 await checkpoint()
-                connection = await self._supervisor.connection()
+                connection = await self._supervisor.connection(is_call=True)
                 return connection.subscribe(request, delivery, transport_args)
 
             return Subscription(begin, convert)
@@ -645,7 +648,10 @@ class Session:
 async def _execute_all(
     connection: Connection, requests: Sequence[GraphQLRequest], args: TransportArgs
 ) -> Sequence[ExecutionResult | Exception]:
-    """Run requests as one batch, or else at the same time; return an error in its place."""
+    """Run requests as one batch, or else at the same time; return an error in its place.
+
+    Raises the connection's end, which takes the batch as a whole.
+    """
     if isinstance(connection, Batching):
         return await connection.execute_batch(requests, args)
     results: list[ExecutionResult | Exception] = [ExecutionResult()] * len(requests)
@@ -659,6 +665,11 @@ async def _execute_all(
     async with create_task_group() as tg:
         for index, request in enumerate(requests):
             tg.start_soon(run, index, request)
+    lost = [each for each in results if isinstance(each, TransportError)]
+    lost = [error for error in lost if is_loss(connection, error)]
+    if lost:
+        lost[0].unsent = len(lost) == len(results) and all(error.unsent for error in lost)
+        raise lost[0]
     return results
 
 

@@ -115,6 +115,11 @@ class WebSocketTransport:
         """The server's URL without what may be secret in it."""
         return self._description
 
+    @property
+    def asks_anew(self) -> bool:
+        """Whether what the server is told may change from one attempt to the next."""
+        return any(callable(each) for each in (self._url, self._headers, self._init_payload))
+
     def connect(self) -> WebSocketConnection:
         """Return a connection for one attempt. Entering it connects, and leaving it closes.
 

@@ -648,7 +648,7 @@ async def test_close_timeout_behind_a_blocked_write(kind: str, now: Callable[[],
     async with ScriptedPeer(script, buffer_size=1024) as peer:
         async with client_of(peer, kind, close_timeout=7) as session:
             now()
-            with pytest.raises(TransportTimeout, match=r"5 s \(execute_timeout\)"):
+            with pytest.raises(TransportTimeout, match=r"5 s \(timeout\)"):
                 await session.execute(HELLO, {"long": "x" * 10_000}, timeout=5)
             assert now() == 5
         assert now() == 12

@@ -11,14 +11,12 @@ from ...net.errors import NotHTTP
 from ...net.headers import check_header, is_token, user_agent
 from ...net.http1 import ResponseHead, read_body, read_head
 from ...net.retry_after import retry_after
+from ...net.statuses import is_retryable_status
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode
 from .opening import Opening
 
 __all__ = ["check_subprotocols", "read_upgrade", "request_headers"]
-
-#: Statuses after which a new attempt won't succeed.
-FATAL_STATUSES = frozenset({401, 403, 404})
 
 #: Headers that the handshake itself sends. A second one of the same name would break it.
 RESERVED = frozenset(
@@ -88,7 +86,7 @@ def _refused(opening: Opening, response: ResponseHead, body: str) -> TransportSe
     error = TransportServerError(
         f"{redact(opening.url)} answered {response.status} to the WebSocket handshake{advice}",
         code=response.status,
-        retryable=response.status not in FATAL_STATUSES,
+        retryable=is_retryable_status(response.status),
         headers=response.headers,
         body=body,
     )
