@@ -10,6 +10,7 @@ from anyio import EndOfStream, create_memory_object_stream
 
 from ..concurrency.waiters import Waiter
 from ..exceptions import SubscriptionOverflow, TransportError
+from ..results.answers import read_refusal
 from ..results.result import ExecutionResult
 from .buffering import Delivery
 from .interfaces import TransportArgs
@@ -110,8 +111,8 @@ class Feed(Route):
         if over:
             self.complete()
 
-    def reject(self, errors: list[object]) -> None:
-        self._put(ExecutionResult(None, errors))
+    def reject(self, payload: object) -> None:
+        self._put(read_refusal(payload))
         self.complete()
 
     def complete(self) -> None:
@@ -124,6 +125,11 @@ class Feed(Route):
         if self.fault is None:
             self.fault = fault
         self.complete()
+
+    def fail_alone(self, fault: TransportError) -> None:
+        self.fail(fault)
+        if self.on_lost is not None:
+            self.on_lost(fault)
 
     def overflow(self, why: str) -> None:
         self.fail(

@@ -15,6 +15,7 @@ from ..concurrency.cancellation import cancelled_first
 from ..concurrency.loop import RunningLoop
 from ..concurrency.waiters import Waiter
 from ..exceptions import TransportError, TransportQueryError, copy_to_raise
+from ..results.answers import read_refusal
 from ..results.result import ExecutionResult
 from .flow import Flow
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ..results.incremental import IncrementalMerge
 
 __all__ = ["Answer", "Route", "RouteOwner", "Routes"]
+
+#: Maximum number of answered operations that a `complete` is expected for. Some servers send none.
+MAX_UNCOMPLETED = 4096
 
 
 class RouteOwner(Protocol):
@@ -73,8 +77,8 @@ class Route:
         """Take a result. Return whether the route is over by that."""
         raise NotImplementedError
 
-    def reject(self, errors: list[object]) -> None:
-        """End with the errors by which the server refused the operation."""
+    def reject(self, payload: object) -> None:
+        """End with the errors in what the server refused the operation with, of any shape."""
         raise NotImplementedError
 
     def complete(self) -> None:
@@ -84,6 +88,10 @@ class Route:
     def fail(self, fault: TransportError) -> None:
         """End: the connection is over, or this route can't go on."""
         raise NotImplementedError
+
+    def fail_alone(self, fault: TransportError) -> None:
+        """End, while the connection goes on."""
+        self.fail(fault)
 
     def fault_to_raise(self) -> TransportError:
         """Return a copy of the fault, for one task to raise, that knows if the request left."""
@@ -112,8 +120,8 @@ class Answer(Route):
         if over:
             self._settle()
 
-    def reject(self, errors: list[object]) -> None:
-        self.next(ExecutionResult(None, errors))
+    def reject(self, payload: object) -> None:
+        self.next(read_refusal(payload))
 
     def complete(self) -> None:
         self._settle()
@@ -163,6 +171,8 @@ class Routes:
         self.by_id: dict[str, Route] = {}
         #: When the last operation ended, on the loop's clock; ``None`` while one runs.
         self.idle_since: float | None = None
+        #: Ids of operations that have their one result, whose `complete` hasn't come: oldest first.
+        self.uncompleted: dict[str, None] = {}
         self._ids = count(1)
         self._now = now
 
@@ -181,6 +191,19 @@ class Routes:
         if route is not None and not self.by_id:
             self.idle_since = self._now()
         return route
+
+    def answered(self, id: str) -> None:
+        """Remove the route of an id that has its one result, though the server may go on."""
+        if self.forget(id) is None:
+            return
+        self.uncompleted[id] = None
+        if len(self.uncompleted) > MAX_UNCOMPLETED:
+            del self.uncompleted[next(iter(self.uncompleted))]
+
+    def ended(self, id: str) -> Route | None:
+        """Remove and return the route of an id that the server has ended, if there is one."""
+        self.uncompleted.pop(id, None)
+        return self.forget(id)
 
     def fail_all(self, fault: TransportError) -> None:
         """End every route with the fault."""

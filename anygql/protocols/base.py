@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ..documents.request import GraphQLRequest
 from ..json import JSON
-from .events import Event
+from .events import Event, Malformed, Next
 
 __all__ = ["Codec", "SubscriptionProtocol"]
 
@@ -71,6 +71,13 @@ class Codec(Protocol):
 
         Where a message is malformed, iterating raises ``ProtocolViolation``, after the events of
         the messages before it.
+        """
+        ...
+
+    def reread(self, message: bytes | str) -> Next | Malformed:
+        """Read again a message that ``receive`` has read as a ``Next``, checking the result.
+
+        Reading many messages leaves that out, since nearly all results are plain objects.
         """
         ...
 

@@ -12,7 +12,19 @@ import msgspec
 
 from ..results.result import ExecutionResult
 
-__all__ = ["Ack", "Complete", "Error", "Event", "KeepAlive", "Next", "Ping", "Pong", "Refusal"]
+__all__ = [
+    "Ack",
+    "Complete",
+    "Error",
+    "Event",
+    "KeepAlive",
+    "Malformed",
+    "Next",
+    "Ping",
+    "Pong",
+    "Refusal",
+    "Unknown",
+]
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
@@ -33,10 +45,10 @@ class Next(_Message, frozen=True, gc=False, tag="next"):
 
 
 class Error(_Message, frozen=True, gc=False, tag="error"):
-    """The operation failed before it ran. It is over."""
+    """The server refuses the operation, with a payload of any shape. The operation is over."""
 
     id: str
-    payload: list[Any]
+    payload: Any = None
 
 
 class Complete(_Message, frozen=True, gc=False, tag="complete"):
@@ -67,4 +79,27 @@ class Refusal(_Message, frozen=True, gc=False, tag="connection_error"):
     payload: Any = None
 
 
-Event: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | KeepAlive | Refusal
+class Malformed(msgspec.Struct, frozen=True):
+    """A result that is none: the fault of one operation, not of the connection."""
+
+    id: str
+    #: What came instead of a result, and what the server says in it.
+    problem: str
+    #: The start of the payload, as text.
+    body: str = ""
+    #: What reads as GraphQL errors in it.
+    errors: list[Any] = []
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A message that means nothing to this client, and does no harm (legacy)."""
+
+    #: Its type, or ``None`` if it has none.
+    kind: str | None
+    #: The start of the message.
+    text: str
+
+
+Event: TypeAlias = (
+    Ack | Next | Error | Complete | Ping | Pong | KeepAlive | Refusal | Malformed | Unknown
+)

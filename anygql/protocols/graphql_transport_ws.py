@@ -13,7 +13,7 @@ import msgspec
 from ..documents.request import GraphQLRequest
 from ..json import JSON
 from .base import Codec
-from .events import Ack, Complete, Error, Event, Next, Ping, Pong, Refusal
+from .events import Ack, Complete, Error, Event, KeepAlive, Next, Ping, Pong, Refusal
 from .messages import (
     ClientMessage,
     MessageCodec,
@@ -24,8 +24,9 @@ from .messages import (
 
 __all__ = ["GRAPHQL_TRANSPORT_WS", "GraphQLTransportWS"]
 
-# The specification has no `connection_error`, but Mercurius sends it here too.
-_ServerMessage: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | Refusal
+# The specification has no `connection_error` and no `ka`. Mercurius sends the one here too, and
+# servers that speak both subprotocols the other.
+_ServerMessage: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | KeepAlive | Refusal
 
 _DECODER: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(_ServerMessage)
 
@@ -46,6 +47,8 @@ GRAPHQL_TRANSPORT_WS = GraphQLTransportWS()
 
 class _TransportWSCodec(MessageCodec[_ServerMessage]):
     __slots__ = ()
+
+    _result_type = "next"
 
     def _events(self, received: Sequence[_ServerMessage]) -> Sequence[Event]:
         return received

@@ -6,7 +6,7 @@ https://github.com/apollographql/subscriptions-transport-ws/blob/master/PROTOCOL
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -26,7 +26,7 @@ class _Data(msgspec.Struct, frozen=True, tag_field="type", tag="data"):
 
 
 class _Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
-    payload: Any
+    payload: Any = None
     id: str | None = None
 
 
@@ -49,23 +49,13 @@ class GraphQLWS(msgspec.Struct, frozen=True):
 GRAPHQL_WS = GraphQLWS()
 
 
-def _errors(payload: Any) -> list[Any]:
-    """Return the errors in the payload of an ``error``.
-
-    The specification has one error there. Some servers send several, or a result that holds them.
-    """
-    if isinstance(payload, dict):
-        payload = cast("dict[str, Any]", payload).get("errors", payload)
-    return payload if isinstance(payload, list) else [payload]  # pyright: ignore[reportUnknownVariableType]
-
-
 def _event(received: _ServerMessage) -> Event:
     if isinstance(received, _Data):
         return Next(received.id, received.payload)
     if isinstance(received, _Error):
         if received.id is None:  # about a message of ours that the server could not read
             return Refusal(received.payload)
-        return Error(received.id, _errors(received.payload))
+        return Error(received.id, received.payload)
     return received
 
 
@@ -73,6 +63,8 @@ class _LegacyCodec(MessageCodec[_ServerMessage]):
     __slots__ = ()
 
     has_keep_alive_messages = True
+    _result_type = "data"
+    _ignores_unknown = True  # the specification doesn't say what to do with other messages
 
     def _events(self, received: Sequence[_ServerMessage]) -> Iterable[Event]:
         return map(_event, received)

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, cast, get_args
 
 import msgspec
 
 from ..documents.request import GraphQLRequest
-from ..exceptions import ProtocolViolation
+from ..exceptions import BODY_LIMIT, ProtocolViolation
 from ..json import JSON, MsgspecJSON, encode_named, replace_lone_surrogates
+from ..results.answers import NotAResult, read_refusal, read_result, server_words
 from .close_codes import CloseCode
-from .events import Ack, Complete, Error, Event, KeepAlive, Next, Ping, Pong, Refusal
+from .events import (
+    Ack,
+    Complete,
+    Error,
+    Event,
+    KeepAlive,
+    Malformed,
+    Next,
+    Ping,
+    Pong,
+    Refusal,
+    Unknown,
+)
 
 __all__ = [
     "TRANSITIONS",
@@ -51,6 +64,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Pong: State.UNACKNOWLEDGED,
         KeepAlive: State.UNACKNOWLEDGED,
         Refusal: State.UNACKNOWLEDGED,
+        Unknown: State.UNACKNOWLEDGED,
     },
     State.ACKNOWLEDGED: {
         Ack: State.ACKNOWLEDGED,
@@ -61,6 +75,8 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Pong: State.ACKNOWLEDGED,
         KeepAlive: State.ACKNOWLEDGED,
         Refusal: State.ACKNOWLEDGED,
+        Malformed: State.ACKNOWLEDGED,
+        Unknown: State.ACKNOWLEDGED,
     },
 }
 
@@ -145,6 +161,35 @@ def _read_checked(read: Callable[[bytes | str], _Message], message: bytes | str)
         return read_replacing_surrogates(read, message, exc)
 
 
+def _read_envelope(message: bytes | str) -> _Envelope | None:
+    """Return the parts of a message, or ``None`` if it is no JSON object."""
+    try:
+        return _ENVELOPE.decode(replace_lone_surrogates(message))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read_generically(id: str, payload: Maybe, json: JSON) -> Next | Malformed:
+    """Read the payload of a result, whatever it is."""
+    if isinstance(payload, msgspec.UnsetType):
+        return Malformed(id, "no payload")
+    text = bytes(payload)
+    body = text.decode(errors="replace")[:BODY_LIMIT]
+    try:
+        decoded = json.decode(text)
+    except (ValueError, RecursionError) as exc:
+        return Malformed(id, f"JSON that can't be read: {_describe(exc)}", body)
+    try:
+        return Next(id, read_result(decoded))
+    except NotAResult as exc:
+        words = server_words(decoded)
+        problem = f"{exc}: {words}" if words else str(exc)
+    errors: Any = (
+        cast("Mapping[str, Any]", decoded).get("errors") if isinstance(decoded, Mapping) else None
+    )
+    return Malformed(id, problem, body, (read_refusal(errors).errors or []) if errors else [])
+
+
 def _violation(message: bytes | str, error: ValueError | RecursionError) -> ProtocolViolation:
     try:
         message.decode() if isinstance(message, bytes) else message.encode()
@@ -153,10 +198,12 @@ def _violation(message: bytes | str, error: ValueError | RecursionError) -> Prot
         return ProtocolViolation(CloseCode.INVALID_DATA, "a message is not valid UTF-8")
     if isinstance(error, RecursionError):
         return ProtocolViolation(CloseCode.BAD_REQUEST, "a message is nested too deeply")
-    detail = str(error)
-    if len(detail) > _DETAIL_LIMIT:
-        detail = f"{detail[: _DETAIL_LIMIT - 1]}…"
-    return ProtocolViolation(CloseCode.BAD_REQUEST, f"malformed message: {detail}")
+    return ProtocolViolation(CloseCode.BAD_REQUEST, f"malformed message: {_describe(error)}")
+
+
+def _describe(error: ValueError | RecursionError) -> str:
+    detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return f"{detail[: _DETAIL_LIMIT - 1]}…" if len(detail) > _DETAIL_LIMIT else detail
 
 
 #: A value that is JSON text already, or left out.
@@ -210,13 +257,18 @@ class MessageCodec(Generic[_Message]):
     ``decoder`` reads the messages of one protocol; ``_events`` turns them into events.
     """
 
-    __slots__ = ("_json", "_read", "_read_increment", "_state")
+    __slots__ = ("_json", "_known_types", "_read", "_read_increment", "_state")
 
     has_keep_alive_messages = False
+    #: The type of the messages that hold results.
+    _result_type: str
+    #: Whether messages of unknown types, or of none, are no violation.
+    _ignores_unknown = False
 
     def __init__(self, json: JSON, decoder: msgspec.json.Decoder[_Message]) -> None:
         self._json = json
         self._read = message_reader(decoder, json)
+        self._known_types = {each.__struct_config__.tag for each in get_args(decoder.type)}
         self._read_increment = message_reader(_INCREMENT, json)
         self._state = State.UNACKNOWLEDGED
 
@@ -237,9 +289,30 @@ class MessageCodec(Generic[_Message]):
         return None
 
     def receive(self, message: bytes | str) -> Event:
-        (event,) = self._events([_read_checked(self._read, message)])
+        try:
+            (event,) = self._events([_read_checked(self._read, message)])
+        except ProtocolViolation as violation:
+            event = self._forgive(message, violation)
         self._state = step(self._state, event)
         return event
+
+    def _forgive(self, message: bytes | str, violation: ProtocolViolation) -> Event:
+        """Return what is no violation for the connection: the event in a message, or raise it."""
+        envelope = _read_envelope(message) if violation.code == CloseCode.BAD_REQUEST else None
+        if envelope is None:
+            raise violation
+        if envelope.type == self._result_type and isinstance(envelope.id, str):
+            return _read_generically(envelope.id, envelope.payload, self._json)
+        kind = envelope.type if isinstance(envelope.type, str) else None
+        if not self._ignores_unknown or kind in self._known_types:
+            raise violation
+        text = message.decode() if isinstance(message, bytes) else message
+        return Unknown(kind, text[:BODY_LIMIT])
+
+    def reread(self, message: bytes | str) -> Next | Malformed:
+        envelope = _read_envelope(message)
+        assert envelope is not None  # noqa: S101 - `receive` has read the same message
+        return _read_generically(envelope.id, envelope.payload, self._json)
 
     def receive_many(self, messages: Sequence[bytes | str]) -> Iterable[Event]:
         if self._state is State.ACKNOWLEDGED:  # from then on, every event may come at any time

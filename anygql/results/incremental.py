@@ -14,12 +14,28 @@ from typing import Any, TypeAlias, TypeGuard, cast
 import msgspec
 
 from ..exceptions import ProtocolViolation
+from .answers import NotAResult, read_result, server_words
 from .result import ExecutionResult
 
 __all__ = ["DEFAULT_MAX_PENDING", "IncrementalMerge"]
 
 #: How many patches a server may announce without completing them.
 DEFAULT_MAX_PENDING = 2**16
+
+#: The members of a payload after the first, in any of the formats.
+_PARTS = frozenset(
+    {
+        "completed",
+        "data",
+        "errors",
+        "extensions",
+        "hasNext",
+        "incremental",
+        "items",
+        "path",
+        "pending",
+    }
+)
 
 #: The close code of graphql-transport-ws for a malformed message.
 _MALFORMED = 4400
@@ -111,6 +127,7 @@ class IncrementalMerge:
         except msgspec.ValidationError as exc:
             raise _violation(str(exc)) from exc
         is_first = not self._root
+        _check_content(given, is_first=is_first)
         self._copies = {}
         if is_first:
             self._root = [None if payload.data is msgspec.UNSET else payload.data]
@@ -223,6 +240,22 @@ class IncrementalMerge:
                 self._merge(self._copied_child(target, key), value)
             else:
                 target[key] = value
+
+
+def _check_content(given: Mapping[str, Any], *, is_first: bool) -> None:
+    """Raise ``ProtocolViolation`` for a payload that is neither a result nor a part of one."""
+    if is_first:
+        try:
+            read_result(given)
+        except NotAResult as exc:
+            raise _violation(_with_words(str(exc), given)) from exc
+    elif not any(name in given for name in _PARTS):
+        raise _violation(_with_words("a JSON object without any part of a result", given))
+
+
+def _with_words(problem: str, given: Mapping[str, Any]) -> str:
+    words = server_words(given)
+    return f"{problem}: {words}" if words else problem
 
 
 def _is_container(value: Any) -> TypeGuard[_Container]:

@@ -10,7 +10,7 @@ import msgspec
 
 from ..exceptions import TransportQueryError
 
-__all__ = ["ExecutionResult", "data_or_raise"]
+__all__ = ["ExecutionResult", "data_or_raise", "is_result"]
 
 
 class _Payload(msgspec.Struct, gc=False):
@@ -73,6 +73,11 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 def _raw_data(result: ExecutionResult) -> Any:
     return result.raw_data  # type: ignore[attr-defined]  # pyright: ignore
+
+
+def is_result(result: ExecutionResult) -> bool:
+    """Return whether a decoded result is one for certain; others are to be read generically."""
+    return bool(result.errors) or _raw_data(result) is None
 
 
 def _message(error: Any) -> str:

@@ -222,7 +222,11 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         except ProtocolViolation as violation:
             self._closing = (violation.code, violation.reason)
             self._peer_answers = False
-            return faults.broke_protocol(self._endpoint.description, violation)
+            return faults.broke_protocol(
+                self._endpoint.description,
+                violation,
+                acknowledged=self._receiver.acknowledged.is_set(),
+            )
         except ConnectionRefused as refused:
             return refused.fault
         raise AssertionError("the receiver returned")  # pragma: no cover

@@ -13,9 +13,11 @@ from ..exceptions import (
     TransportProtocolError,
 )
 from ..protocols.close_codes import CloseCode, is_retryable_code
+from ..protocols.events import Malformed
+from ..results.answers import read_refusal
 from .sockets.base import WebSocketEnded
 
-__all__ = ["broke_protocol", "dead", "lost", "refused"]
+__all__ = ["broke_protocol", "dead", "lost", "no_result", "refused"]
 
 
 def lost(server: str, ended: WebSocketEnded) -> TransportError:
@@ -40,17 +42,32 @@ def lost(server: str, ended: WebSocketEnded) -> TransportError:
     )
 
 
-def broke_protocol(server: str, violation: ProtocolViolation) -> TransportProtocolError:
-    """Return the error for a message that the subprotocol does not allow."""
+def broke_protocol(
+    server: str, violation: ProtocolViolation, *, acknowledged: bool
+) -> TransportProtocolError:
+    """Return the error for a message that the subprotocol does not allow.
+
+    From a server that has ``acknowledged``, one bad message says nothing about the next connection.
+    """
     return TransportProtocolError(
         f"{server} broke the protocol: {violation.reason}",
         code=violation.code,
         reason=violation.reason,
-        retryable=is_retryable_code(violation.code),
+        retryable=is_retryable_code(violation.code)
+        or (acknowledged and violation.code == CloseCode.BAD_REQUEST),
     )
 
 
-def refused(server: str, reason: str) -> TransportConnectionFailed:
+def no_result(server: str, malformed: Malformed) -> TransportProtocolError:
+    """Return the error for an operation whose result is none; the connection goes on."""
+    return TransportProtocolError(
+        f"{server} sent no GraphQL result, but {malformed.problem}",
+        body=malformed.body,
+        errors=malformed.errors,
+    )
+
+
+def refused(server: str, reason: str, payload: object) -> TransportConnectionFailed:
     """Return the error for ``connection_error``, by which the peer refuses the connection.
 
     The message has no code, so it gets 4403: what ``graphql-transport-ws`` closes with.
@@ -59,6 +76,7 @@ def refused(server: str, reason: str) -> TransportConnectionFailed:
         f"{server} refused the connection" + (f": {reason}" if reason else ""),
         code=CloseCode.FORBIDDEN,
         reason=reason,
+        errors=(read_refusal(payload).errors or []) if payload else [],
         retryable=is_retryable_code(CloseCode.FORBIDDEN),
     )
 

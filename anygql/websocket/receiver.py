@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from anyio import Event
 from anyio.lowlevel import checkpoint
@@ -12,20 +12,24 @@ from anyio.lowlevel import checkpoint
 from ..concurrency.waiters import Waiter
 from ..delivery.flow import Flow
 from ..delivery.routes import Route, Routes
-from ..exceptions import ProtocolViolation, TransportError
+from ..exceptions import BODY_LIMIT, ProtocolViolation, TransportError
 from ..protocols.base import Codec
 from ..protocols.events import (
     Ack,
     Complete,
     Error,
     KeepAlive,
+    Malformed,
     Next,
     Ping,
     Pong,
     Refusal,
+    Unknown,
 )
 from ..protocols.events import Event as ServerEvent
+from ..results.answers import MAX_WORDS, server_words
 from ..results.incremental import IncrementalMerge
+from ..results.result import is_result
 from . import faults
 from .keep_alive import PeerMonitor
 from .sockets.base import WebSocket
@@ -47,8 +51,8 @@ MESSAGES_FOR_EACH_CONSUMER = 8
 #: that wait answer its later pings too.
 MAX_PONGS = 64
 
-#: How much of a server's own words goes into messages and logs, in characters.
-QUOTED = 200
+#: Unknown types of messages that are reported, for each connection.
+MAX_UNKNOWN_TYPES = 16
 
 
 class AwaitedPong:
@@ -87,6 +91,7 @@ class Receiver:
         self.awaited_pong: AwaitedPong | None = None
         #: Consumers that results have come for, to be woken when everything is handed out.
         self.to_wake: list[Waiter] = []
+        self._unknown_types: set[str | None] = set()
         self._server = server
         self._flow = flow
         self._routes = routes
@@ -131,11 +136,18 @@ class Receiver:
             if type(event) is Next:
                 route = route_of(event.id)
                 if route is None:
-                    continue
-                if route.merge is not None:
+                    if event.id in routes.uncompleted:
+                        self._stop(event.id)
+                elif route.merge is not None:
                     self._add_part(route, route.merge, message)
+                elif (
+                    # The field itself: this is on the path of every result.
+                    type(event.payload.raw_data) is not dict  # type: ignore[attr-defined]  # pyright: ignore
+                    and not is_result(event.payload)
+                ):
+                    self._handle_doubtful(route, self._codec.reread(message))
                 elif route.next(event.payload):
-                    routes.forget(event.id)
+                    routes.answered(event.id)
             else:
                 self._handle(event)
 
@@ -147,19 +159,39 @@ class Receiver:
     def _add_part(self, route: Route, merge: IncrementalMerge, message: bytes | str) -> None:
         try:
             if route.add_part(merge, self._codec.increment(message)):
-                self._routes.forget(route.id)
+                self._routes.answered(route.id)
         except ProtocolViolation as violation:
             # The message was one of the protocol's; what it says of this result makes no sense.
-            route.fail(faults.broke_protocol(self._server, violation))
+            text = message.decode() if isinstance(message, bytes) else message
+            self._handle_malformed(Malformed(route.id, violation.reason, text[:BODY_LIMIT]))
+
+    def _handle_doubtful(self, route: Route, event: Next | Malformed) -> None:
+        """Handle what was read as a result, and has been read again."""
+        if isinstance(event, Malformed):
+            self._handle_malformed(event)
+        elif route.next(event.payload):
+            self._routes.answered(route.id)
+
+    def _handle_malformed(self, event: Malformed) -> None:
+        route = self._routes.by_id.get(event.id)
+        if route is not None:
+            route.fail_alone(faults.no_result(self._server, event))
             route.owner.leave(route)
+        elif event.id in self._routes.uncompleted:
+            self._stop(event.id)
+
+    def _stop(self, id: str) -> None:
+        """Tell the server that the answer which has come was all that was wanted."""
+        del self._routes.uncompleted[id]
+        self._writer.enqueue(self._codec.complete(id))
 
     def _handle(self, event: ServerEvent) -> None:
         match event:
             case Complete():
-                if (route := self._routes.forget(event.id)) is not None:
+                if (route := self._routes.ended(event.id)) is not None:
                     route.complete()
             case Error():
-                if (route := self._routes.forget(event.id)) is not None:
+                if (route := self._routes.ended(event.id)) is not None:
                     route.reject(event.payload)
             case Ping():
                 self.payloads["ping"] = event.payload
@@ -177,6 +209,10 @@ class Receiver:
                     self._monitor.start_listening()
             case Refusal():
                 self._handle_refusal(event.payload)
+            case Malformed():
+                self._handle_malformed(event)
+            case Unknown():
+                self._report_unknown(event)
             case Next():
                 pass
 
@@ -184,12 +220,23 @@ class Receiver:
         if self._writer.pongs < MAX_PONGS and (pong := self._codec.pong()) is not None:
             self._writer.enqueue_pong(pong)
 
+    def _report_unknown(self, event: Unknown) -> None:
+        """Log a message that is ignored: the first of its type on this connection."""
+        kind = None if event.kind is None else event.kind[:MAX_WORDS]
+        if kind in self._unknown_types or len(self._unknown_types) >= MAX_UNKNOWN_TYPES:
+            return
+        self._unknown_types.add(kind)
+        logger.warning(
+            "%s sent a message %s, which is ignored: %s",
+            self._server,
+            "without a type" if kind is None else f"of the unknown type {kind!r}",
+            server_words(event.text),
+        )
+
     def _handle_refusal(self, payload: Any) -> None:
-        message: Any = cast("Any", payload).get("message") if isinstance(payload, Mapping) else ""
-        # Anything but text may be nested so deeply that it can't even be shown.
-        reason = message[:QUOTED] if isinstance(message, str) else ""
+        reason = server_words(payload)
         if self.acknowledged.is_set():
             # A message of ours that it could not read; the connection goes on.
-            logger.warning("%s reports: %s", self._server, reason)
+            logger.warning("%s reports: %s", self._server, reason or "an error, without a text")
             return
-        raise ConnectionRefused(faults.refused(self._server, reason))
+        raise ConnectionRefused(faults.refused(self._server, reason, payload))

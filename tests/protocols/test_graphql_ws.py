@@ -6,6 +6,7 @@ An id begins with the number of the point of the protocol that the row is about:
 ``connection_error``. 3 a later ``connection_error`` does not drop the connection. 4 liveness begins
 with the first ``ka``. 5 ``start`` and ``stop``. 6 ``data`` may carry errors. 7 ``error`` is one
 object. 8 ``complete`` ends. 9 ``connection_terminate`` at close. 10 malformed messages.
+11 messages of unknown types, or of none, are ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from anygql.documents.request import GraphQLRequest
 from anygql.exceptions import ProtocolViolation
 from anygql.json import MsgspecJSON
 from anygql.protocols import GRAPHQL_WS, Codec, GraphQLWS
-from anygql.protocols.events import Ack, Complete, Error, Event, KeepAlive, Next, Refusal
+from anygql.protocols.events import (
+    Ack,
+    Complete,
+    Error,
+    Event,
+    KeepAlive,
+    Malformed,
+    Next,
+    Refusal,
+    Unknown,
+)
 from anygql.results.result import ExecutionResult
 
 ACK = '{"type":"connection_ack"}'
@@ -77,7 +88,7 @@ AFTER_ACK = [
     ),
     pytest.param(
         '{"type":"error","id":"1","payload":{"message":"x"}}',
-        Error("1", [{"message": "x"}]),
+        Error("1", {"message": "x"}),
         id="7-error",
     ),
     pytest.param(
@@ -87,12 +98,21 @@ AFTER_ACK = [
     ),
     pytest.param(
         '{"type":"error","id":"1","payload":{"errors":[{"message":"x"}]}}',
-        Error("1", [{"message": "x"}]),
+        Error("1", {"errors": [{"message": "x"}]}),
         id="7-error-result",
     ),
-    pytest.param('{"type":"error","id":"1","payload":"x"}', Error("1", ["x"]), id="7-error-text"),
+    pytest.param('{"type":"error","id":"1","payload":"x"}', Error("1", "x"), id="7-error-text"),
     pytest.param(
         '{"type":"error","payload":{"message":"x"}}', Refusal({"message": "x"}), id="3-error-no-id"
+    ),
+    pytest.param('{"type":"error","id":"1"}', Error("1"), id="7-error-without-payload"),
+    pytest.param(
+        '{"type":"data","id":"1","payload":[]}',
+        Malformed("1", "a JSON array", "[]"),
+        id="6-data-array",
+    ),
+    pytest.param(
+        '{"type":"data","id":"1"}', Malformed("1", "no payload"), id="6-data-without-payload"
     ),
     pytest.param('{"type":"complete","id":"1"}', Complete("1"), id="8-complete"),
     pytest.param('{"type":"complete","id":"1","payload":null}', Complete("1"), id="8-null-payload"),
@@ -100,15 +120,19 @@ AFTER_ACK = [
 
 MALFORMED = [
     pytest.param("[]", "Expected `object`", id="10-array"),
-    pytest.param('{"type":"next","id":"1","payload":{}}', "'next'", id="10-next"),
-    pytest.param('{"type":"ping"}', "'ping'", id="10-ping"),
-    pytest.param('{"type":"start","id":"1","payload":{}}', "'start'", id="10-client's"),
     pytest.param('{"type":"data","payload":{}}', "`id`", id="10-data-without-id"),
-    pytest.param('{"type":"data","id":"1","payload":[]}', "$.payload", id="10-data-array"),
-    pytest.param('{"type":"data","id":"1"}', "`payload`", id="10-data-without-payload"),
-    pytest.param('{"type":"error","id":"1"}', "`payload`", id="10-error-without-payload"),
     pytest.param('{"type":"complete"}', "`id`", id="10-complete-without-id"),
     pytest.param('{"type":"ka","x":' + "[" * 200_000, "too deeply", id="10-deep"),
+]
+
+UNKNOWN = [
+    pytest.param('{"type":"start_ack","id":"1"}', "start_ack", id="11-start-ack"),
+    pytest.param('{"type":"next","id":"1","payload":{}}', "next", id="11-next"),
+    pytest.param('{"type":"ping"}', "ping", id="11-ping"),
+    pytest.param('{"type":"start","id":"1","payload":{}}', "start", id="11-client's"),
+    pytest.param('{"message":"Forbidden","connectionId":"c"}', None, id="11-no-type"),
+    pytest.param('{"type":7}', None, id="11-a-type-that-is-no-text"),
+    pytest.param("{}", None, id="11-empty"),
 ]
 
 SENT = [
@@ -172,6 +196,14 @@ def test_malformed(text: str, reason: str) -> None:
         new_codec(ACK).receive(text)
     assert caught.value.code == 4400
     assert reason in caught.value.reason
+
+
+@pytest.mark.parametrize(("text", "kind"), UNKNOWN)
+@pytest.mark.parametrize("acknowledged", [True, False], ids=["after-ack", "before-ack"])
+def test_unknown_messages_are_no_violation(text: str, kind: str | None, acknowledged: bool) -> None:
+    for message in (text, text.encode()):
+        codec = new_codec(ACK) if acknowledged else new_codec()
+        assert codec.receive(message) == Unknown(kind, text)
 
 
 def test_invalid_utf8() -> None:

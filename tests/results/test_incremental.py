@@ -277,7 +277,6 @@ MERGED = [
     pytest.param([{"data": {"a": 1}}], [R({"a": 1})], id="7-single"),
     pytest.param([{"data": {"a": 1}, "hasNext": False}], [R({"a": 1})], id="4-first-is-last"),
     pytest.param([{"errors": ["x"]}], [R(None, ["x"])], id="7-request-error"),
-    pytest.param([{}], [R()], id="7-nothing"),
     pytest.param(
         [
             {"data": {}, "pending": [{"id": "0", "path": []}], "hasNext": True},
@@ -453,9 +452,25 @@ def test_a_payload_is_an_object(payload: Any) -> None:
         IncrementalMerge().add(payload)
 
 
+@pytest.mark.parametrize(
+    "first",
+    [{}, {"message": "no"}, {"errors": []}, {"errors": {}}, {"data": []}, {"hasNext": True}],
+)
+def test_a_first_payload_that_is_no_result_is_refused(first: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolViolation, match="malformed incremental payload"):
+        IncrementalMerge().add(first)
+
+
+def test_a_later_payload_without_any_part_is_refused_with_the_servers_words() -> None:
+    merge = IncrementalMerge()
+    merge.add({"data": {"a": 1}, "hasNext": True})
+    with pytest.raises(ProtocolViolation, match="without any part of a result: no"):
+        merge.add({"message": "no"})
+
+
 def test_nothing_comes_after_the_last() -> None:
     merge = IncrementalMerge()
-    merge.add({"data": 1})
+    merge.add({"data": {"a": 1}})
     with pytest.raises(ProtocolViolation, match="after the last one"):
         merge.add({"hasNext": False})
 
