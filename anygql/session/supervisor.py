@@ -64,6 +64,8 @@ class Supervisor:
         self.fault: Exception | None = None
         #: The error to raise to the session's owner: None if the owner ended the session.
         self.owner_error: Exception | None = None
+        #: Whether a call or subscription was told of ``fault``.
+        self.fault_was_told = False
         self.last_error: Exception | None = None
         self.resumables: set[Resumable] = set()
         policy: Policy = options.retry_connect if options.reconnecting else False
@@ -104,17 +106,20 @@ class Supervisor:
 
         Raises the error that ended the session, if there will be no other connection.
         """
+        self.loop.check("the session")
         while True:
             if self._connection is not None and self._connection.fault is None:
                 return self._connection
             if self.fault is not None:
                 await cancelled_first(self.fault)
+                self.fault_was_told = True
                 raise copy_to_raise_unsent(self.fault) from self.fault.__cause__
             self._connection_wanted.set()
             await self._changed.wait()
 
     async def wait_closed(self) -> None:
         """Wait until the session is over."""
+        self.loop.check("the session")
         await self._closed.wait()
 
     async def sleep(self, seconds: float) -> None:
@@ -127,6 +132,7 @@ class Supervisor:
 
     def reconnect(self) -> None:
         """Drop the connection, if there is one, and make another."""
+        self.loop.check("the session")
         connection = self._connection
         if connection is not None:
             self._unpublish()
@@ -267,6 +273,7 @@ class Supervisor:
         for resumable in list(self.resumables):
             resumable.connection_lost(fault, tg)
         self.last_error = fault
+        self.fault_was_told = connection.idle_since is None  # which it was to what ran on it
         if not self.options.reconnecting or not (dropped_by_us or self.options.is_retryable(fault)):
             self._emit_disconnected(fault, will_retry=False)
             raise fault
@@ -294,6 +301,7 @@ class Supervisor:
         self._closed.set()
         self._changed.notify()
         for resumable in list(self.resumables):
+            self.fault_was_told = True
             resumable.fail(fault)
         return True
 

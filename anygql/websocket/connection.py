@@ -164,13 +164,16 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
     async def _shut_down(self) -> None:
         timeout = self._endpoint.close_timeout
         timeout = math.inf if timeout is None else timeout
-        with move_on_after(timeout if self._peer_answers else min(timeout, BRIEFLY)):
-            if self._peer_answers and (message := self._codec.terminate()) is not None:
-                self._writer.enqueue(message)
-            await self._writer.stop()
-            await self._socket.aclose(*self._closing)
-        await self._writer.cancel()
-        await self._socket.aclose_forcefully()
+        try:
+            with move_on_after(timeout if self._peer_answers else min(timeout, BRIEFLY)):
+                if self._peer_answers and (message := self._codec.terminate()) is not None:
+                    self._writer.enqueue(message)
+                await self._writer.stop()
+                await self._socket.aclose(*self._closing)
+        finally:
+            # The end of `asyncio.run` cancels each task that is left, whatever shields it.
+            await self._writer.cancel()
+            await self._socket.aclose_forcefully()
 
     # Operations.
 
