@@ -65,14 +65,12 @@ class RunningStream:
 
     def leave(self, route: Route) -> None:
         """Cancel what makes the results."""
-        self.scope.cancel()
+        if not self._over:
+            self.scope.cancel()
 
     def leave_soon(self, leave: Callable[[], None]) -> None:
         """Call ``leave``, from any thread and at any moment."""
-        if self._over:
-            leave()
-        else:
-            self.loop.call_soon(leave)
+        self.loop.call_soon(leave)
 
     async def room(self) -> bool:
         """Wait until one more result is wanted. Return False if none will be any more."""

@@ -121,6 +121,7 @@ class Resuming:
         if not self._feeds[0].lost:
             await self._feeds[0].wait()
         elif len(self._feeds) == 1 and self._fault is None and not self._left:
+            self.check_loop()
             await self._changed.wait()
 
     def leave(self) -> None:
@@ -133,12 +134,13 @@ class Resuming:
             self._feeds.popleft()
         self._changed.notify()
 
+    def check_loop(self) -> None:
+        """See ``Results``."""
+        self._supervisor.loop.check("the subscription")
+
     def abandon(self) -> None:
         """See ``Results``."""
-        if self._supervisor.fault is not None:
-            self.leave()  # no task runs any more that this could interrupt
-        else:
-            self._supervisor.loop.call_soon(self.leave)
+        self._supervisor.loop.call_soon(self.leave)
 
     def _cross_gap(self) -> None:
         """Go on with the next feed: the consumer has read everything from before the gap."""
