@@ -16,11 +16,11 @@ from anyio import (
     AsyncContextManagerMixin,
     CancelScope,
     create_task_group,
-    get_cancelled_exc_class,
 )
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
+from ..concurrency.cancellation import is_cancellation, stray_cancellation
 from ..concurrency.exception_groups import unwrapped
 from ..concurrency.loop import RunningLoop
 from ..concurrency.waiters import Waiter
@@ -197,9 +197,10 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
                 call.result = await call.work()
                 call.came = True
         except BaseException as exc:  # for the caller, interrupts too
-            if _is_cancellation(exc):
+            stray = stray_cancellation(exc, "the operation", self._endpoint.description)
+            if stray is None and is_cancellation(exc):
                 raise
-            call.error = exc
+            call.error = stray or exc
         finally:
             self._calls.discard(call)
             self._note_idle()
@@ -260,14 +261,12 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
                 retryable=isinstance(exc, OSError),
             )
             fault.__cause__ = exc
+        except BaseException as exc:
+            stray = stray_cancellation(exc, "the subscription", self._endpoint.description)
+            if stray is None:
+                raise
+            fault = stray
         finally:
             self._streams.discard(stream)
             self._note_idle()
             stream.ended(fault)
-
-
-def _is_cancellation(error: BaseException) -> bool:
-    """Return whether this is a cancellation, or a task group's exception group with one in it."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.subgroup(get_cancelled_exc_class()) is not None  # pyright: ignore[reportUnknownMemberType]
-    return isinstance(error, get_cancelled_exc_class())

@@ -15,6 +15,7 @@ from anyio import EndOfStream, current_time
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from ..concurrency.cancellation import stray_cancellation
 from ..concurrency.signal import Signal
 from ..delivery.buffering import Delivery
 from ..delivery.interfaces import Connection, ConnectionResults, TransportArgs
@@ -225,9 +226,16 @@ class Resuming:
         """Let ``on_resubscribe`` change the variables."""
         if self._on_resubscribe is None:
             return
-        variables = self._on_resubscribe(self.last)
-        if inspect.isawaitable(variables):
-            variables = await variables
+        try:
+            variables = self._on_resubscribe(self.last)
+            if inspect.isawaitable(variables):
+                variables = await variables
+        except BaseException as exc:
+            server = self._supervisor.description
+            stray = stray_cancellation(exc, "on_resubscribe", server, retryable=False)
+            if stray is not None:
+                raise stray from exc
+            raise
         if variables is None:
             return
         if not isinstance(variables, Mapping):

@@ -21,7 +21,7 @@ from anyio import (
 )
 from anyio.abc import TaskGroup, TaskStatus
 
-from ..concurrency.cancellation import cancelled_first
+from ..concurrency.cancellation import cancelled_first, stray_cancellation
 from ..concurrency.exception_groups import unwrapped
 from ..concurrency.loop import RunningLoop
 from ..concurrency.signal import Signal
@@ -225,12 +225,18 @@ class Supervisor:
 
     async def _run_connection(self, *, task_status: TaskStatus[Connection]) -> None:
         """Open a connection, and hold it until its end."""
-        async with self._transport.connect() as connection:
-            self._publish(connection)
-            task_status.started(connection)
-            if self.options.idle_timeout is not None:
-                await self._close_when_idle(connection, self.options.idle_timeout)
-            await connection.wait_closed()
+        try:
+            async with self._transport.connect() as connection:
+                self._publish(connection)
+                task_status.started(connection)
+                if self.options.idle_timeout is not None:
+                    await self._close_when_idle(connection, self.options.idle_timeout)
+                await connection.wait_closed()
+        except BaseException as exc:
+            # In this task it would pass for our own, and nobody would be told.
+            if stray := stray_cancellation(exc, "the transport", self.description):
+                raise stray from exc
+            raise
 
     async def _close_when_idle(self, connection: Connection, timeout: float) -> None:
         """Close a lazy session's connection after ``timeout`` seconds without operations."""
@@ -320,5 +326,11 @@ class Supervisor:
         self._emit(Disconnected(code, reason, error, will_retry, next_wait))
 
     def _emit(self, event: SessionEvent) -> None:
-        if self.options.on_event is not None:
+        if self.options.on_event is None:
+            return
+        try:
             self.options.on_event(event)
+        except BaseException as exc:
+            if stray := stray_cancellation(exc, "on_event", self.description, retryable=False):
+                raise stray from exc
+            raise

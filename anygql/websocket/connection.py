@@ -21,7 +21,7 @@ from anyio import (
 )
 from anyio.abc import TaskGroup
 
-from ..concurrency.cancellation import cancelled_first
+from ..concurrency.cancellation import cancelled_first, stray_cancellation
 from ..concurrency.exception_groups import unwrapped
 from ..delivery.base import Endpoint
 from ..delivery.faults import closed
@@ -109,7 +109,12 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         endpoint = self._endpoint
         init: Any = None
         with move_on_after(endpoint.connect_timeout) as scope:
-            self._socket, self._codec, init = await endpoint.open(tg)
+            try:
+                self._socket, self._codec, init = await endpoint.open(tg)
+            except BaseException as exc:
+                if stray := stray_cancellation(exc, "the connector", endpoint.description):
+                    raise stray from exc
+                raise
         if scope.cancelled_caught:
             raise TransportConnectTimeout(
                 f"{endpoint.description}: no connection within "
