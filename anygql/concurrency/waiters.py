@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 from anyio.lowlevel import EventLoopToken
 
+from .interrupts import mark_for_trio
+
 __all__ = ["Waiter", "waiters_of"]
 
 #: One wait of one task, to be awaited once. It can be canceled like any other await.
@@ -41,6 +43,8 @@ def waiters_of(token: EventLoopToken) -> _Functions:
 @cache
 def _trio() -> _Functions:
     from trio import lowlevel
+
+    mark_for_trio(lowlevel.enable_ki_protection, lowlevel.disable_ki_protection)
 
     class TrioWaiter:
         """A task that waits, or is about to."""

@@ -22,6 +22,7 @@ from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from ..concurrency.cancellation import is_cancellation, stray_cancellation
 from ..concurrency.exception_groups import unwrapped
+from ..concurrency.interrupts import uninterruptible
 from ..concurrency.loop import RunningLoop
 from ..concurrency.waiters import Waiter
 from ..exceptions import TransportConnectionFailed, TransportError, copy_to_raise
@@ -191,6 +192,7 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
             raise copy_to_raise(self.fault)
         return call.result  # type: ignore[return-value]
 
+    @uninterruptible
     async def _run_task(self, call: _RunningCall[Any]) -> None:
         try:
             with call.scope:
@@ -237,6 +239,7 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
         self._tasks.start_soon(self._stream_task, stream, work, name="anygql: subscription")
         return stream.feed
 
+    @uninterruptible
     async def _stream_task(
         self, stream: RunningStream, work: Callable[[RunningStream], Awaitable[None]]
     ) -> None:

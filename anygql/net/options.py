@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
 
 from ..concurrency.cancellation import stray_cancellation
+from ..concurrency.interrupts import interruptible
 
 __all__ = ["Provider", "resolve", "seconds"]
 
@@ -17,6 +18,7 @@ _T = TypeVar("_T")
 Provider: TypeAlias = _T | Callable[[], _T] | Callable[[], Awaitable[_T]]
 
 
+@interruptible
 async def resolve(value: Any, name: str, server: str) -> Any:
     """Return a value, or call the function or async function that provides it.
 

@@ -16,6 +16,7 @@ from anyio import CancelScope, Event
 from anyio.abc import TaskStatus
 from anyio.lowlevel import EventLoopToken, current_token
 
+from ..concurrency.interrupts import uninterruptible
 from ..concurrency.loop import RunningLoop
 from ..delivery.faults import closed
 from ..exceptions import TransportError
@@ -177,6 +178,7 @@ class _Host:
         if not self.is_open:
             self._opening.cancel()
 
+    @uninterruptible
     async def run(self, *, task_status: TaskStatus[Session]) -> None:
         """Hold the session open until it is to be closed."""
         try:

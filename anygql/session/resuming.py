@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ..concurrency.cancellation import stray_cancellation
+from ..concurrency.interrupts import interruptible, uninterruptible
 from ..concurrency.signal import Signal
 from ..delivery.buffering import Delivery
 from ..delivery.interfaces import Connection, ConnectionResults, TransportArgs
@@ -176,6 +177,7 @@ class Resuming:
             self._resume_later, fault, wait, name="anygql: resubscribe"
         )
 
+    @uninterruptible
     async def _resume_later(self, fault: TransportError, wait: float) -> None:
         await self._supervisor.sleep(wait)
         while self._resuming:
@@ -191,6 +193,7 @@ class Resuming:
         self._supervisor.resumables.discard(self)
         self._changed.notify()
 
+    @uninterruptible
     async def _resume(self) -> None:
         try:
             await self._supervisor.retry_subscribe.call(
@@ -222,6 +225,7 @@ class Resuming:
                 self._changed.notify()
                 return
 
+    @interruptible
     async def _update_variables(self) -> None:
         """Let ``on_resubscribe`` change the variables."""
         if self._on_resubscribe is None:

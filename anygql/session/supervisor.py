@@ -23,6 +23,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from ..concurrency.cancellation import cancelled_first, stray_cancellation
 from ..concurrency.exception_groups import unwrapped
+from ..concurrency.interrupts import interruptible, uninterruptible
 from ..concurrency.loop import RunningLoop
 from ..concurrency.signal import Signal
 from ..delivery.faults import closed
@@ -139,6 +140,7 @@ class Supervisor:
             self._connection_wanted.set()
             connection.drop("reconnect() was called")
 
+    @uninterruptible
     def close(self) -> None:
         """Begin to close the session; leaving ``run``'s task group waits until it is closed."""
         if self._mark_closed(closed(self.description)):
@@ -154,6 +156,7 @@ class Supervisor:
         self._closed = Event()
         self._scope = CancelScope()
 
+    @uninterruptible
     async def run(
         self, cancel_owner: Callable[[], object], *, task_status: TaskStatus[None]
     ) -> None:
@@ -223,6 +226,7 @@ class Supervisor:
         self.state = "waiting"
         self._emit_disconnected(error, will_retry=True, next_wait=seconds)
 
+    @uninterruptible
     async def _run_connection(self, *, task_status: TaskStatus[Connection]) -> None:
         """Open a connection, and hold it until its end."""
         try:
@@ -325,6 +329,7 @@ class Supervisor:
         reason = getattr(error, "reason", "")
         self._emit(Disconnected(code, reason, error, will_retry, next_wait))
 
+    @interruptible
     def _emit(self, event: SessionEvent) -> None:
         if self.options.on_event is None:
             return

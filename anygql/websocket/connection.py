@@ -23,6 +23,7 @@ from anyio.abc import TaskGroup
 
 from ..concurrency.cancellation import cancelled_first, stray_cancellation
 from ..concurrency.exception_groups import unwrapped
+from ..concurrency.interrupts import uninterruptible
 from ..delivery.base import Endpoint
 from ..delivery.faults import closed
 from ..delivery.interfaces import TransportArgs, refuse_args
@@ -201,6 +202,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
 
     # Tasks.
 
+    @uninterruptible
     async def _write_task(self) -> None:
         try:
             await self._writer.run(self._socket)
@@ -211,6 +213,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             self._end(self._lost(ended))
             self._reading.cancel()
 
+    @uninterruptible
     async def _receive_task(self) -> None:
         try:
             with self._reading:
@@ -240,6 +243,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             self._closing = (ended.code, ended.reason)
         return faults.lost(self._endpoint.description, ended)
 
+    @uninterruptible
     async def _watch_task(self) -> None:
         with self._watching:
             await self._monitor.run()
