@@ -101,12 +101,14 @@ endif
 # - 40 restarts of a server under load: here 200
 # - each row of large tables (the fault matrix, RFC 6455's cases, real servers, bad input, secrets,
 #   whatever is marked `table`) on one loop: here on both
+# - 20 programs on each loop are interrupted (Ctrl-C): here 200
 # - uploads of 256 MiB: here of 1 GiB
 # - a soak of some seconds: `make soak` takes half an hour
 reliability: $(STAMP) $(BENCH)/.installed autobahn node codegen
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/cancellation/test_checkpoints.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_matrix.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_restarts.py tests/promises/soak/test_much_over_http.py
+	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/test_interrupts.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m table --ignore tests/promises/faults tests
 	$(BENCH)/bin/python -m tests.promises.cancellation.through_gql
 	$(BENCH)/bin/python -m tests.promises.faults.matrix_through_gql
