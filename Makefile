@@ -102,11 +102,13 @@ endif
 # - each row of large tables (the fault matrix, RFC 6455's cases, real servers, bad input, secrets,
 #   whatever is marked `table`) on one loop: here on both
 # - uploads of 256 MiB, and 30,000 events in a stream: here 1 GiB, and 100,000
+# - 20 programs on each loop are interrupted (Ctrl-C): here 200
 # - a soak of some seconds: `make soak` takes half an hour
 reliability: $(STAMP) $(BENCH)/.installed autobahn node codegen
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/cancellation/test_checkpoints.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_matrix.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_restarts.py tests/promises/soak/test_much_over_http.py
+	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/test_interrupts.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m table --ignore tests/promises/faults tests
 	$(BENCH)/bin/python -m tests.promises.cancellation.through_gql
 	$(BENCH)/bin/python -m tests.promises.faults.matrix_through_gql

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+import weakref
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from anyio import AsyncContextManagerMixin, Event, create_task_group, get_current_task
-from anyio.abc import TaskStatus
+from anyio import AsyncContextManagerMixin, create_task_group, get_current_task
 
 from .concurrency.exception_groups import unwrapped
 from .delivery.interfaces import Transport
 from .net.urls import check_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
+from .session.hosting import Hosts, TaskGroupLike
 from .session.options import ConnectOptions, SessionOptions
 from .session.policy import is_retryable
 from .session.preparation import Conversions
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
     from .schema import IntrospectionOptions, SchemaSource
 
 __all__ = ["Client"]
-
-
-class _TaskGroup(Protocol):
-    """An owner of tasks, as ``connect_async`` needs it: an anyio task group or a trio nursery."""
-
-    def start(
-        self, func: Callable[..., Coroutine[Any, Any, Any]], /, *args: Any
-    ) -> Awaitable[Any]: ...
 
 
 def _as_transport(given: Transport | str) -> Transport:
@@ -86,6 +79,10 @@ class Client:
         async with client as session: ...
         async with client.connect(reconnecting=True) as session: ...
         session = await client.connect_async(task_group, reconnecting=True)
+        session = await client.connect_async(reconnecting=True)  # under asyncio
+
+    A client may be shared by threads that run an event loop each. A session belongs to the loop
+    that it was opened in.
 
     Args:
         transport: A transport, or a URL: ``http(s)://`` makes an ``HTTPTransport``, ``ws(s)://`` a
@@ -146,7 +143,9 @@ class Client:
         )
         # The contexts that `async with client` entered, by task: each task leaves its own.
         self._entered: dict[int, list[AbstractAsyncContextManager[Session]]] = {}
-        self._hosted: list[_HostedSession] = []
+        transport = self.transport
+        self._hosts = Hosts(lambda: transport.description)
+        self._finalizer: weakref.finalize[..., Any] | None = None
 
     @property
     def schema(self) -> GraphQLSchema | None:
@@ -227,87 +226,90 @@ class Client:
         return await context.__aexit__(exc_type, exc_value, traceback)
 
     async def connect_async(
-        self, task_group: _TaskGroup, **options: Unpack[ConnectOptions]
+        self, task_group: TaskGroupLike | None = None, **options: Unpack[ConnectOptions]
     ) -> Session:
         """Open a session for an owner that cannot hold an ``async with`` open.
 
         The session lives in ``task_group`` until ``close_async``, or until the group ends. An
-        error that ends a permanent session later is raised in ``task_group``. Canceling while
-        it connects leaves nothing behind.
+        error that ends a permanent session later is raised in ``task_group``.
+
+        Under asyncio no task group is needed. The client owns the session then: any task may close
+        it by ``close_async``, and a client that is dropped, with its session, while that is open
+        warns with ``ResourceWarning`` and closes it. An error that ends such a session later is
+        raised to its calls, and logged if none is waiting.
+
+        Canceling while it connects leaves nothing behind.
 
         Args:
-            task_group: An anyio task group, or a trio nursery.
+            task_group: An anyio task group, a trio nursery, or an ``asyncio.TaskGroup``. Default:
+                ``None``, under asyncio alone.
             options: The options of ``connect``.
 
         Raises:
-            TypeError: When ``task_group`` is neither.
+            TypeError: When ``task_group`` is none of these, or is missing under trio.
             ValueError: As for ``connect``.
             TransportError: When the session cannot connect, as for ``connect``.
+            TransportClosed: When ``close_async`` is called while it connects.
         """
-        if not callable(getattr(task_group, "start", None)):
-            raise TypeError(
-                "connect_async needs an anyio task group or a trio nursery, "
-                f"not {type(task_group).__module__}.{type(task_group).__name__}"
-            )
-        context = self.connect(**options)
-        session: Session = await task_group.start(self._host, context)
+        context = _SessionContext(self.transport, self._options.for_session(**options))
+        session = await self._hosts.open(context, task_group)
+        if task_group is None:
+            session.owner = self
+            if self._finalizer is None:
+                self._finalizer = weakref.finalize(self, self._hosts.abandon)
+                self._finalizer.atexit = False
         return session
 
     async def close_async(self) -> None:
         """Close every session that ``connect_async`` opened, and wait until they are closed.
 
+        A ``connect_async`` that is under way is canceled, and raises ``TransportClosed``. Sessions
+        that were opened in another event loop, by another thread, are left to that one's
+        ``close_async``.
+
         If canceled, it has already asked them to close.
         """
-        hosted = list(self._hosted)
-        for host in hosted:
-            host.close_requested.set()
-        for host in hosted:
-            await host.closed.wait()
-
-    async def _host(
-        self, context: AbstractAsyncContextManager[Session], *, task_status: TaskStatus[Session]
-    ) -> None:
-        """Hold a session open until it is to be closed."""
-        host = _HostedSession()
-        try:
-            async with context as session:
-                self._hosted.append(host)
-                task_status.started(session)
-                await host.close_requested.wait()
-        finally:
-            host.closed.set()
-            if host in self._hosted:
-                self._hosted.remove(host)
-
-
-class _HostedSession:
-    """A session that a task of ``connect_async`` holds open."""
-
-    def __init__(self) -> None:
-        self.close_requested = Event()
-        self.closed = Event()
+        await self._hosts.close()
 
 
 class _SessionContext(AsyncContextManagerMixin):
     """The context that ``connect`` returns: one session, from connecting to closing."""
 
     def __init__(self, transport: Transport, options: SessionOptions) -> None:
+        self._transport = transport
+        self._options = options
+        # Made at once, since it checks the options.
         self._supervisor = Supervisor(transport, options)
+        self._is_used = False
+
+    @property
+    def end_was_told(self) -> bool:
+        """Whether a call or subscription was told of the error that ended the session."""
+        return self._supervisor.fault_was_told
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Session]:
+        if self._is_used:
+            self._supervisor = Supervisor(self._transport, self._options)
+        self._is_used = True
         supervisor = self._supervisor
         with unwrapped():
             async with create_task_group() as tg:
                 await tg.start(supervisor.run, tg.cancel_scope.cancel)
                 try:
-                    session = Session(supervisor)
-                    await _fetch_schema(session, supervisor.options)
-                    yield session
+                    # No variable: see `hosting.py` for who must not keep the session.
+                    yield await _opened(supervisor)
                 finally:
                     supervisor.close()
         if supervisor.owner_error is not None:
             raise supervisor.owner_error
+
+
+async def _opened(supervisor: Supervisor) -> Session:
+    """Return a new session, once it has the schema that is wanted."""
+    session = Session(supervisor)
+    await _fetch_schema(session, supervisor.options)
+    return session
 
 
 async def _fetch_schema(session: Session, options: SessionOptions) -> None:

@@ -43,6 +43,7 @@ SANS_IO = ("exceptions", "json", "version", "documents", "results", "schema", "p
 IO = {"anyio", "asyncio", "select", "selectors", "socket", "ssl", "threading", "trio", "websockets"}
 
 #: The only modules that know one event loop's library.
+ASYNCIO_ONLY = {"concurrency/asyncio_tasks.py"}
 TRIO_ONLY = {"concurrency/waiters.py", "websocket/sockets/trio_adapter.py"}
 
 
@@ -134,14 +135,20 @@ def test_no_event_loop_is_chosen() -> None:
     def chooses(file: Path) -> object:
         roots = roots_imported(file)
         of_trio = name_of(file) not in TRIO_ONLY and roots & {"trio", "trio_websocket"}
-        return "asyncio" in roots or of_trio
+        of_asyncio = name_of(file) not in ASYNCIO_ONLY and "asyncio" in roots
+        return of_asyncio or of_trio
 
     assert modules_where(chooses) == []
 
 
 def test_no_task_without_an_owner() -> None:
     unowned = re.compile(r"ensure_future|\bcreate_task\b|get_event_loop")
-    assert modules_where(lambda file: unowned.search(file.read_text())) == []
+
+    def starts(file: Path) -> object:
+        # Under asyncio the client may own a session's task: DESIGN's one exception.
+        return name_of(file) not in ASYNCIO_ONLY and unowned.search(file.read_text())
+
+    assert modules_where(starts) == []
 
 
 def is_public(file: Path) -> bool:

@@ -14,14 +14,17 @@ def unwrapped() -> Generator[None]:
     """Raise the one exception that a task group inside has wrapped in a group.
 
     Exactly one layer is taken off, the task group's own: an exception group that the caller raised
-    arrives as it was.
+    arrives as it was. A group of nothing but ``KeyboardInterrupt`` is one, however deep: one Ctrl-C
+    may have come out of the task group of a library below.
     """
     try:
         yield
     except BaseExceptionGroup as group:
-        if len(group.exceptions) != 1:
-            raise
-        error = group.exceptions[0]
+        error = _interrupt(group)
+        if error is None:
+            if len(group.exceptions) != 1:
+                raise
+            error = group.exceptions[0]
         context = error.__context__
         try:
             raise error
@@ -29,6 +32,17 @@ def unwrapped() -> Generator[None]:
             # The error did not come from handling the group.
             error.__context__ = context
             del error, group, context
+
+
+def _interrupt(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """Return the first ``KeyboardInterrupt`` of a group that holds nothing else."""
+    first: BaseException | None = None
+    for error in group.exceptions:
+        leaf = _interrupt(error) if isinstance(error, BaseExceptionGroup) else error  # pyright: ignore[reportUnknownArgumentType]
+        if not isinstance(leaf, KeyboardInterrupt):
+            return None
+        first = first or leaf
+    return first
 
 
 def single(error: BaseException) -> BaseException:

@@ -17,6 +17,7 @@ class LoopLock:
     def here(self) -> Lock:
         """Return the lock of the running loop."""
         loop = current_token()
-        if self._lock is None or self._lock[0] != loop:
-            self._lock = (loop, Lock())
-        return self._lock[1]
+        lock = self._lock  # once: a loop in another thread may set its own meanwhile
+        if lock is None or lock[0] != loop:
+            self._lock = lock = (loop, Lock())
+        return lock[1]

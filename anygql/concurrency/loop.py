@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from anyio import current_time
@@ -19,7 +20,7 @@ class RunningLoop:
     Make one in a task of that loop.
     """
 
-    __slots__ = ("_token", "new_waiter", "now", "shields_hold", "wake")
+    __slots__ = ("_is_running", "new_waiter", "now", "shields_hold", "token", "wake")
 
     #: Return ``anyio.current_time``; unlike that, it may be called outside of a task.
     now: Callable[[], float]
@@ -31,19 +32,32 @@ class RunningLoop:
     shields_hold: bool
 
     def __init__(self) -> None:
-        self._token: EventLoopToken = current_token()
-        native: Any = self._token.native_token
+        self.token: EventLoopToken = current_token()
+        native: Any = self.token.native_token
         self.now = getattr(native, "time", current_time)
-        self.new_waiter, self.wake = waiters_of(self._token)
+        self.new_waiter, self.wake, self._is_running = waiters_of(self.token)
         self.shields_hold = not hasattr(native, "create_future")
+
+    def check(self, what: str) -> None:
+        """Raise ``RuntimeError`` if another loop runs here, or none: ``what`` can't wait there."""
+        if not self._is_running(self.token.native_token):
+            raise RuntimeError(
+                f"{what} belongs to another event loop: use it in the loop, and thread, in which "
+                "it was opened"
+            )
 
     def call_soon(self, function: Callable[[], None]) -> None:
         """Have the loop call ``function``, outside of any task.
 
         For finalizers, which the garbage collector may run in any thread and in the middle of
-        anything: both loops promise that this one entry is safe then. Raises ``RuntimeError`` if
-        the loop is over.
+        anything: both loops promise that this one entry is safe then. If the loop is over,
+        ``function`` is called at once: nothing runs any more that it could interrupt, nor anything
+        that it could tell.
         """
-        native: Any = self._token.native_token
+        native: Any = self.token.native_token
         call = getattr(native, "run_sync_soon", None) or native.call_soon_threadsafe
-        call(function)
+        try:
+            call(function)
+        except RuntimeError:
+            with suppress(RuntimeError):
+                function()

@@ -12,27 +12,39 @@ from typing import Any, TypeAlias
 
 from anyio.lowlevel import EventLoopToken
 
+from .interrupts import mark_for_trio
+
 __all__ = ["Waiter", "waiters_of"]
 
 #: One wait of one task, to be awaited once. It can be canceled like any other await.
 Waiter: TypeAlias = Awaitable[Any]
 
 
-def waiters_of(token: EventLoopToken) -> tuple[Callable[[], Waiter], Callable[[Waiter], None]]:
-    """Return what makes a waiter, and what wakes one, for the loop of ``token``.
+_Functions: TypeAlias = (
+    "tuple[Callable[[], Waiter], Callable[[Waiter], None], Callable[[object], bool]]"
+)
 
-    Waking works in the loop's own thread, before the task waits or while it does. Waking a waiter
-    again does nothing.
+
+def waiters_of(token: EventLoopToken) -> _Functions:
+    """Return three functions of the loop of ``token``.
+
+    The first makes a waiter. The second wakes one, in the loop's own thread, before the task waits
+    or while it does; waking a waiter again does nothing. The third returns whether the loop with a
+    native token runs here.
     """
     create_future = getattr(token.native_token, "create_future", None)
-    if create_future is not None:  # asyncio's loop
-        return create_future, _wake_future
+    if create_future is not None:
+        from . import asyncio_tasks  # only where asyncio runs anyway
+
+        return create_future, _wake_future, asyncio_tasks.is_running
     return _trio()
 
 
 @cache
-def _trio() -> tuple[Callable[[], Waiter], Callable[[Waiter], None]]:
+def _trio() -> _Functions:
     from trio import lowlevel
+
+    mark_for_trio(lowlevel.enable_ki_protection, lowlevel.disable_ki_protection)
 
     class TrioWaiter:
         """A task that waits, or is about to."""
@@ -43,6 +55,10 @@ def _trio() -> tuple[Callable[[], Waiter], Callable[[Waiter], None]]:
             self.task: lowlevel.Task | None = None
             self.woken = False
 
+        # Ctrl-C may raise KeyboardInterrupt between any two instructions that aren't protected. It
+        # must not do so between telling that a task waits and waiting, nor in waking.
+
+        @lowlevel.enable_ki_protection
         def __await__(self) -> Generator[Any, Any, Any]:
             waiting: Any
             if self.woken:
@@ -52,17 +68,22 @@ def _trio() -> tuple[Callable[[], Waiter], Callable[[Waiter], None]]:
                 waiting = lowlevel.wait_task_rescheduled(self.abort)  # noqa: ASYNC105 - likewise
             return waiting.__await__()  # type: ignore[no-any-return]
 
+        @lowlevel.enable_ki_protection
         def abort(self, raise_cancel: object) -> lowlevel.Abort:
             self.task = None
             return lowlevel.Abort.SUCCEEDED
 
+    @lowlevel.enable_ki_protection
     def wake(waiter: Any) -> None:
         waiter.woken = True
         task, waiter.task = waiter.task, None
         if task is not None:
             lowlevel.reschedule(task)
 
-    return TrioWaiter, wake
+    def is_running(token: object) -> bool:
+        return lowlevel.in_trio_run() and lowlevel.current_trio_token() is token
+
+    return TrioWaiter, wake, is_running
 
 
 def _wake_future(waiter: Any) -> None:

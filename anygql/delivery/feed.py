@@ -178,6 +178,7 @@ class Feed(Route):
         # (natively, under asyncio) before it gets to run, and the item would be lost with it.
         if self.queued or self._over:
             return
+        self.check_loop()
         waiter = self._new_waiter()
         flow = self._flow
         flow.receiving += 1
@@ -198,6 +199,9 @@ class Feed(Route):
         self.queued = 0
         self.complete()
         self.owner.leave(self)
+
+    def check_loop(self) -> None:
+        self.owner.loop.check("the subscription")
 
     def abandon(self) -> None:
         self.owner.leave_soon(self.leave)

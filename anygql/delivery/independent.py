@@ -16,12 +16,13 @@ from anyio import (
     AsyncContextManagerMixin,
     CancelScope,
     create_task_group,
-    get_cancelled_exc_class,
 )
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
+from ..concurrency.cancellation import is_cancellation, stray_cancellation
 from ..concurrency.exception_groups import unwrapped
+from ..concurrency.interrupts import uninterruptible
 from ..concurrency.loop import RunningLoop
 from ..concurrency.waiters import Waiter
 from ..exceptions import TransportConnectionFailed, TransportError, copy_to_raise
@@ -65,14 +66,12 @@ class RunningStream:
 
     def leave(self, route: Route) -> None:
         """Cancel what makes the results."""
-        self.scope.cancel()
+        if not self._over:
+            self.scope.cancel()
 
     def leave_soon(self, leave: Callable[[], None]) -> None:
         """Call ``leave``, from any thread and at any moment."""
-        if self._over:
-            leave()
-        else:
-            self.loop.call_soon(leave)
+        self.loop.call_soon(leave)
 
     async def room(self) -> bool:
         """Wait until one more result is wanted. Return False if none will be any more."""
@@ -193,15 +192,17 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
             raise copy_to_raise(self.fault)
         return call.result  # type: ignore[return-value]
 
+    @uninterruptible
     async def _run_task(self, call: _RunningCall[Any]) -> None:
         try:
             with call.scope:
                 call.result = await call.work()
                 call.came = True
         except BaseException as exc:  # for the caller, interrupts too
-            if _is_cancellation(exc):
+            stray = stray_cancellation(exc, "the operation", self._endpoint.description)
+            if stray is None and is_cancellation(exc):
                 raise
-            call.error = exc
+            call.error = stray or exc
         finally:
             self._calls.discard(call)
             self._note_idle()
@@ -238,6 +239,7 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
         self._tasks.start_soon(self._stream_task, stream, work, name="anygql: subscription")
         return stream.feed
 
+    @uninterruptible
     async def _stream_task(
         self, stream: RunningStream, work: Callable[[RunningStream], Awaitable[None]]
     ) -> None:
@@ -262,14 +264,12 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
                 retryable=isinstance(exc, OSError),
             )
             fault.__cause__ = exc
+        except BaseException as exc:
+            stray = stray_cancellation(exc, "the subscription", self._endpoint.description)
+            if stray is None:
+                raise
+            fault = stray
         finally:
             self._streams.discard(stream)
             self._note_idle()
             stream.ended(fault)
-
-
-def _is_cancellation(error: BaseException) -> bool:
-    """Return whether this is a cancellation, or a task group's exception group with one in it."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.subgroup(get_cancelled_exc_class()) is not None  # pyright: ignore[reportUnknownMemberType]
-    return isinstance(error, get_cancelled_exc_class())

@@ -55,6 +55,10 @@ class Results(Protocol):
         """Stop. The server is told once, and results that wait are thrown away. Idempotent."""
         ...
 
+    def check_loop(self) -> None:
+        """Raise ``RuntimeError`` if another event loop runs here than the connection's."""
+        ...
+
     def abandon(self) -> None:
         """Do what ``leave`` does, from a finalizer: in any thread, whether or not a loop runs."""
         ...

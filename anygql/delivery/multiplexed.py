@@ -125,9 +125,6 @@ class MultiplexedConnection(BaseConnection, ABC):
 
     def leave_soon(self, leave: Callable[[], None]) -> None:
         """Call ``leave``, from a finalizer, which may run in any thread at any moment."""
-        if self.fault is not None:
-            leave()  # nothing reaches the route any more, so nothing can be in the middle of it
-            return
         self.loop.call_soon(leave)
 
 

@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import checkpoint
 
 from ..concurrency.exception_groups import unwrapped
+from ..concurrency.interrupts import uninterruptible
 from ..delivery.faults import closed
 from ..delivery.feed import Feed
 from ..delivery.interfaces import TransportArgs
@@ -170,6 +171,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         self._starting[route.id] = start = _StartRequest(route)
         self._tasks.start_soon(self._send_start, start, outgoing, name="anygql: operation")
 
+    @uninterruptible
     async def _send_start(self, start: _StartRequest, outgoing: HTTPRequest) -> None:
         # Not in the caller's task: after a request that is canceled half-way, nobody knows if the
         # operation runs, and the request that stops it could overtake it.
@@ -228,6 +230,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         else:
             start.scope.cancel()
 
+    @uninterruptible
     async def _stop(self, id: str) -> None:
         if self.fault is not None:  # the end of the stream is the end of all its operations
             return
@@ -243,6 +246,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
 
     # Receiving.
 
+    @uninterruptible
     async def _receive_task(self, *, task_status: TaskStatus[None]) -> None:
         outgoing = HTTPRequest("GET", None, [("Accept", EVENT_STREAM), (TOKEN, self._reserved)])
         try:

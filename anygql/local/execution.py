@@ -15,6 +15,7 @@ import graphql
 from anyio.lowlevel import checkpoint
 from graphql import GraphQLError, GraphQLSchema, MiddlewareManager
 
+from ..concurrency.interrupts import interruptible
 from ..delivery.independent import RunningStream
 from ..documents.files import FileVar, extract_files
 from ..documents.request import GraphQLRequest
@@ -80,6 +81,7 @@ class LocalExecution:
                 _put(variables, path, file)
         return cast("dict[str, Any]", variables)
 
+    @interruptible
     async def execute(
         self, request: GraphQLRequest, variables: dict[str, Any], on_state: _OnState | None = None
     ) -> ExecutionResult:
@@ -112,6 +114,7 @@ class LocalExecution:
         await run(executor, add)
         return state
 
+    @interruptible
     async def subscribe(
         self, request: GraphQLRequest, variables: dict[str, Any], stream: RunningStream
     ) -> None:

@@ -37,6 +37,7 @@ from graphql.execution.executor import to_nodes
 from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
 from graphql.pyutils import AwaitableOrValue, Path, Undefined
 
+from ..concurrency.cancellation import stray_cancellation
 from ..concurrency.exception_groups import single
 
 __all__ = ["AnyioExecutor", "AnyioExecutorMixin", "aclose", "aclose_within", "gather"]
@@ -47,7 +48,12 @@ async def gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
     results: list[Any] = [None] * len(awaitables)
 
     async def run(index: int, awaitable: Awaitable[Any]) -> None:
-        results[index] = await awaitable
+        try:
+            results[index] = await awaitable
+        except BaseException as exc:
+            if stray := stray_cancellation(exc, "a resolver"):
+                raise stray from exc
+            raise
 
     try:
         async with anyio.create_task_group() as task_group:

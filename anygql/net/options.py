@@ -7,6 +7,9 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
 
+from ..concurrency.cancellation import stray_cancellation
+from ..concurrency.interrupts import interruptible
+
 __all__ = ["Provider", "resolve", "seconds"]
 
 _T = TypeVar("_T")
@@ -15,12 +18,32 @@ _T = TypeVar("_T")
 Provider: TypeAlias = _T | Callable[[], _T] | Callable[[], Awaitable[_T]]
 
 
-async def resolve(value: Any) -> Any:
-    """Return a value, or call the function or async function that provides it."""
-    if callable(value):
-        value = value()
-    if inspect.isawaitable(value):
-        value = await value
+@interruptible
+async def resolve(value: Any, name: str, server: str) -> Any:
+    """Return a value, or call the function or async function that provides it.
+
+    Args:
+        value: The value or function.
+        name: The name of the option, for messages.
+        server: A description of the server, for messages.
+
+    Raises:
+        TransportConnectionFailed: The function let a stray cancellation out.
+        Exception: What the function raises.
+    """
+    if not callable(value) and not inspect.isawaitable(value):
+        return value
+    try:
+        if callable(value):
+            value = value()
+        if inspect.isawaitable(value):
+            value = await value
+    except BaseException as exc:
+        stray = stray_cancellation(exc, f"the function {name}", server)
+        if stray is None:
+            raise
+        stray.unsent = True
+        raise stray from exc
     return value
 
 

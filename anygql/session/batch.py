@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from anyio import CancelScope, Event, move_on_after
 
+from ..concurrency.interrupts import uninterruptible
 from ..delivery.faults import closed
 from ..delivery.interfaces import Batching
 from ..documents.request import GraphQLRequest
@@ -95,6 +96,7 @@ class Batcher:
             self._supervisor.task_group.start_soon(self._run, batch, name="anygql: batch")
         return batch
 
+    @uninterruptible
     async def _run(self, batch: _Batch) -> None:
         """Collect calls, send them, and settle those that are left."""
         try:

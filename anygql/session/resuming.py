@@ -15,6 +15,8 @@ from anyio import CancelScope, EndOfStream, current_time
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from ..concurrency.cancellation import stray_cancellation
+from ..concurrency.interrupts import interruptible, uninterruptible
 from ..concurrency.signal import Signal
 from ..delivery.buffering import Delivery
 from ..delivery.interfaces import Connection, ConnectionResults, TransportArgs
@@ -123,6 +125,7 @@ class Resuming:
         if not self._feeds[0].lost:
             await self._feeds[0].wait()
         elif len(self._feeds) == 1 and self._fault is None and not self._left:
+            self.check_loop()
             await self._changed.wait()
 
     def leave(self) -> None:
@@ -140,12 +143,13 @@ class Resuming:
             self._feeds.popleft()
         self._changed.notify()
 
+    def check_loop(self) -> None:
+        """See ``Results``."""
+        self._supervisor.loop.check("the subscription")
+
     def abandon(self) -> None:
         """See ``Results``."""
-        if self._supervisor.fault is not None:
-            self._leave()  # the end of the session has canceled what runs
-        else:
-            self._supervisor.loop.call_soon(self.leave)
+        self._supervisor.loop.call_soon(self.leave)
 
     def _cross_gap(self) -> None:
         """Go on with the next feed: the consumer has read everything from before the gap."""
@@ -180,6 +184,7 @@ class Resuming:
             self._resume_later, fault, wait, name="anygql: resubscribe"
         )
 
+    @uninterruptible
     async def _resume_later(self, fault: TransportError, wait: float) -> None:
         await self._supervisor.sleep(wait)
         while self._resuming and not self._left:
@@ -195,6 +200,7 @@ class Resuming:
         self._supervisor.resumables.discard(self)
         self._changed.notify()
 
+    @uninterruptible
     async def _resume(self) -> None:
         if self._left:
             return
@@ -230,13 +236,21 @@ class Resuming:
                 self._changed.notify()
                 return
 
+    @interruptible
     async def _update_variables(self) -> None:
         """Let ``on_resubscribe`` change the variables."""
         if self._on_resubscribe is None:
             return
-        variables = self._on_resubscribe(self.last)
-        if inspect.isawaitable(variables):
-            variables = await variables
+        try:
+            variables = self._on_resubscribe(self.last)
+            if inspect.isawaitable(variables):
+                variables = await variables
+        except BaseException as exc:
+            server = self._supervisor.description
+            stray = stray_cancellation(exc, "on_resubscribe", server, retryable=False)
+            if stray is not None:
+                raise stray from exc
+            raise
         if variables is None:
             return
         if not isinstance(variables, Mapping):

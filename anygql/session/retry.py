@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from anyio import current_time, sleep
 
+from ..concurrency.cancellation import stray_cancellation
+
 if TYPE_CHECKING:
     from tenacity import AsyncRetrying
 
@@ -82,6 +84,7 @@ class Retry:
     """
 
     def __init__(self, policy: Policy, default: Callable[[], AsyncRetrying], name: str) -> None:
+        self._name = name
         self._is_default = policy is True
         self._default = default
         self._retrying: AsyncRetrying | None = None
@@ -137,9 +140,14 @@ class Retry:
         """
         if self.is_disabled:
             return await attempt()
-        if self.is_custom:
-            return await self._call_decorated(attempt, may_retry)
-        return await self._call_by_tenacity(attempt, may_retry, on_wait, sleep)
+        try:
+            if self.is_custom:
+                return await self._call_decorated(attempt, may_retry)
+            return await self._call_by_tenacity(attempt, may_retry, on_wait, sleep)
+        except BaseException as exc:
+            if stray := stray_cancellation(exc, f"the policy {self._name}", retryable=False):
+                raise stray from exc
+            raise
 
     async def _call_by_tenacity(
         self,

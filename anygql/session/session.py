@@ -49,6 +49,8 @@ class Session:
     """
 
     def __init__(self, supervisor: Supervisor) -> None:
+        #: The client, if that alone owns the session: it lives as long as the session is used.
+        self.owner: object = None
         self._supervisor = supervisor
         self._options = supervisor.options
         self._attempts = Attempts(supervisor)

@@ -157,6 +157,8 @@ class Subscription(Generic[T_co]):
 
         It may be called again. Everything is done at once, so canceling changes nothing.
         """
+        if self._results is not None:
+            self._results.check_loop()
         self._closed = True
         if self._finalizer is not None:
             self._finalizer.detach()

@@ -15,8 +15,9 @@ from typing import Any, Protocol
 from anyio import CancelScope, Event, create_task_group, current_time, move_on_after
 from anyio.abc import TaskGroup, TaskStatus
 
-from ..concurrency.cancellation import cancelled_first
+from ..concurrency.cancellation import cancelled_first, stray_cancellation
 from ..concurrency.exception_groups import unwrapped
+from ..concurrency.interrupts import interruptible, uninterruptible
 from ..concurrency.loop import RunningLoop
 from ..concurrency.signal import Signal
 from ..delivery.faults import closed
@@ -62,6 +63,8 @@ class Supervisor:
         self.fault: Exception | None = None
         #: The error to raise to the session's owner: None if the owner ended the session.
         self.owner_error: Exception | None = None
+        #: Whether a call or subscription was told of ``fault``.
+        self.fault_was_told = False
         self.last_error: Exception | None = None
         self.resumables: set[Resumable] = set()
         policy: Policy = options.retry_connect if options.reconnecting else False
@@ -113,11 +116,13 @@ class Supervisor:
         While a call waits here (``is_call``), attempts to connect are brought forward. Raises the
         error that ended the session, if there will be no other connection.
         """
+        self.loop.check("the session")
         while True:
             if self._connection is not None and self._connection.fault is None:
                 return self._connection
             if self.fault is not None:
                 await cancelled_first(self.fault)
+                self.fault_was_told = True
                 raise copy_to_raise_unsent(self.fault) from self.fault.__cause__
             self._connection_wanted.set()
             self._calls_waiting += is_call
@@ -154,6 +159,7 @@ class Supervisor:
 
     async def wait_closed(self) -> None:
         """Wait until the session is over."""
+        self.loop.check("the session")
         await self._closed.wait()
 
     async def sleep(self, seconds: float) -> None:
@@ -166,12 +172,14 @@ class Supervisor:
 
     def reconnect(self) -> None:
         """Drop the connection, if there is one, and make another."""
+        self.loop.check("the session")
         connection = self._connection
         if connection is not None:
             self._unpublish()
             self._connection_wanted.set()
             connection.drop("reconnect() was called")
 
+    @uninterruptible
     def close(self) -> None:
         """Begin to close the session; leaving ``run``'s task group waits until it is closed."""
         try:
@@ -189,6 +197,7 @@ class Supervisor:
         self._closed = Event()
         self._scope = CancelScope()
 
+    @uninterruptible
     async def run(
         self, cancel_owner: Callable[[], object], *, task_status: TaskStatus[None]
     ) -> None:
@@ -336,14 +345,21 @@ class Supervisor:
                 await self._call_came.wait()
         return False
 
+    @uninterruptible
     async def _run_connection(self, *, task_status: TaskStatus[Connection]) -> None:
         """Open a connection, and hold it until its end."""
-        async with self._transport.connect() as connection:
-            self._publish(connection)
-            task_status.started(connection)
-            if self.options.idle_timeout is not None:
-                await self._close_when_idle(connection, self.options.idle_timeout)
-            await connection.wait_closed()
+        try:
+            async with self._transport.connect() as connection:
+                self._publish(connection)
+                task_status.started(connection)
+                if self.options.idle_timeout is not None:
+                    await self._close_when_idle(connection, self.options.idle_timeout)
+                await connection.wait_closed()
+        except BaseException as exc:
+            # In this task it would pass for our own, and nobody would be told.
+            if stray := stray_cancellation(exc, "the transport", self.description):
+                raise stray from exc
+            raise
 
     async def _close_when_idle(self, connection: Connection, timeout: float) -> None:
         """Close a lazy session's connection after ``timeout`` seconds without operations."""
@@ -386,6 +402,7 @@ class Supervisor:
         for resumable in list(self.resumables):
             resumable.connection_lost(fault, tg)
         self.last_error = fault
+        self.fault_was_told = connection.idle_since is None  # which it was to what ran on it
         if not self.options.reconnecting or not (dropped_by_us or self.may_connect_again(fault)):
             self._emit_disconnected(fault, will_retry=False)
             raise fault
@@ -417,6 +434,7 @@ class Supervisor:
         self._closed.set()
         self._changed.notify()
         for resumable in list(self.resumables):
+            self.fault_was_told = True
             resumable.fail(fault)
         return True
 
@@ -429,11 +447,16 @@ class Supervisor:
         reason = getattr(error, "reason", "")
         self._emit(Disconnected(code, reason, error, will_retry, next_wait))
 
+    @interruptible
     def _emit(self, event: SessionEvent) -> None:
         if self.options.on_event is None:
             return
         try:
             self.options.on_event(event)
-        except Exception as exc:
-            self._event_error = self._event_error or exc
+        except BaseException as exc:
+            if stray := stray_cancellation(exc, "on_event", self.description, retryable=False):
+                self._event_error = self._event_error or stray
+                raise stray from exc
+            if isinstance(exc, Exception):
+                self._event_error = self._event_error or exc
             raise

@@ -21,8 +21,9 @@ from anyio import (
 )
 from anyio.abc import TaskGroup
 
-from ..concurrency.cancellation import cancelled_first
+from ..concurrency.cancellation import cancelled_first, stray_cancellation
 from ..concurrency.exception_groups import unwrapped
+from ..concurrency.interrupts import uninterruptible
 from ..delivery.base import Endpoint
 from ..delivery.faults import closed
 from ..delivery.interfaces import TransportArgs, refuse_args
@@ -109,7 +110,12 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         endpoint = self._endpoint
         init: Any = None
         with move_on_after(endpoint.connect_timeout) as scope:
-            self._socket, self._codec, init = await endpoint.open(tg)
+            try:
+                self._socket, self._codec, init = await endpoint.open(tg)
+            except BaseException as exc:
+                if stray := stray_cancellation(exc, "the connector", endpoint.description):
+                    raise stray from exc
+                raise
         if scope.cancelled_caught:
             raise TransportConnectTimeout(
                 f"{endpoint.description}: no connection within "
@@ -164,13 +170,16 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
     async def _shut_down(self) -> None:
         timeout = self._endpoint.close_timeout
         timeout = math.inf if timeout is None else timeout
-        with move_on_after(timeout if self._peer_answers else min(timeout, BRIEFLY)):
-            if self._peer_answers and (message := self._codec.terminate()) is not None:
-                self._writer.enqueue(message)
-            await self._writer.stop()
-            await self._socket.aclose(*self._closing)
-        await self._writer.cancel()
-        await self._socket.aclose_forcefully()
+        try:
+            with move_on_after(timeout if self._peer_answers else min(timeout, BRIEFLY)):
+                if self._peer_answers and (message := self._codec.terminate()) is not None:
+                    self._writer.enqueue(message)
+                await self._writer.stop()
+                await self._socket.aclose(*self._closing)
+        finally:
+            # The end of `asyncio.run` cancels each task that is left, whatever shields it.
+            await self._writer.cancel()
+            await self._socket.aclose_forcefully()
 
     # Operations.
 
@@ -193,6 +202,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
 
     # Tasks.
 
+    @uninterruptible
     async def _write_task(self) -> None:
         try:
             await self._writer.run(self._socket)
@@ -203,6 +213,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             self._end(self._lost(ended))
             self._reading.cancel()
 
+    @uninterruptible
     async def _receive_task(self) -> None:
         try:
             with self._reading:
@@ -236,6 +247,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             self._closing = (ended.code, ended.reason)
         return faults.lost(self._endpoint.description, ended)
 
+    @uninterruptible
     async def _watch_task(self) -> None:
         with self._watching:
             await self._monitor.run()

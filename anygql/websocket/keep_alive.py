@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from anyio import create_task_group, current_time, move_on_after, sleep, sleep_until
 
+from ..concurrency.interrupts import uninterruptible
 from ..delivery.flow import Flow
 
 __all__ = ["KeepAliveTimes", "PeerMonitor"]
@@ -80,6 +81,7 @@ class PeerMonitor:
             if self._times.ping_interval is not None:
                 tg.start_soon(self._ask, self._times.ping_interval)
 
+    @uninterruptible
     async def _listen(self, timeout: float) -> None:
         while True:
             silent_at = self._last_activity + timeout
@@ -94,6 +96,7 @@ class PeerMonitor:
                 self._report_dead(f"nothing was heard for {timeout:g} s (keep_alive_timeout)")
                 return
 
+    @uninterruptible
     async def _ask(self, interval: float) -> None:
         timeout = self._times.pong_timeout
         while True:

@@ -139,7 +139,7 @@ class WebSocketTransport:
         return socket, protocol.codec(self._json), init_payload
 
     async def _resolve_init_payload(self) -> Any:
-        payload = await resolve(self._init_payload)
+        payload = await resolve(self._init_payload, "init_payload", self._description)
         if payload is not None:
             if not isinstance(payload, Mapping):
                 raise TypeError(f"init_payload must be a mapping, not {type(payload).__name__}")
@@ -147,11 +147,11 @@ class WebSocketTransport:
         return payload  # pyright: ignore[reportUnknownVariableType]
 
     async def _opening(self) -> Opening:
-        url = check_url(await resolve(self._url), ("ws", "wss"))
+        url = check_url(await resolve(self._url, "url", self._description), ("ws", "wss"))
         self._description = redact(url)
         return Opening(
             url=url,
-            headers=pairs(await resolve(self._headers)),
+            headers=pairs(await resolve(self._headers, "headers", self._description)),
             subprotocols=[protocol.subprotocol for protocol in self._offered],
             ssl=self._ssl,
             max_message_size=self._max_message_size,

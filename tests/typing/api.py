@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -240,6 +241,13 @@ async def owned_by_anyio() -> None:
         session = await client.connect_async(task_group, reconnecting=True, retry_execute=False)
         assert_type(session, Session)
         await client.close_async()
+
+
+async def owned_by_asyncio() -> None:
+    async with asyncio.TaskGroup() as task_group:
+        session = await client.connect_async(task_group, reconnecting=True)
+        assert_type(session, Session)
+    assert_type(await client.connect_async(reconnecting=True), Session)
 
 
 async def owned_by_trio() -> None:

@@ -58,9 +58,9 @@ async def clients() -> None:
     with client as session:  # type: ignore[attr-defined]
         ...
     await client.connect()  # type: ignore[misc]
-    async with client.connect_async() as session:  # type: ignore[call-arg, attr-defined]
+    async with client.connect_async() as session:  # type: ignore[attr-defined]
         ...
-    await client.connect_async(reconnecting=True)  # type: ignore[call-arg]
+    await client.connect_async(reconnect=True)  # type: ignore[call-arg]
     client.connect(reconnecting=True, retry_connect=5)  # type: ignore[arg-type]
     client.connect(reconnecting=True, retry_execute="always")  # type: ignore[arg-type]
     client.connect(reconnect=True)  # type: ignore[call-arg]

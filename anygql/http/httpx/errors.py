@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
+from ...concurrency.cancellation import stray_cancellation
 from ...exceptions import (
     TransportConnectionFailed,
     TransportConnectTimeout,
@@ -43,10 +44,14 @@ class http_errors:  # noqa: N801 - as it is used, it is a function
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        server = self._server
         if not isinstance(error, Exception):
+            if error is not None and (
+                stray := stray_cancellation(error, "the HTTP client, or a hook or file", server)
+            ):
+                raise stray from error
             return
         library: Any = library_of(self._client)
-        server = self._server
         if _is_lost_socket(error):
             lost = TransportConnectionFailed(
                 f"{server}: the connection was lost as soon as it was open"

@@ -96,9 +96,10 @@ class Exchange:
         endpoint = self._endpoint
         self._check_client()
         async with AsyncExitStack() as stack:
-            url, server = _checked(await resolve(endpoint.url))
+            url, server = _checked(await resolve(endpoint.url, "url", endpoint.description))
             endpoint.description = server
-            arguments = http_request.build_arguments(url, await resolve(endpoint.headers))
+            headers = await resolve(endpoint.headers, "headers", server)
+            arguments = http_request.build_arguments(url, headers)
             if isinstance(http_request.body, UploadBody):
                 stack.push_async_callback(http_request.body.aclose)
                 await _add_upload(arguments, http_request.body)

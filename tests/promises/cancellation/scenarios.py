@@ -8,6 +8,7 @@ on loopback sockets.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import ssl
@@ -22,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import h11
+import tenacity
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
 from graphql import GraphQLSchema
@@ -348,6 +350,75 @@ async def connect_async(body: Body) -> Setting:
         session = await client.connect_async(owner)
         await usable(session)
         await client.close_async()
+        await server.emptied()
+
+
+@scenario("connect_async without a task group", "asyncio")
+async def connect_async_alone(body: Body) -> Setting:
+    async with Server() as server:
+        client = Client(server.transport())
+
+        async def run() -> None:
+            try:
+                session = await client.connect_async(reconnecting=True)
+                body.point()
+                await session.execute("{ hello }")
+                body.point()
+            finally:
+                # In the finally of a canceled task, this has asked for it and does not wait.
+                await client.close_async()
+            body.point()
+
+        yield run
+        await client.close_async()
+        await server.emptied()
+        session = await client.connect_async()
+        await usable(session)
+        await client.close_async()
+        await server.emptied()
+
+
+@scenario("functions that await canceled tasks", "asyncio")
+async def stray_cancellations(body: Body) -> Setting:
+    calls = 0
+
+    async def stray() -> None:
+        nonlocal calls
+        calls += 1
+        if calls % 3 == 1:
+            task = asyncio.ensure_future(asyncio.sleep(60))
+            asyncio.get_running_loop().call_soon(task.cancel)
+            try:
+                await task
+            finally:
+                task.cancel()
+
+    async def nothing() -> dict[str, str]:
+        await stray()
+        return {}
+
+    async def resubscribing(*_: object) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async with Server() as server:
+        transport = server.transport(headers=nothing, init_payload=nothing)
+        once = tenacity.AsyncRetrying(wait=tenacity.wait_none())
+        client = Client(transport)
+
+        async def run() -> None:
+            async with client.connect(reconnecting=True, retry_connect=once) as session:
+                body.point()
+                async with session.subscribe(
+                    "subscription { countdown(from: 1) }", on_resubscribe=resubscribing
+                ) as events:
+                    await events.receive()
+                    body.point()
+                await session.execute("{ hello }")
+
+        yield run
+        await server.emptied()
+        async with client.connect(reconnecting=True, retry_connect=once) as session:
+            await usable(session)
         await server.emptied()
 
 

@@ -1,0 +1,113 @@
+"""Ctrl-C at any moment: one ``KeyboardInterrupt`` comes out, as it would of a program without us.
+
+Each program interrupts itself at a moment of its own: after so many seconds, or after so many
+seconds of work, which are never spent waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import anyio
+import pytest
+
+from anygql.testing import GraphQLServer
+from tests.support.amount import EVERYTHING
+from tests.support.paths import ROOT
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="needs timers that signal"),
+    pytest.mark.timeout(1200 if EVERYTHING else 300),
+]
+
+#: Programs on each loop.
+PROGRAMS = 200 if EVERYTHING else 20
+
+#: The latest moment, in seconds after the loop has begun to run.
+LATEST = 0.2
+
+PROGRAM = """
+import signal, sys
+import anyio, httpx
+from anygql import Client, HTTPTransport, LocalSchemaTransport
+from anygql.testing import demo_schema
+
+url, backend, kind, clock, delay = sys.argv[1:]
+
+def answer(request):
+    return httpx.Response(200, json={"data": {"hello": "Hello world!"}})
+
+def transport():
+    if kind == "websocket":
+        return url
+    if kind == "local":
+        return LocalSchemaTransport(demo_schema())
+    mock = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return HTTPTransport("http://x/", client=mock)
+
+async def main():
+    client = Client(transport())
+    timer = {"SIGALRM": signal.ITIMER_REAL, "SIGPROF": signal.ITIMER_PROF}[clock]
+    signal.signal(getattr(signal, clock), lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.setitimer(timer, float(delay))
+    while True:
+        async with client.connect(reconnecting=True) as session:
+            for _ in range(5):
+                await session.execute("{ hello }")
+                if kind != "http":
+                    async with session.subscribe("subscription { countdown(from: 2) }") as events:
+                        async for _ in events:
+                            await session.execute("{ hello }")
+
+anyio.run(main, backend=backend)
+"""
+
+#: What must not be in what a program says.
+NOISE = ("Group", "InternalError", "Exception ignored", "never", "destroyed", "Task ")
+
+
+@pytest.fixture
+def time_limit() -> float:
+    return 1000 if EVERYTHING else 240
+
+
+def interrupted(number: int, url: str, backend: str) -> str:
+    """Run one program; return what is wrong with its end, or nothing."""
+    moment = random.Random(number)
+    kind = moment.choice(["websocket", "websocket", "local", "http"])
+    clock = moment.choice(["SIGALRM", "SIGPROF"])
+    arguments = [url, backend, kind, clock, f"{moment.uniform(0.001, LATEST):.6f}"]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    end = done.stderr.rstrip().rpartition("\n")[2]
+    noise = [word for word in NOISE if word in done.stderr]
+    if done.returncode == -signal.SIGINT and end == "KeyboardInterrupt" and not noise:
+        return ""
+    return f"{number} {arguments[1:]}: {done.returncode} {noise}\n{done.stderr}"
+
+
+async def test_one_keyboard_interrupt_comes_out(server: GraphQLServer, anyio_backend: str) -> None:
+    url = await server.listen()
+    wrong: list[str] = []
+    limiter = anyio.CapacityLimiter(2)
+
+    async def run(number: int) -> None:
+        found = await anyio.to_thread.run_sync(
+            interrupted, number, url, anyio_backend, limiter=limiter
+        )
+        if found:
+            wrong.append(found)
+
+    async with anyio.create_task_group() as tg:
+        for number in range(PROGRAMS):
+            tg.start_soon(run, number)
+    assert not wrong, "\n".join(wrong)
