@@ -52,6 +52,9 @@ class Conversions(msgspec.Struct, frozen=True):
         request: GraphQLRequest,
         schema: ClientSchema | None,
         result_type: TypeForm[_T] | None = None,
+        path: str | None = None,
+        *,
+        partial: bool = False,
     ) -> PreparedRequest:
         """Prepare a request to be sent, and its results to be converted.
 
@@ -74,12 +77,36 @@ class Conversions(msgspec.Struct, frozen=True):
                 f"{option} needs a schema: give the client schema= or fetch_schema=True, or call "
                 "session.fetch_schema() first"
             )
+        if serialize is None:  # otherwise the schema's plan has checked them
+            request.check_variables()
         convert: Callable[[Any], Any] | None = None
-        if result_type is not None:
+        if result_type is not None or path is not None:
             from ..results.types import converter
 
-            convert = converter(result_type, camel_case=self.camel_case)
+            convert = converter(
+                Any if result_type is None else result_type,
+                camel_case=self.camel_case,
+                path=() if path is None else _response_keys(path),
+                partial=partial,
+                of_answers=True,
+                parsed=parse is not None,
+            )
         return PreparedRequest(request, serialize, parse, convert)
+
+
+def _response_keys(path: str) -> tuple[str, ...]:
+    """Return the keys of a dotted path."""
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f'path is a text of response keys, such as "orders.nodes", not {type(path).__name__}'
+        )
+    keys = tuple(path.split("."))
+    if not all(key.isidentifier() and key.isascii() for key in keys):
+        raise ValueError(
+            f'path is made of response keys with dots between them, such as "orders.nodes", '
+            f"not {path!r}"
+        )
+    return keys
 
 
 class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
@@ -93,7 +120,10 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
     def with_variables(self, variables: Mapping[str, Any]) -> GraphQLRequest:
         """Return the request with other variables. Raises as ``prepare`` does."""
         request = self.request.replace(variable_values=variables)
-        return request if self._serialize is None else self._serialize(request)
+        if self._serialize is not None:
+            return self._serialize(request)
+        request.check_variables()
+        return request
 
     def parse_result(self, result: ExecutionResult) -> ExecutionResult:
         """Return a result with its data parsed by the schema.

@@ -143,6 +143,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: None = None,
+        path: str | None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
@@ -160,6 +161,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: type[_T],
+        path: str | None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
@@ -177,6 +179,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: TypeForm[_T],
+        path: str | None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
@@ -193,6 +196,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: Any = None,
+        path: str | None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
@@ -214,6 +218,10 @@ class Session:
                 ``request``.
             result_type: The type to make of the data: a dataclass, attrs class, TypedDict, msgspec
                 Struct or pydantic model, or a type built of those. Default: ``None``, plain data.
+            path: The response keys, with dots between them, that lead to the data to return:
+                ``"orders.nodes"``. Null at its end is ``None``, if the type allows that; a null
+                before its end, or a missing key, raises ``ResultTypeError``. Default: ``None``,
+                the whole data.
             timeout: Seconds for each attempt, ``None`` for no limit. Default: ``...``, the client's
                 ``execute_timeout``.
             retry_mutations: Whether a mutation that may have reached the server is sent again by a
@@ -242,7 +250,7 @@ class Session:
         """
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
-        prepared = options.prepare(request, self._options.schema.current, result_type)
+        prepared = options.prepare(request, self._options.schema.current, result_type, path)
         result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
         return prepared.read_data(result)
 
@@ -295,6 +303,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: None = None,
+        path: str | None = None,
         buffer_size: int = 1024,
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
@@ -314,6 +323,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: type[_T],
+        path: str | None = None,
         buffer_size: int = 1024,
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
@@ -333,6 +343,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: TypeForm[_T],
+        path: str | None = None,
         buffer_size: int = 1024,
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
@@ -351,6 +362,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: Any = None,
+        path: str | None = None,
         buffer_size: int = 1024,
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
@@ -377,6 +389,10 @@ class Session:
                 ``request``.
             result_type: The type to make of the data: a dataclass, attrs class, TypedDict, msgspec
                 Struct or pydantic model, or a type built of those. Default: ``None``, plain data.
+            path: The response keys, with dots between them, that lead to the data to return:
+                ``"orders.nodes"``. Null at its end is ``None``, if the type allows that; a null
+                before its end, or a missing key, raises ``ResultTypeError``. Default: ``None``,
+                the whole data.
             buffer_size: Number of results that may wait for their consumer. Default: 1024.
             on_overflow: What happens when more results wait. ``"pause"`` stops reading from the
                 server, unless somebody on the connection waits for something; then up to 64 times
@@ -408,7 +424,7 @@ class Session:
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
-        prepared = options.prepare(request, self._options.schema.current, result_type)
+        prepared = options.prepare(request, self._options.schema.current, result_type, path)
         return self._subscription(
             prepared,
             delivery,
@@ -458,6 +474,7 @@ class Session:
         *,
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
+        path: str | None = None,
         buffer_size: int = 1024,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
@@ -480,6 +497,9 @@ class Session:
                 ``request``.
             extensions: A mapping to send as the request's ``extensions``. Default: that of
                 ``request``.
+            path: The response keys, with dots between them, that lead to the data to give, such as
+                ``"viewer.feed"``. A state that doesn't reach the end of it yet is ``None``.
+                Default: ``None``, the whole data.
             buffer_size: Number of states that may wait for their consumer before reading from the
                 server stops. Default: 1024.
             serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
@@ -500,7 +520,7 @@ class Session:
         request = as_request(request, variable_values, operation_name, extensions)
         _single_result_operation(request)
         options = self._options.conversions.override(serialize_variables, parse_results)
-        prepared = options.prepare(request, self._options.schema.current)
+        prepared = options.prepare(request, self._options.schema.current, path=path, partial=True)
 
         async def begin() -> Results:
             await checkpoint()
