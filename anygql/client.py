@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Unpack
 
 from anyio import AsyncContextManagerMixin, Event, create_task_group, get_current_task
 from anyio.abc import TaskStatus
 
 from .concurrency.exception_groups import unwrapped
 from .delivery.interfaces import Transport
+from .exceptions import TransportError
 from .net.urls import check_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
@@ -19,6 +20,7 @@ from .session.options import ConnectOptions, SessionOptions, is_retryable
 from .session.preparation import Conversions
 from .session.session import Session
 from .session.supervisor import Supervisor
+from .session.tracebacks import shorten_traceback
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -191,12 +193,16 @@ class Client:
                 (``is_retryable``). When a permanent session ends so later, every waiting call
                 raises the last error, and so does leaving the ``async with``.
         """
-        return _SessionContext(self.transport, self._options.for_session(**options))
+        return _Edge(_SessionContext(self.transport, self._options.for_session(**options)))
 
     async def __aenter__(self) -> Session:
         """Open a plain session, as ``connect()`` does."""
         context = self.connect()
-        session = await context.__aenter__()
+        try:
+            session = await context.__aenter__()
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
         self._entered.setdefault(get_current_task().id, []).append(context)
         return session
 
@@ -218,7 +224,11 @@ class Client:
         context = contexts.pop()
         if not contexts:
             del self._entered[task]
-        return await context.__aexit__(exc_type, exc_value, traceback)
+        try:
+            return await context.__aexit__(exc_type, exc_value, traceback)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
 
     async def connect_async(
         self, task_group: _TaskGroup, **options: Unpack[ConnectOptions]
@@ -244,7 +254,11 @@ class Client:
                 f"not {type(task_group).__module__}.{type(task_group).__name__}"
             )
         context = self.connect(**options)
-        session: Session = await task_group.start(self._host, context)
+        try:
+            session: Session = await task_group.start(self._host, context)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
         return session
 
     async def close_async(self) -> None:
@@ -282,8 +296,40 @@ class _HostedSession:
         self.closed = Event()
 
 
+class _Edge(AbstractAsyncContextManager[Session]):
+    """The context that ``connect`` returns: what it raises has no frames of ours."""
+
+    def __init__(self, context: AbstractAsyncContextManager[Session]) -> None:
+        self._context = context
+
+    async def __aenter__(self) -> Session:
+        try:
+            return await self._context.__aenter__()
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        try:
+            return await self._context.__aexit__(exc_type, exc_value, traceback)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
+
+    def __await__(self) -> NoReturn:
+        raise TypeError(
+            "connect() opens a session for `async with`: write `async with client.connect(…) as "
+            "session`, or `session = await client.connect_async(…)`"
+        )
+
+
 class _SessionContext(AsyncContextManagerMixin):
-    """The context that ``connect`` returns: one session, from connecting to closing."""
+    """One session, from connecting to closing."""
 
     def __init__(self, transport: Transport, options: SessionOptions) -> None:
         self._supervisor = Supervisor(transport, options)

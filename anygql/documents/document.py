@@ -43,9 +43,9 @@ class Document:
     @cached_property
     def node(self) -> DocumentNode:
         """The tree. Raises ``GraphQLSyntaxError``, with line and column, for an invalid text."""
-        from graphql import parse
+        from .syntax import parse_document
 
-        return parse(self.text)
+        return parse_document(self.text)
 
     @cached_property
     def json(self) -> msgspec.Raw:

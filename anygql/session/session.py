@@ -13,12 +13,13 @@ from anyio.lowlevel import checkpoint
 from ..delivery.buffering import Delivery, OnOverflow
 from ..delivery.interfaces import Batching, Connection, Incremental, Results, TransportArgs
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
-from ..exceptions import TransportServerError
+from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult, data_or_raise
 from .attempts import Attempts
 from .events import SessionState
-from .preparation import PreparedRequest
+from .preparation import Conversions, PreparedRequest
 from .supervisor import Supervisor
+from .tracebacks import shorten_traceback
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -77,7 +78,11 @@ class Session:
             TransportError: When there is none and there will be none; it says why.
         """
         await checkpoint()
-        await self._supervisor.connection()
+        try:
+            await self._supervisor.connection()
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
 
     async def wait_closed(self) -> None:
         """Wait until the session is over: it has no connection and will get none."""
@@ -118,8 +123,13 @@ class Session:
 
         introspection = Introspection(options)
         schema: GraphQLSchema | None = None
-        while schema is None:
-            schema = introspection.answer(await self._introspect(introspection.request(), timeout))
+        try:
+            while schema is None:
+                answer = await self._introspect(introspection.request(), timeout)
+                schema = introspection.answer(answer)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
         self._options.schema.graphql = schema
         return schema
 
@@ -251,8 +261,12 @@ class Session:
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
         prepared = options.prepare(request, self._options.schema.current, result_type, path)
-        result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
-        return prepared.read_data(result)
+        try:
+            result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
+            return prepared.read_data(result)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
 
     async def execute_result(
         self,
@@ -274,8 +288,12 @@ class Session:
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
-        result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
-        return prepared.parse_result(result)
+        try:
+            result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
+            return prepared.parse_result(result)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
 
     async def _execute(
         self,
@@ -566,15 +584,18 @@ class Session:
             TransportQueryError: For the first answer with errors.
             TransportError, ValueError, TypeError: As for ``execute``, for the first that failed.
         """
-        results = await self.execute_batch_results(
-            requests,
-            timeout=timeout,
-            retry_mutations=retry_mutations,
-            serialize_variables=serialize_variables,
-            parse_results=parse_results,
-            transport_args=transport_args,
-        )
-        return [data_or_raise(result) for result in results]
+        try:
+            results = await self._execute_batch(
+                requests,
+                self._options.conversions.override(serialize_variables, parse_results),
+                timeout,
+                retry_mutations,
+                transport_args,
+            )
+            return [data_or_raise(result) for result in results]
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
 
     async def execute_batch_results(
         self,
@@ -590,7 +611,27 @@ class Session:
 
         Arguments and errors are those of ``execute_batch``, but for ``TransportQueryError``.
         """
-        options = self._options.conversions.override(serialize_variables, parse_results)
+        try:
+            return await self._execute_batch(
+                requests,
+                self._options.conversions.override(serialize_variables, parse_results),
+                timeout,
+                retry_mutations,
+                transport_args,
+            )
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
+
+    async def _execute_batch(
+        self,
+        requests: Iterable[Request],
+        options: Conversions,
+        timeout: float | EllipsisType | None,
+        retry_mutations: bool | None,
+        transport_args: TransportArgs,
+    ) -> list[ExecutionResult]:
+        """Run several queries and mutations, and return their results in the same order."""
         schema = self._options.schema.current
         prepared = [options.prepare(as_request(request), schema) for request in requests]
         if not prepared:

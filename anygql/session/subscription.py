@@ -12,8 +12,9 @@ from anyio.lowlevel import checkpoint
 
 from ..concurrency.cancellation import cancelled_first
 from ..delivery.interfaces import Results
-from ..exceptions import TransportClosed
+from ..exceptions import TransportError
 from ..results.result import ExecutionResult
+from .tracebacks import shorten_traceback
 
 __all__ = ["Subscription"]
 
@@ -81,7 +82,11 @@ class Subscription(Generic[T_co]):
         """
         if self._results is not None or self._closed:
             raise RuntimeError("a subscription can be entered once: subscribe again")
-        await self._start()
+        try:
+            await self._start()
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
         return self
 
     async def __aexit__(
@@ -113,11 +118,12 @@ class Subscription(Generic[T_co]):
                 if result is not None:
                     self._credit -= 1
                     return self._convert(result)
-            return await self.receive()
+            return await self._receive()
         except (EndOfStream, ClosedResourceError):
             raise StopAsyncIteration from None
-        except TransportClosed as fault:
-            await cancelled_first(fault)
+        except TransportError as error:
+            await cancelled_first(error)
+            shorten_traceback(error)
             raise
 
     async def receive(self) -> T_co:
@@ -133,6 +139,15 @@ class Subscription(Generic[T_co]):
             SubscriptionOverflow: When the consumer fell too far behind.
             TransportError: When the connection ended, after all results that came before.
         """
+        try:
+            return await self._receive()
+        except TransportError as error:
+            await cancelled_first(error)
+            shorten_traceback(error)
+            raise
+
+    async def _receive(self) -> T_co:
+        """Return the next result. A closed session's error is raised without a checkpoint."""
         results = self._results or await self._start()
         if not self._credit:
             # Before receiving, so that a consumer in `move_on_after(0)` still makes progress.
@@ -141,11 +156,7 @@ class Subscription(Generic[T_co]):
         while True:
             if self._closed:
                 raise ClosedResourceError
-            try:
-                result = results.receive_nowait()
-            except TransportClosed as fault:
-                await cancelled_first(fault)
-                raise
+            result = results.receive_nowait()
             if result is not None:
                 self._credit -= 1
                 return self._convert(result)
