@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from inspect import signature
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Unpack
 
@@ -13,6 +14,8 @@ from anyio.abc import TaskStatus
 from .concurrency.exception_groups import unwrapped
 from .delivery.interfaces import Transport
 from .exceptions import TransportError
+from .net.headers import Headers
+from .net.options import NoOptions, Provider, refuse_options
 from .net.urls import check_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
@@ -23,6 +26,8 @@ from .session.supervisor import Supervisor
 from .session.tracebacks import shorten_traceback
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from graphql import GraphQLSchema
 
     from .schema import IntrospectionOptions, SchemaSource
@@ -38,21 +43,85 @@ class _TaskGroup(Protocol):
     ) -> Awaitable[Any]: ...
 
 
-def _as_transport(given: Transport | str) -> Transport:
+def _as_transport(
+    given: Transport | str,
+    headers: Provider[Headers] | None,
+    init_payload: Provider[Mapping[str, Any] | None],
+    ssl: SSLContext | None,
+) -> Transport:
     """Return the transport that was given, or make the one for a URL's scheme."""
     if not isinstance(given, str):
-        if not callable(getattr(given, "connect", None)):
-            raise TypeError(f"a transport is a Transport or a URL, not {type(given).__name__}")
-        return given
+        options = {"headers": headers, "init_payload": init_payload, "ssl": ssl}
+        return _check_transport(given, [name for name in options if options[name] is not None])
     url = check_url(given, ("https", "http", "wss", "ws"))
     # Only the transport that is used gets imported.
     if url.startswith("http"):
         from .http import HTTPTransport
 
-        return HTTPTransport(url)
+        if init_payload is not None:
+            raise TypeError(
+                "init_payload goes over WebSocket only: write headers= for an http(s):// URL, or "
+                "give a ws(s):// URL"
+            )
+        return HTTPTransport(url, headers=headers, ssl=ssl)
     from .websocket.transport import WebSocketTransport
 
-    return WebSocketTransport(url)
+    return WebSocketTransport(url, headers=headers, init_payload=init_payload, ssl=ssl)
+
+
+def _check_transport(given: Transport, options: list[str]) -> Transport:
+    """Raise ``TypeError`` for what is no transport, or for options that are not handed to it."""
+    kind = type(given).__name__
+    if not callable(getattr(given, "connect", None)):
+        raise TypeError(f"a transport is a Transport or a URL, not {kind}")
+    if options:
+        raise TypeError(
+            f"{options[0]} goes to the transport that a URL makes: write "
+            f"{kind}(…, {options[0]}=…), or give Client a URL"
+        )
+    return given
+
+
+#: What to write in the place of options that other clients have.
+_HINTS = {
+    **dict.fromkeys(("url", "endpoint", "uri"), "write the URL as first argument"),
+    **dict.fromkeys(
+        ("reconnecting", "retry_connect", "retry_execute", "retry_subscribe", "lazy"),
+        "it is an option of client.connect(…) and client.connect_async(…)",
+    ),
+    **dict.fromkeys(
+        ("protocol", "connect_timeout", "ack_timeout", "ping_interval", "keep_alive_timeout"),
+        "it is an option of the transport: Client(WebSocketTransport(url, …))",
+    ),
+    **dict.fromkeys(
+        ("client", "use_get_for_queries", "persisted_queries", "single_connection"),
+        "it is an option of the transport: Client(HTTPTransport(url, …))",
+    ),
+    "timeout": "write execute_timeout=",
+    "fetch_schema_from_transport": "write fetch_schema=True",
+    "introspection": "write schema=",
+    "introspection_args": "write fetch_schema=IntrospectionOptions(…)",
+    "type_def": "write schema=",
+    "parse_result": "write parse_results=",
+}
+
+#: The names of a session for which users look on a client.
+_OF_SESSIONS = frozenset(
+    {
+        "execute",
+        "execute_batch",
+        "execute_batch_results",
+        "execute_incremental",
+        "execute_result",
+        "payloads",
+        "reconnect",
+        "state",
+        "subscribe",
+        "subscribe_results",
+        "wait_closed",
+        "wait_connected",
+    }
+)
 
 
 def _load_schema(source: SchemaSource | None) -> GraphQLSchema | None:
@@ -110,6 +179,12 @@ class Client:
         batch_interval: Seconds for which calls of ``execute`` are collected, to be sent over HTTP
             as one request. Default: 0, each call is sent by itself.
         batch_max: Largest number of calls in such a request. Default: 10.
+        headers: Headers for the transport that a URL makes, or a function that returns them.
+            Default: ``None``.
+        init_payload: The payload of ``connection_init`` for the transport that a ``ws(s)://`` URL
+            makes, or a function that returns it. Default: ``None``.
+        ssl: The TLS context for the transport that a URL makes. Default: ``None``, one that
+            verifies the server.
 
     Raises:
         TransportInvalidURL: When the URL cannot be used.
@@ -131,8 +206,14 @@ class Client:
         is_retryable: Callable[[Exception], bool] = is_retryable,
         batch_interval: float = 0,
         batch_max: int = 10,
+        headers: Provider[Headers] | None = None,
+        init_payload: Provider[Mapping[str, Any] | None] = None,
+        ssl: SSLContext | None = None,
+        **mistaken: Unpack[NoOptions],
     ) -> None:
-        self.transport = _as_transport(transport)
+        if mistaken:
+            refuse_options("Client()", mistaken, _HINTS, signature(type(self)).parameters)
+        self.transport = _as_transport(transport, headers, init_payload, ssl)
         self._schema = SharedSchema(_load_schema(schema))
         self._options = SessionOptions(
             execute_timeout=execute_timeout,
@@ -147,6 +228,29 @@ class Client:
         # The contexts that `async with client` entered, by task: each task leaves its own.
         self._entered: dict[int, list[AbstractAsyncContextManager[Session]]] = {}
         self._hosted: list[_HostedSession] = []
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.transport.description}>"
+
+    if not TYPE_CHECKING:  # type checkers refuse these by themselves
+
+        def __getattr__(self, name: str) -> NoReturn:
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in _OF_SESSIONS:
+                message += (
+                    f": a session has it. Write `async with client as session: session.{name}`"
+                )
+            elif name in {"close", "aclose"}:
+                message += ": write `async with client as session:`, whose end closes the session"
+            raise AttributeError(message, name=name, obj=self)
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(
+                "a client is entered with `async with`: `async with client as session:`"
+            )
+
+        def __exit__(self, *_args: object) -> None:
+            """Do nothing: this is never entered."""
 
     @property
     def schema(self) -> GraphQLSchema | None:

@@ -10,8 +10,10 @@ from msgspec.structs import replace
 
 from ..concurrency.locks import LoopLock
 from ..exceptions import TransportError
+from ..net.options import check_seconds, refuse_options, seconds
 from ..schema.shared import SharedSchema
 from .events import SessionEvent
+from .hints import CONNECT_HINTS
 from .preparation import Conversions
 from .retry import Policy
 
@@ -69,9 +71,8 @@ class SessionOptions(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         for name in ("execute_timeout", "idle_timeout"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be more than 0 s (None: no limit), not {value}")
+            seconds(name, getattr(self, name))
+        check_seconds("batch_interval", self.batch_interval)
         if self.batch_interval < 0:
             raise ValueError(
                 f"batch_interval must be 0 s (none) or more, not {self.batch_interval}"
@@ -96,7 +97,7 @@ class SessionOptions(msgspec.Struct, frozen=True):
 
         Raises ``TypeError`` for an unknown name, as a call of spelled-out parameters would.
         """
-        for name in options:
-            if name not in ConnectOptions.__annotations__:
-                raise TypeError(f"connect() got an unexpected keyword argument {name!r}")
+        known = ConnectOptions.__annotations__
+        if unknown := {name: value for name, value in options.items() if name not in known}:
+            refuse_options("connect()", unknown, CONNECT_HINTS, known)
         return replace(self, **options)

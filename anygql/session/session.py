@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
 
 from anyio import create_task_group
 from anyio.lowlevel import checkpoint
@@ -14,9 +14,11 @@ from ..delivery.buffering import Delivery, OnOverflow
 from ..delivery.interfaces import Batching, Connection, Incremental, Results, TransportArgs
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
 from ..exceptions import TransportError, TransportServerError
+from ..net.options import NoOptions
 from ..results.result import ExecutionResult, data_or_raise
 from .attempts import Attempts
 from .events import SessionState
+from .hints import check_timeout, refuse_call
 from .preparation import Conversions, PreparedRequest
 from .supervisor import Supervisor
 from .tracebacks import shorten_traceback
@@ -60,6 +62,9 @@ class Session:
             self._batcher = Batcher(
                 supervisor, self._options.batch_interval, self._options.batch_max
             )
+
+    def __repr__(self) -> str:
+        return f"<Session of {self._supervisor.description}, {self.state}>"
 
     @property
     def payloads(self) -> Mapping[str, Any]:
@@ -213,6 +218,7 @@ class Session:
         parse_results: bool | None = None,
         camel_case: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> Any:
         """Run a query or mutation, and return its data.
 
@@ -258,6 +264,8 @@ class Session:
             TypeError: Before sending, when a variable has no JSON form, or no data can be read as
                 ``result_type``.
         """
+        if mistaken:
+            refuse_call(self.execute, mistaken)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
         prepared = options.prepare(request, self._options.schema.current, result_type, path)
@@ -280,11 +288,14 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> ExecutionResult:
         """Run a query or mutation, and return its whole result, with or without errors.
 
         Arguments and errors are those of ``execute``, but for ``TransportQueryError``.
         """
+        if mistaken:
+            refuse_call(self.execute_result, mistaken)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
@@ -303,6 +314,7 @@ class Session:
         transport_args: TransportArgs = None,
     ) -> ExecutionResult:
         """Run a query or mutation, as often as the retry policy allows."""
+        check_timeout(timeout)
         name, kind = _single_result_operation(request)
         return await self._attempts.run(
             kind,
@@ -389,6 +401,7 @@ class Session:
         parse_results: bool | None = None,
         camel_case: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> Subscription[Any]:
         """Subscribe to the data of each result of a subscription.
 
@@ -439,6 +452,8 @@ class Session:
             ValueError, TypeError, GraphQLSyntaxError: When the request or an option is wrong, as
                 for ``execute``; nothing was sent then.
         """
+        if mistaken:
+            refuse_call(self.subscribe, mistaken)
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
@@ -466,12 +481,15 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> Subscription[ExecutionResult]:
         """Subscribe to each whole result of a subscription, with or without errors.
 
         Arguments and errors are those of ``subscribe``, but for ``TransportQueryError``.
         ``on_resubscribe`` gets the last ``ExecutionResult``.
         """
+        if mistaken:
+            refuse_call(self.subscribe_results, mistaken)
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results)
@@ -497,6 +515,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> Subscription[Any]:
         """Run a query or mutation with ``@defer`` or ``@stream``, and give its data as they grow.
 
@@ -534,6 +553,8 @@ class Session:
                 ``execute``. On entering, ``TypeError`` when the transport has no incremental
                 delivery.
         """
+        if mistaken:
+            refuse_call(self.execute_incremental, mistaken)
         delivery = Delivery(buffer_size)
         request = as_request(request, variable_values, operation_name, extensions)
         _single_result_operation(request)
@@ -552,7 +573,7 @@ class Session:
 
         from .subscription import Subscription
 
-        return Subscription(begin, prepared.read_data)
+        return Subscription(begin, prepared.read_data, self._label(prepared.request))
 
     async def execute_batch(
         self,
@@ -563,6 +584,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> list[Any]:
         """Run several queries and mutations, and return their data in the same order.
 
@@ -584,6 +606,8 @@ class Session:
             TransportQueryError: For the first answer with errors.
             TransportError, ValueError, TypeError: As for ``execute``, for the first that failed.
         """
+        if mistaken:
+            refuse_call(self.execute_batch, mistaken)
         try:
             results = await self._execute_batch(
                 requests,
@@ -606,11 +630,14 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> list[ExecutionResult]:
         """Run several queries and mutations, and return their whole results in the same order.
 
         Arguments and errors are those of ``execute_batch``, but for ``TransportQueryError``.
         """
+        if mistaken:
+            refuse_call(self.execute_batch_results, mistaken)
         try:
             return await self._execute_batch(
                 requests,
@@ -632,6 +659,7 @@ class Session:
         transport_args: TransportArgs,
     ) -> list[ExecutionResult]:
         """Run several queries and mutations, and return their results in the same order."""
+        check_timeout(timeout)
         schema = self._options.schema.current
         prepared = [options.prepare(as_request(request), schema) for request in requests]
         if not prepared:
@@ -660,6 +688,13 @@ class Session:
             return await self._batcher.execute(connection, request)
         return await connection.execute(request, args)
 
+    def _label(self, request: GraphQLRequest) -> str:
+        """Return the operation's name, if it has one, and the server, for a subscription's repr."""
+        name = request.operation[0]
+        return (
+            f"{name!r} at {self._supervisor.description}" if name else self._supervisor.description
+        )
+
     def _subscription(
         self,
         prepared: PreparedRequest,
@@ -681,7 +716,7 @@ class Session:
                 connection = await self._supervisor.connection()
                 return connection.subscribe(request, delivery, transport_args)
 
-            return Subscription(begin, convert)
+            return Subscription(begin, convert, self._label(request))
 
         def resubscribing(last: ExecutionResult | None) -> Any:
             subscription = subscription_ref()
@@ -697,7 +732,7 @@ class Session:
             prepared.with_variables,
             transport_args,
         )
-        subscription = Subscription(resuming.begin, convert)
+        subscription = Subscription(resuming.begin, convert, self._label(request))
         # A weak reference: dropping the user's last one must still end the subscription.
         subscription_ref = weakref.ref(subscription)
         return subscription

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from anyio import ClosedResourceError, EndOfStream
 from anyio.lowlevel import checkpoint
@@ -24,6 +24,8 @@ T_co = TypeVar("T_co", covariant=True)
 #: the network brings, except for small events. With fewer, results pile up, and most of the time
 #: goes into memory that is in no cache.
 BURST = 256
+
+_HOW = "write `async with session.subscribe(…) as events:`, then `async for event in events:`"
 
 
 class Subscription(Generic[T_co]):
@@ -44,7 +46,9 @@ class Subscription(Generic[T_co]):
         "_closed",
         "_convert",
         "_credit",
+        "_ended",
         "_finalizer",
+        "_label",
         "_results",
     )
 
@@ -52,13 +56,39 @@ class Subscription(Generic[T_co]):
         self,
         begin: Callable[[], Awaitable[Results]],
         convert: Callable[[ExecutionResult], T_co],
+        label: str = "",
     ) -> None:
+        self._label = label
+        self._ended = False
         self._results: Results | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
         self._begin = begin
         self._convert = convert
         self._credit = BURST
         self._closed = False
+
+    def __repr__(self) -> str:
+        if self._closed:
+            state = "closed"
+        elif self._results is None:
+            state = "not begun"
+        else:
+            state = "ended" if self._ended else "running"
+        return f"<Subscription{f' of {self._label}' if self._label else ''}, {state}>"
+
+    if not TYPE_CHECKING:  # type checkers refuse these by themselves
+
+        def __await__(self) -> NoReturn:
+            raise TypeError("a subscription is not awaited: " + _HOW)
+
+        def __iter__(self) -> NoReturn:
+            raise TypeError("a subscription is iterated with `async for`: " + _HOW)
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError("a subscription is entered with `async with`: " + _HOW)
+
+        def __exit__(self, *_args: object) -> None:
+            """Do nothing: this is never entered."""
 
     @property
     def dropped(self) -> int:
@@ -119,7 +149,8 @@ class Subscription(Generic[T_co]):
                     self._credit -= 1
                     return self._convert(result)
             return await self._receive()
-        except (EndOfStream, ClosedResourceError):
+        except (EndOfStream, ClosedResourceError) as end:
+            self._ended = isinstance(end, EndOfStream)
             raise StopAsyncIteration from None
         except TransportError as error:
             await cancelled_first(error)
@@ -141,6 +172,9 @@ class Subscription(Generic[T_co]):
         """
         try:
             return await self._receive()
+        except EndOfStream:
+            self._ended = True
+            raise
         except TransportError as error:
             await cancelled_first(error)
             shorten_traceback(error)
