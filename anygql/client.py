@@ -168,8 +168,8 @@ class Client:
             Needs a schema. Default: ``False``.
         parse_results: Whether custom scalars and enums in results become Python values. Needs a
             schema. Default: ``False``.
-        camel_case: Whether the field ``first_name`` of a ``result_type`` stands for GraphQL's
-            ``firstName``. Default: ``False``.
+        camel_case: Whether the field ``first_name`` of a class, as ``result_type`` or in variables,
+            stands for GraphQL's ``firstName``. Default: ``False``.
         execute_timeout: Seconds for each attempt of an ``execute``, ``None`` for no limit.
             Default: 10.
         on_event: A function that is called with each ``SessionEvent`` of each session. It must not

@@ -7,6 +7,7 @@ If the caller names a type, the data are converted to it after that.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -54,7 +55,7 @@ class Conversions(msgspec.Struct, frozen=True):
         result_type: TypeForm[_T] | None = None,
         path: str | None = None,
         *,
-        partial: bool = False,
+        is_partial: bool = False,
     ) -> PreparedRequest:
         """Prepare a request to be sent, and its results to be converted.
 
@@ -66,7 +67,7 @@ class Conversions(msgspec.Struct, frozen=True):
         if schema is not None:
             schema.validate(request.source)
             if self.serialize_variables:
-                serialize = schema.serialized
+                serialize = partial(schema.serialized, camel_case=self.camel_case)
                 request = serialize(request)
             if self.parse_results:
                 plan = schema.results_plan(request)
@@ -77,8 +78,9 @@ class Conversions(msgspec.Struct, frozen=True):
                 f"{option} needs a schema: give the client schema= or fetch_schema=True, or call "
                 "session.fetch_schema() first"
             )
-        if serialize is None:  # otherwise the schema's plan has checked them
-            request.check_variables()
+        if serialize is None:
+            serialize = _in_camel_case if self.camel_case else _checked
+            request = serialize(request)
         convert: Callable[[Any], Any] | None = None
         if result_type is not None or path is not None:
             from ..results.types import converter
@@ -87,11 +89,23 @@ class Conversions(msgspec.Struct, frozen=True):
                 Any if result_type is None else result_type,
                 camel_case=self.camel_case,
                 path=() if path is None else _response_keys(path),
-                partial=partial,
+                partial=is_partial,
                 of_answers=True,
                 parsed=parse is not None,
             )
         return PreparedRequest(request, serialize, parse, convert)
+
+
+def _checked(request: GraphQLRequest) -> GraphQLRequest:
+    request.check_variables()
+    return request
+
+
+def _in_camel_case(request: GraphQLRequest) -> GraphQLRequest:
+    from .input_names import in_camel_case
+
+    request.check_variables()
+    return in_camel_case(request)
 
 
 def _response_keys(path: str) -> tuple[str, ...]:
@@ -113,17 +127,14 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
     """A request that may be sent, and how its results are converted."""
 
     request: GraphQLRequest
-    _serialize: Callable[[GraphQLRequest], GraphQLRequest] | None
+    _serialize: Callable[[GraphQLRequest], GraphQLRequest]
     _parse: Callable[[Any], Any] | None
     _convert: Callable[[Any], Any] | None
 
     def with_variables(self, variables: Mapping[str, Any]) -> GraphQLRequest:
         """Return the request with other variables. Raises as ``prepare`` does."""
         request = self.request.replace(variable_values=variables)
-        if self._serialize is not None:
-            return self._serialize(request)
-        request.check_variables()
-        return request
+        return self._serialize(request)
 
     def parse_result(self, result: ExecutionResult) -> ExecutionResult:
         """Return a result with its data parsed by the schema.

@@ -559,7 +559,9 @@ class Session:
         request = as_request(request, variable_values, operation_name, extensions)
         _single_result_operation(request)
         options = self._options.conversions.override(serialize_variables, parse_results)
-        prepared = options.prepare(request, self._options.schema.current, path=path, partial=True)
+        prepared = options.prepare(
+            request, self._options.schema.current, path=path, is_partial=True
+        )
 
         async def begin() -> Results:
             await checkpoint()
