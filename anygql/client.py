@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapp
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from inspect import signature
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, Unpack, overload
 
 from anyio import AsyncContextManagerMixin, Event, create_task_group, get_current_task
 from anyio.abc import TaskStatus
@@ -19,7 +19,7 @@ from .net.options import NoOptions, Provider, refuse_options
 from .net.urls import check_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
-from .session.options import ConnectOptions, SessionOptions, is_retryable
+from .session.options import ConnectOptions, PermanentOptions, SessionOptions, is_retryable
 from .session.preparation import Conversions
 from .session.session import Session
 from .session.supervisor import Supervisor
@@ -264,6 +264,16 @@ class Client:
     def schema(self, schema: SchemaSource | None) -> None:
         self._schema.graphql = _load_schema(schema)
 
+    @overload
+    def connect(
+        self, *, reconnecting: Literal[False] = False
+    ) -> AbstractAsyncContextManager[Session]: ...
+
+    @overload
+    def connect(
+        self, *, reconnecting: bool, **options: Unpack[PermanentOptions]
+    ) -> AbstractAsyncContextManager[Session]: ...
+
     def connect(self, **options: Unpack[ConnectOptions]) -> AbstractAsyncContextManager[Session]:
         """Open a session: entering the context connects, leaving it closes.
 
@@ -333,6 +343,16 @@ class Client:
         except TransportError as error:
             shorten_traceback(error)
             raise
+
+    @overload
+    async def connect_async(
+        self, task_group: _TaskGroup, *, reconnecting: Literal[False] = False
+    ) -> Session: ...
+
+    @overload
+    async def connect_async(
+        self, task_group: _TaskGroup, *, reconnecting: bool, **options: Unpack[PermanentOptions]
+    ) -> Session: ...
 
     async def connect_async(
         self, task_group: _TaskGroup, **options: Unpack[ConnectOptions]

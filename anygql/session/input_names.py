@@ -58,7 +58,7 @@ def _respelled(value: Any) -> Any:
         changed = {key: _respelled(member) for key, member in value.items()}
         return value if all(changed[key] is value[key] for key in value) else changed
     if _is_list(value):
-        items: list[Any] = [_respelled(item) for item in value]
+        items: Any = [_respelled(item) for item in value]
         same = all(item is old for item, old in zip(items, value, strict=True))
         return cast("Any", value) if same else items
     if _is_model(value):
@@ -80,7 +80,7 @@ def _respelled_json(dumped: Any, value: Any) -> Any:
         if len(items) == len(value):
             return [_respelled_json(*pair) for pair in zip(items, value, strict=True)]
     if not isinstance(dumped, dict):
-        return dumped
+        return cast("Any", dumped)
     members = cast("dict[str, Any]", dumped)
     if _is_mapping(value):
         return {key: _respelled_json(item, value.get(key)) for key, item in members.items()}

@@ -20,7 +20,7 @@ from .retry import Policy
 if TYPE_CHECKING:
     from ..schema.introspection import IntrospectionOptions
 
-__all__ = ["ConnectOptions", "SessionOptions", "is_retryable"]
+__all__ = ["ConnectOptions", "PermanentOptions", "SessionOptions", "is_retryable"]
 
 
 def is_retryable(error: Exception) -> bool:
@@ -35,16 +35,21 @@ def is_retryable(error: Exception) -> bool:
     return isinstance(error, OSError)
 
 
-class ConnectOptions(TypedDict, total=False):
-    """The options of one session. ``Client.connect`` describes each, with its default."""
+class PermanentOptions(TypedDict, total=False):
+    """The options of a permanent session. ``Client.connect`` describes each, with its default."""
 
-    reconnecting: bool
     retry_connect: Policy
     retry_execute: Policy
     retry_subscribe: Policy
     retry_mutations: bool
     lazy: bool
     idle_timeout: float | None
+
+
+class ConnectOptions(PermanentOptions, total=False):
+    """The options of one session, plain or permanent."""
+
+    reconnecting: bool
 
 
 class SessionOptions(msgspec.Struct, frozen=True):

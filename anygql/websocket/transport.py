@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import ssl as ssl_module
 from collections.abc import Mapping
 from inspect import signature
-from typing import Any, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 from anyio.abc import TaskGroup
 
@@ -20,7 +21,7 @@ from .sockets.base import Connector, WebSocket
 from .sockets.opening import Opening
 from .sockets.stream import StreamConnector
 
-__all__ = ["WebSocketTransport"]
+__all__ = ["ConnectArgs", "WebSocketTransport"]
 
 DEFAULT_MAX_MESSAGE_SIZE = 2**24
 
@@ -37,6 +38,23 @@ _HINTS = {
     "auth": "write headers=, or init_payload=",
     "verify": "write ssl=, an ssl.SSLContext",
 }
+
+
+class ConnectArgs(TypedDict, total=False):
+    """The options in ``connect_args``, for type checkers and editors.
+
+    Any mapping will do; other connectors may take other names.
+    """
+
+    #: An HTTP proxy's URL, ``None`` for a direct connection, ``True`` for the environment's.
+    proxy: str | bool | None
+    #: The path of a Unix socket to connect to.
+    uds: str | os.PathLike[str] | None
+    compression: Literal["deflate"] | None
+    local_host: str | None
+    server_hostname: str | None
+    #: Seconds before another address of the host is tried as well.
+    happy_eyeballs_delay: float
 
 
 class WebSocketTransport:
@@ -91,7 +109,7 @@ class WebSocketTransport:
         keep_alive_timeout: float | None = None,
         ping_interval: float | None = None,
         pong_timeout: float | None = None,
-        connect_args: Mapping[str, Any] | None = None,
+        connect_args: ConnectArgs | Mapping[str, Any] | None = None,
         max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
         connector: Connector | None = None,
         json: JSON | None = None,
@@ -128,7 +146,7 @@ class WebSocketTransport:
             seconds("ping_interval", ping_interval),
             seconds("pong_timeout", pong_timeout),
         )
-        self._connect_args = dict(connect_args or {})
+        self._connect_args: dict[str, Any] = {**(connect_args or {})}
         self._max_message_size = max_message_size
         self._connector: Connector = StreamConnector() if connector is None else connector
         self._json: JSON = MsgspecJSON() if json is None else json
