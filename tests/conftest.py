@@ -1,12 +1,12 @@
-"""Both loops, both sockets, and nothing left behind."""
+"""Every loop, both sockets, and nothing left behind."""
 
 from __future__ import annotations
 
+import functools
 import gc
 import inspect
 import time
-import zlib
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any
 
 import anyio
@@ -14,20 +14,23 @@ import pytest
 
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
-from tests.support.amount import EVERYTHING
+from tests.support.amount import EVERY_LOOP
+from tests.support.loops import ASYNCIO_LOOPS, LOOPS, Loop, is_chosen, rows_of
 
 #: Fixtures for every folder.
 pytest_plugins = ("tests.support.sessions", "tests.support.sockets")
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture(params=LOOPS, ids=str)
+def anyio_backend(request: pytest.FixtureRequest) -> str | Loop:
+    """The loop, which equals the name of its backend. (`anyio_backend_name` is a text.)"""
+    loop: str | Loop = request.param
+    return loop
 
 
 @pytest.fixture(params=["stream", "trio-websocket"])
 def connector(request: pytest.FixtureRequest, anyio_backend: str) -> Connector:
-    """The default socket under both loops, and trio-websocket under trio."""
+    """The default socket under every loop, and trio-websocket under trio."""
     if request.param == "stream":
         return StreamConnector()
     from anygql.websocket.sockets.trio_websocket import trio_websocket_connector
@@ -105,17 +108,30 @@ def time_limit() -> float:
 
 
 @pytest.fixture
-async def bounded(
-    no_tasks_left: None, anyio_backend: Any, time_limit: float
-) -> AsyncIterator[None]:
+def bounded(
+    request: pytest.FixtureRequest,
+    no_tasks_left: None,
+    anyio_backend_options: dict[str, Any],
+    time_limit: float,
+) -> Iterator[None]:
     """Fail a test that hangs, or that leaves a task."""
-    if isinstance(anyio_backend, str):
-        with anyio.fail_after(time_limit):
-            yield
+    if "clock" not in anyio_backend_options:
+        # Not by a scope around the `yield`: that would cancel the plugin's runner with the test.
+        request.node.obj = in_time(request.node.obj, time_limit)
+        yield
         return
     before = time.monotonic()
     yield
     assert time.monotonic() - before < VIRTUAL
+
+
+def in_time(test: Callable[..., Awaitable[object]], limit: float) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def run(*args: object, **kwargs: object) -> None:
+        with anyio.fail_after(limit):
+            await test(*args, **kwargs)
+
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -136,45 +152,33 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a tenth as long for a peer that no answer is expected from."""
     monkeypatch.setattr("anygql.websocket.connection.BRIEFLY", 0.1)
-    monkeypatch.setattr("anygql.http.single_connection.BRIEFLY", 0.1)
-    monkeypatch.setattr("anygql.http.httpx.exchange.BRIEFLY", 0.1)
-    monkeypatch.setattr("anygql.http.httpx.pool.BRIEFLY", 0.1)
+    monkeypatch.setattr("anygql.http.httpx.incoming.CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("anygql.http.httpx.pool.CLOSE_TIMEOUT", 0.1)
     monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.02)
     monkeypatch.setattr("anygql.websocket.sockets.trio_adapter.LINGER", 0.02)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the large tables, each row runs on one loop, unless all are asked for.
+    """Each test runs on trio and on one of asyncio's loops, and each row of a large table on one.
 
-    Which one is the row's own, and the same every time; `ANYGQL_EVERYTHING=1` runs both.
+    Which one is its own, and the same every time; `ANYGQL_EVERY_LOOP=1` runs all of them, and a
+    test that was asked for with its loop runs on that.
     """
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
+    tests = [item for item in items if _is_one(item)]
+    rows = rows_of(tests)
     for item in items:
-        wanted = _is_one(item) and (
-            EVERYTHING or not item.get_closest_marker("table") or _is_its(item)
-        )
+        wanted = _is_one(item) and (EVERY_LOOP or is_chosen(item, rows))
         (kept if wanted else left_out).append(item)
+    assert rows.keys() == rows_of(kept).keys(), "a row is on no loop at all"
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept
 
 
-def _params(item: pytest.Item) -> dict[str, object]:
-    call = getattr(item, "callspec", None)
-    return {} if call is None else call.params
-
-
 def _is_one(item: pytest.Item) -> bool:
     # trio-websocket has no asyncio side: those pairs are no tests, not skipped ones.
-    params = _params(item)
-    other = params.get("connector") == "trio-websocket" and params.get("anyio_backend") == "asyncio"
-    return not other
-
-
-def _is_its(item: pytest.Item) -> bool:
-    backend = _params(item).get("anyio_backend")
-    # A connector that one loop has is tried on that.
-    if not isinstance(backend, str) or _params(item).get("connector") == "trio-websocket":
-        return True
-    row = item.nodeid.replace(backend, "")
-    return zlib.crc32(row.encode()) % 2 == (backend == "asyncio")
+    call = getattr(item, "callspec", None)
+    params = {} if call is None else call.params
+    of_asyncio = params.get("anyio_backend") in ASYNCIO_LOOPS
+    return not (of_asyncio and params.get("connector") == "trio-websocket")

@@ -121,17 +121,17 @@ anyio.run(main, backend=sys.argv[2])
 """
 
 
-async def test_the_first_execute_loads_what_it_uses(anyio_backend: str) -> None:
+async def test_the_first_execute_loads_what_it_uses(anyio_backend_name: str) -> None:
     async with GraphQLServer(demo_schema()) as server:
         url = await server.listen()
-        arguments = (url, anyio_backend)
+        arguments = (url, anyio_backend_name)
         modules = await anyio.to_thread.run_sync(
             lambda: loaded(*EXECUTE.splitlines(), arguments=arguments)
         )
     assert "anygql.websocket.transport" in modules
-    of_trio = {"attr"} if anyio_backend == "trio" else set()
+    of_trio = {"attr"} if anyio_backend_name == "trio" else set()
     assert not modules & OPTIONAL - of_trio
-    assert ("trio" in modules) == (anyio_backend == "trio")
+    assert ("trio" in modules) == (anyio_backend_name == "trio")
     websockets = {name for name in modules if name.startswith("websockets.")}
     assert not any(
         name.split(".")[1] in {"asyncio", "legacy", "sync", "trio"} for name in websockets

@@ -23,7 +23,7 @@ T_co = TypeVar("T_co", covariant=True)
 #: Number of results between two checkpoints that let other tasks run. It is more than one read from
 #: the network brings, except for small events. With fewer, results pile up, and most of the time
 #: goes into memory that is in no cache.
-BURST = 256
+RESULTS_BETWEEN_CHECKPOINTS = 256
 
 _HOW = "write `async with session.subscribe(…) as events:`, then `async for event in events:`"
 
@@ -64,7 +64,7 @@ class Subscription(Generic[T_co]):
         self._finalizer: weakref.finalize[..., Any] | None = None
         self._begin = begin
         self._convert = convert
-        self._credit = BURST
+        self._credit = RESULTS_BETWEEN_CHECKPOINTS
         self._closed = False
 
     def __repr__(self) -> str:
@@ -143,7 +143,7 @@ class Subscription(Generic[T_co]):
                 result = results.receive_nowait()
                 if result is None:
                     await results.wait()
-                    self._credit = BURST
+                    self._credit = RESULTS_BETWEEN_CHECKPOINTS
                     result = results.receive_nowait()
                 if result is not None:
                     self._credit -= 1
@@ -185,7 +185,7 @@ class Subscription(Generic[T_co]):
         results = self._results or await self._start()
         if not self._credit:
             # Before receiving, so that a consumer in `move_on_after(0)` still makes progress.
-            self._credit = BURST
+            self._credit = RESULTS_BETWEEN_CHECKPOINTS
             await checkpoint()
         while True:
             if self._closed:
@@ -195,7 +195,7 @@ class Subscription(Generic[T_co]):
                 self._credit -= 1
                 return self._convert(result)
             await results.wait()
-            self._credit = BURST
+            self._credit = RESULTS_BETWEEN_CHECKPOINTS
 
     async def aclose(self) -> None:
         """End the subscription: tell the server once, and throw away the results that wait.

@@ -183,11 +183,11 @@ async def test_typed() -> None:
 
 @pytest.mark.parametrize("ending", ["quit\n", "quit", ""])
 @in_a_process
-async def test_console(ending: str, anyio_backend: str) -> None:
+async def test_console(ending: str, anyio_backend_name: str) -> None:
     given = (
         f"hello you\n\nadd 1 2\nadd 1 x\nincrement\nincrement 4\ncountdown 2\nstate\n?\n{ending}"
     )
-    output = await run_example("console", anyio_backend, given=given)
+    output = await run_example("console", anyio_backend_name, given=given)
     lines = [line.removeprefix("> ").removeprefix("> ") for line in output.splitlines()]
     usage = lines[0]
     assert usage.startswith("hello NAME, ")
@@ -203,10 +203,10 @@ async def test_console(ending: str, anyio_backend: str) -> None:
 
 
 @in_a_process
-async def test_console_while_its_server_restarts(anyio_backend: str) -> None:
+async def test_console_while_its_server_restarts(anyio_backend_name: str) -> None:
     async with (
         graphql_server() as (server, url),
-        program(["-m", "examples.console", anyio_backend], url) as console,
+        program(["-m", "examples.console", anyio_backend_name], url) as console,
     ):
         assert "hello NAME" in await console.line()
         await console.type("increment")
@@ -228,10 +228,10 @@ async def test_console_while_its_server_restarts(anyio_backend: str) -> None:
 
 
 @in_a_process
-async def test_console_ends_with_what_ends_its_session(anyio_backend: str) -> None:
+async def test_console_ends_with_what_ends_its_session(anyio_backend_name: str) -> None:
     async with (
         graphql_server() as (server, url),
-        program(["-m", "examples.console", anyio_backend], url) as console,
+        program(["-m", "examples.console", anyio_backend_name], url) as console,
     ):
         assert "hello NAME" in await console.line()
         await server.connections[0].close(4401, "Unauthorized")

@@ -30,7 +30,7 @@ from anygql import (
 from tests.peers.node import NodeServer, serving
 from tests.support.http_peer import Request, http, peer
 
-pytestmark = pytest.mark.usefixtures("soon", "brief")
+pytestmark = pytest.mark.usefixtures("soon")
 
 COUNT = "subscription { n }"
 DEFER = "{ item { name ... @defer { details { weight colour } } } }"

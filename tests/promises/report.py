@@ -56,7 +56,7 @@ def matrix(counted: dict[str, Any]) -> str:
         for name, counts in counted["by"].items()
     ]
     said = (
-        f"{counted['cells']} cells, each on both loops, all as expected; "
+        f"{counted['cells']} cells, each on every loop, all as expected; "
         f"{counted['not_applicable']} more make no sense."
     )
     rows = counted["table"]

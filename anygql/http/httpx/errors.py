@@ -47,6 +47,12 @@ class http_errors:  # noqa: N801 - as it is used, it is a function
             return
         library: Any = library_of(self._client)
         server = self._server
+        if _is_lost_socket(error):
+            lost = TransportConnectionFailed(
+                f"{server}: the connection was lost as soon as it was open"
+            )
+            lost.unsent = True
+            raise lost from error
         if isinstance(error, library.InvalidURL):
             raise TransportInvalidURL(f"{server}: {error}") from None
         if isinstance(error, library.LocalProtocolError):
@@ -60,6 +66,12 @@ class http_errors:  # noqa: N801 - as it is used, it is a function
                 raise _sent_error(library, server, error) from error
             fault.unsent = True
             raise fault from error
+
+
+def _is_lost_socket(error: Exception) -> bool:
+    """Tell whether a connection was gone when the client looked at it, before sending."""
+    # Under uvloop, a connection that is lost has no socket, whose peer's name anyio asks for.
+    return isinstance(error, AttributeError) and error.obj is None and error.name == "getpeername"
 
 
 def _unsent_error(library: Any, server: str, error: Exception) -> TransportError | None:

@@ -6,6 +6,7 @@ import itertools
 import logging
 import select
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketStream, TaskGroup, UNIXSocketStream
@@ -331,7 +332,9 @@ class StreamWebSocket:
         with anyio.move_on_after(LINGER):
             try:
                 if self._receive_yields:  # TLS streams have no half-close
-                    await self._stream.send_eof()
+                    # uvloop raises this for a connection that has been lost.
+                    with suppress(RuntimeError):
+                        await self._stream.send_eof()
                 while True:
                     await self._stream.receive(CHUNK)
             except (anyio.EndOfStream, *FAULTS):
@@ -361,8 +364,12 @@ def _poll(stream: ByteStream) -> Callable[[], object]:
     """
     if not hasattr(select, "poll"):  # Windows
         return _unknown
+    try:
+        raw_socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - no SQL
+    except AttributeError:  # under uvloop, a connection that has been lost already has none
+        return _unknown
     poll = select.poll()
-    poll.register(stream.extra(SocketAttribute.raw_socket), select.POLLIN)  # noqa: S610 - no SQL
+    poll.register(raw_socket, select.POLLIN)
     return lambda: poll.poll(0)
 
 

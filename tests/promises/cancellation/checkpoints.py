@@ -427,7 +427,8 @@ def _open_files() -> frozenset[str]:
     for name in os.listdir(directory):
         with contextlib.suppress(OSError):  # the descriptor of this listing itself
             files.add(f"{name} -> {os.readlink(f'{directory}/{name}')}")
-    return frozenset(files)
+    # uvloop opens it with its first stream, to have one in reserve, and keeps it.
+    return frozenset(file for file in files if not file.endswith(" -> /dev/null"))
 
 
 @contextmanager

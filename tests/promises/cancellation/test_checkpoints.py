@@ -16,6 +16,7 @@ from tests.promises.cancellation.checkpoints import Body, Scenario, cancelled_ev
 from tests.promises.cancellation.conftest import DAY, TRIED
 from tests.promises.cancellation.scenarios import SCENARIOS, Setting
 from tests.support.amount import EVERYTHING
+from tests.support.loops import ASYNCIO_LOOPS, Loop
 
 pytestmark = pytest.mark.usefixtures("soon", "brief")
 
@@ -24,19 +25,23 @@ MOST = None if EVERYTHING else 12
 MOST_TURNS = 100 if EVERYTHING else 6
 
 
-LOOPS = [("asyncio", False), ("asyncio", True), ("trio", False)]
+#: Each loop, and whether it is cancelled natively.
+WAYS = [(loop, native) for loop in ASYNCIO_LOOPS for native in (False, True)] + [("trio", False)]
 
-loops = pytest.mark.parametrize(
-    ("anyio_backend", "native"), LOOPS, ids=["asyncio", "asyncio-native", "trio"]
-)
+
+def named(loop: str | Loop, native: bool) -> str:
+    return f"{loop}-native" if native else str(loop)
+
+
+ways = pytest.mark.parametrize(("anyio_backend", "native"), WAYS, ids=[named(*way) for way in WAYS])
 
 
 @pytest.mark.parametrize(
     ("name", "anyio_backend", "native"),
     [
-        pytest.param(name, loop, native, id=f"{name}-{loop}{'-native' if native else ''}")
+        pytest.param(name, loop, native, id=f"{name}-{named(loop, native)}")
         for name, scenario in SCENARIOS.items()
-        for loop, native in LOOPS
+        for loop, native in WAYS
         if loop in scenario.loops
     ],
 )
@@ -50,7 +55,7 @@ async def test_cancelled_at_every_checkpoint(
         most_turns=MOST_TURNS,
         seed=f"{DAY} {anyio_backend}",
     )
-    loop = f"{anyio_backend}-native" if native else anyio_backend
+    loop = named(anyio_backend, native)
     figures = {loop: findings.cancelled}
     if not native:
         figures[f"{loop}-exceptions"] = findings.raised
@@ -176,7 +181,7 @@ async def test_what_is_wrong_is_noticed(
     assert any(re.search(said, each) for each in findings.violations), findings
 
 
-@loops
+@ways
 async def test_what_is_right_is_not_complained_of(anyio_backend: str, native: bool) -> None:
     async def enter(body: Body) -> Setting:
         async def run() -> None:

@@ -224,12 +224,16 @@ async def test_closing_after_the_owner_was_cancelled(connector: Connector) -> No
 async def test_sending_cancelled(connected: Connected) -> None:
     """Half a frame may be on the wire, so nothing may follow it."""
     gone = anyio.Event()
-    go_on = anyio.Event()
+    waiting, done_reading, go_on = anyio.Event(), anyio.Event(), anyio.Event()
     got = b""
 
     async def script(peer: Peer) -> None:
         nonlocal got
         await peer.accept()
+        # Under asyncio, an accepted stream reads ahead without limit until it has waited once.
+        waiting.set()
+        await peer.stream.receive()
+        done_reading.set()
         await go_on.wait()
         with anyio.move_on_after(5):
             while True:
@@ -240,6 +244,9 @@ async def test_sending_cancelled(connected: Connected) -> None:
         gone.set()
 
     async with connected(script) as websocket:
+        await waiting.wait()
+        await websocket.send([b"first"])
+        await done_reading.wait()
         with anyio.move_on_after(0.1) as scope:
             await websocket.send([b"x" * 2**24])
         assert scope.cancelled_caught

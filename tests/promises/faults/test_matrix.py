@@ -35,6 +35,7 @@ from tests.promises.faults.matrix import (
     outcome_of,
     summary,
 )
+from tests.support.loops import LOOPS
 from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.usefixtures("soon", "brief"), pytest.mark.table]
@@ -47,11 +48,9 @@ SUBSCRIPTION = "subscription { count }"
 TLS = ssl.create_default_context()
 
 #: Seconds after which silence is noticed, where there is silence.
-SILENCE = 0.4
+SILENCE = 0.3
 #: Seconds in which every cell is over.
 PATIENCE = 30
-
-LOOPS = ("asyncio", "trio")
 
 #: What takes time by itself: these cells run beside each other.
 WAITING_FAULTS = (Fault.FREEZE, Fault.SLOW_DRIP)
@@ -274,7 +273,7 @@ def passed(request: pytest.FixtureRequest) -> Iterator[Callable[[str, Cell], Non
 @pytest.mark.parametrize("cell", cells(waiting=False), ids=str)
 async def test_cell(cell: Cell, anyio_backend: str, passed: Callable[[str, Cell], None]) -> None:
     await play(cell)
-    passed(anyio_backend, cell)
+    passed(str(anyio_backend), cell)
 
 
 @pytest.mark.parametrize("protocol", Protocol)
@@ -291,7 +290,7 @@ async def test_cells_that_wait(
             error.add_note(str(cell))
             failures.append(error)
         else:
-            passed(anyio_backend, cell)
+            passed(str(anyio_backend), cell)
 
     async with anyio.create_task_group() as tg:
         for cell in cells(waiting=True):

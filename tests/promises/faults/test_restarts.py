@@ -27,6 +27,7 @@ from tests.support.paths import ROOT
 pytestmark = pytest.mark.usefixtures("soon")
 
 RESTARTS = 200 if EVERYTHING else 40
+REAL_RESTARTS = 200 if EVERYTHING else 20
 SUBSCRIPTIONS = 50
 EXECUTING = 20
 
@@ -239,7 +240,7 @@ async def real_server(tmp_path: Path) -> AsyncGenerator[tuple[Process, FaultProx
 async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
     # Most are the proxy's, which the server sees as clients that vanish; in some its process dies,
     # and they take as long as it takes to start another.
-    killed = set(range(20, RESTARTS, 40))
+    killed = set(range(10, REAL_RESTARTS, 40))
     events, sockets = Events(), open_sockets()
     async with real_server(tmp_path) as (process, proxy):
         url = f"ws://127.0.0.1:{proxy.port}/"
@@ -252,7 +253,7 @@ async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
         ]
 
         async def restart() -> int:
-            for done in range(RESTARTS):
+            for done in range(REAL_RESTARTS):
                 await events.wait_connections(done + 1)
                 if random.random() < 0.5:
                     before = load.lowest
@@ -269,7 +270,7 @@ async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
                     await random.choice(ways)()
                 await anyio.sleep(random.choice([0, 0, 0.03]))
                 proxy.accept()
-            await events.wait_connections(RESTARTS + 1)
+            await events.wait_connections(REAL_RESTARTS + 1)
             return load.lowest + 1
 
         async with client.connect(reconnecting=True) as session:
@@ -277,8 +278,8 @@ async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
             await load.run(restart())
             check_nothing_left(session)
         await proxy.wait_idle()
-        load.check(Counter((tmp_path / "counted").read_text().split()), RESTARTS + 1)
-    assert len(events.of(Connected)) == RESTARTS + 1
+        load.check(Counter((tmp_path / "counted").read_text().split()), REAL_RESTARTS + 1)
+    assert len(events.of(Connected)) == REAL_RESTARTS + 1
     assert open_sockets() == sockets
     load.report()
 

@@ -46,7 +46,6 @@ from anygql.exceptions import ProtocolViolation
 from anygql.http.compression import PIECE, decompressor_for
 from anygql.http.formats.multipart import MultipartParser, boundary_of
 from anygql.http.formats.sse import EventStreamParser
-from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
 from anygql.results.incremental import IncrementalMerge
 from anygql.session.session import Session
 from anygql.testing import PeerConnection, ScriptedPeer
@@ -508,32 +507,6 @@ async def test_a_refusal_in_a_message() -> None:
 
 
 # Waiting.
-
-
-@pytest.mark.parametrize(
-    ("said", "wait"),
-    [
-        ("0", 0),
-        ("7", 7),
-        ("86400", MAX_RETRY_AFTER),
-        ("86401", MAX_RETRY_AFTER),
-        ("9" * 400, MAX_RETRY_AFTER),
-        ("1e308", None),
-        ("inf", None),
-        ("nan", None),
-        ("-1", None),
-        ("1.5", None),
-        ("\u0661", None),
-        ("", None),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER),
-        ("Mon, 01 Jan 0001 00:00:00 GMT", 0),
-        ("Mon, 99 Jan 2024 99:99:99 GMT", None),
-        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
-        ("Mon, 01 Jan 2024 00:00:00 +99999999999", None),
-    ],
-)
-def test_retry_after(said: str, wait: float | None) -> None:
-    assert retry_after({"retry-after": said}) == wait
 
 
 @pytest.mark.parametrize(

@@ -83,33 +83,52 @@ def test_a_trend_under_peaks(each: float) -> None:
     assert trend.growth == pytest.approx(100 * each * 39 / (100 + each * 20), abs=0.5)
 
 
+@pytest.fixture
+def time_limit() -> float:
+    return 110
+
+
+#: What a run has some of, however short it is.
+KINDS = ("events", "gaps reported", "mutations", "restarts", "reconnections")
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_small_one(tmp_path: Path, anyio_backend: str) -> None:
-    """A few seconds of it, on both loops: memory says nothing yet in so short a time."""
-    output = tmp_path / "soak.json"
-    # With this seed its server is restarted early, and is back at once.
-    command = [
-        sys.executable,
-        "-m",
-        "tests.promises.soak",
-        "--at-once",
-        "--minutes",
-        "0.25",
-        "--output",
-        str(output),
-    ]
-    command += ["--subscriptions", "60", "--connections", "3", "--lifetime", "2", "--seed", "2580"]
-    command += ["--restart-every", "1", "--cut-every", "0.4", "--rate", "10", "--growth", "1000"]
-    done = await anyio.run_process(command, check=False, stderr=subprocess.STDOUT)
-    assert done.returncode == 0, done.stdout.decode()
-    reports: list[dict[str, Any]] = json.loads(output.read_text())
+    """A few seconds of it, on both loops: memory says nothing yet in so short a time.
+
+    On a busy machine that may be too short for anything to happen: then it is a minute.
+    """
+    reports = await soak(tmp_path / "soak.json", minutes=0.2)
+    if any(map(is_too_short, reports)):
+        reports = await soak(tmp_path / "soak.json", minutes=1)
     assert [report["loop"] for report in reports] == ["asyncio", "trio"]
     for report in reports:
         counts = report["counts"]
         assert report["violations"] == []
         assert (counts["lost"], counts["doubled"], counts["mutations twice"]) == (0, 0, 0)
-        for kind in ("events", "gaps reported", "mutations", "restarts", "reconnections"):
+        for kind in KINDS:
             assert counts[kind] > 0, kind
+
+
+def is_too_short(report: dict[str, Any]) -> bool:
+    """Return whether nothing is wrong with a run but that too little has happened in it."""
+    if any(not violation.startswith("memory not measured") for violation in report["violations"]):
+        return False
+    return bool(report["violations"]) or not all(report["counts"].get(kind) for kind in KINDS)
+
+
+async def soak(output: Path, *, minutes: float) -> list[dict[str, Any]]:
+    # With this seed its server is restarted early, and is back at once.
+    command = [sys.executable, "-m", "tests.promises.soak", "--at-once"]
+    command += ["--minutes", str(minutes), "--output", str(output), "--seed", "2580"]
+    command += ["--subscriptions", "60", "--connections", "3", "--lifetime", "2"]
+    command += ["--restart-every", "1", "--cut-every", "0.4", "--rate", "10", "--growth", "1000"]
+    done = await anyio.run_process(command, check=False, stderr=subprocess.STDOUT)
+    assert output.exists(), done.stdout.decode()
+    print(done.stdout.decode())
+    reports: list[dict[str, Any]] = json.loads(output.read_text())
+    assert done.returncode == any(report["violations"] for report in reports)
+    return reports
 
 
 # What it has found.

@@ -184,6 +184,24 @@ async def test_a_server_that_closes_tcp_in_place_of_answering(connected: Connect
         await websocket.aclose(1000, "")
 
 
+async def test_a_server_that_closes_and_takes_no_answer(connected: Connected) -> None:
+    """The answer can't be written, which uvloop finds out only after `send`."""
+    was_read, was_reset = anyio.Event(), anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.raw(close(4400))
+        await was_read.wait()
+        await peer.reset()
+        was_reset.set()
+
+    async with connected(script) as websocket:
+        assert (await end_of(websocket)).code == 4400
+        was_read.set()
+        await was_reset.wait()
+        await websocket.aclose(1000, "")
+
+
 async def test_a_server_that_never_answers_the_close_frame(connected: Connected) -> None:
     gone = anyio.Event()
 

@@ -187,3 +187,11 @@ async def test_a_ping_behind_them_is_answered(opened) -> None:
     assert asked
     (pong,) = websocket._protocol.data_to_send()
     assert pong[:1] == b"\x8a"
+
+
+async def test_a_connection_that_is_lost_before_it_is_used(opened, monkeypatch) -> None:
+    """Under uvloop it has no socket."""
+    monkeypatch.setattr(Scripted, "_raw_socket", None)
+    _, websocket = opened([])
+    with pytest.raises(WebSocketEnded):
+        await websocket.receive()

@@ -1,0 +1,56 @@
+"""Waiters: woken before they wait or while they do, once, and canceled like any other await."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint, current_token
+
+from anygql.concurrency.waiters import waiters_of
+
+
+async def test_woken_while_it_waits() -> None:
+    new, wake = waiters_of(current_token())
+    waiter, done = new(), False
+
+    async def wait() -> None:
+        nonlocal done
+        await waiter
+        done = True
+
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(wait)
+        for _ in range(3):
+            await checkpoint()
+        assert not done
+        wake(waiter)
+        wake(waiter)
+    assert done
+
+
+async def test_woken_before_it_waits() -> None:
+    new, wake = waiters_of(current_token())
+    waiter = new()
+    wake(waiter)
+    await waiter
+
+
+async def test_canceled() -> None:
+    new, wake = waiters_of(current_token())
+    waiter = new()
+    with anyio.move_on_after(0.001) as scope:
+        await waiter
+    assert scope.cancelled_caught
+    wake(waiter)
+
+
+@pytest.mark.parametrize("woken", [False, True])
+async def test_it_is_a_checkpoint(woken: bool) -> None:
+    new, wake = waiters_of(current_token())
+    waiter = new()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        if woken and "trio" in str(type(current_token().native_token)):
+            wake(waiter)
+        await waiter
+    assert scope.cancelled_caught

@@ -1,0 +1,79 @@
+"""The event loops that tests run on: asyncio's own, uvloop and trio."""
+
+from __future__ import annotations
+
+import importlib.util
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+__all__ = ["ASYNCIO_LOOPS", "LOOPS", "UVLOOP", "Loop", "is_chosen", "rows_of"]
+
+
+class Loop(tuple[str, dict[str, Any]]):
+    """A value of `anyio_backend` with options. It equals the name of its backend.
+
+    So `anyio_backend == "asyncio"` holds under uvloop, too; `str` tells the two apart.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return self[0] == other if isinstance(other, str) else super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[0])
+
+    def __str__(self) -> str:
+        return "uvloop" if self[1].get("use_uvloop") else self[0]
+
+    __format__ = object.__format__
+
+
+UVLOOP = Loop(("asyncio", {"use_uvloop": True}))
+
+#: Those that run asyncio's tasks. (There is no uvloop for Windows, nor for PyPy.)
+ASYNCIO_LOOPS: list[str | Loop] = ["asyncio"]
+if importlib.util.find_spec("uvloop") is not None:
+    ASYNCIO_LOOPS.append(UVLOOP)
+
+LOOPS: list[str | Loop] = [*ASYNCIO_LOOPS, "trio"]
+
+
+def rows_of(items: Iterable[pytest.Item]) -> dict[str, set[str]]:
+    """Return the loops that each test was collected for, by its row."""
+    rows: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        row, loop = _row(item)
+        rows[row].add(loop)
+    return rows
+
+
+def is_chosen(item: pytest.Item, rows: dict[str, set[str]]) -> bool:
+    """Whether a test runs on its loop, if it needn't run on every loop of its row."""
+    row, loop = _row(item)
+    loops = rows[row]
+    number = zlib.crc32(row.encode())
+    if {"asyncio", "uvloop"} <= loops:
+        loops = loops - {"asyncio" if number // 2 % 2 else "uvloop"}
+    if item.get_closest_marker("table") and "trio" in loops and len(loops) > 1:
+        loops = loops - {"trio"} if number % 2 else {"trio"}
+    return loop in loops
+
+
+def _row(item: pytest.Item) -> tuple[str, str]:
+    """Return a test's id without its loop, and the loop (none if it has no other beside it)."""
+    call = getattr(item, "callspec", None)
+    backend = None if call is None else call.params.get("anyio_backend")
+    loop = str(backend) if isinstance(backend, str | Loop) else ""
+    function, _, params = item.nodeid.partition("[")
+    parts = params.removesuffix("]").split("-")
+    if loop in parts:
+        parts.remove(loop)
+    return f"{function}[{'-'.join(parts)}]", loop
