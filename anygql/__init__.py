@@ -12,6 +12,7 @@ from .lazy import lazy_names
 
 if TYPE_CHECKING:
     from .client import Client
+    from .delivery.arguments import TransportArgs
     from .documents.files import FileVar
     from .documents.request import GraphQLRequest, gql
     from .exceptions import (
@@ -52,18 +53,19 @@ if TYPE_CHECKING:
         SessionEvent,
         SessionState,
     )
-    from .session.options import ConnectOptions
+    from .session.options import ConnectOptions, PermanentOptions
     from .session.policy import is_retryable
     from .session.session import Session
     from .session.subscription import Subscription
     from .websocket.sockets.base import Connector
     from .websocket.sockets.stream import StreamConnector
     from .websocket.sockets.trio_websocket import trio_websocket_connector
-    from .websocket.transport import WebSocketTransport
+    from .websocket.transport import ConnectArgs, WebSocketTransport
 
 #: The module of each name; type checkers read the imports above.
 _MODULES = {
     ".client": ("Client",),
+    ".delivery.arguments": ("TransportArgs",),
     ".documents.files": ("FileVar",),
     ".documents.request": ("GraphQLRequest", "gql"),
     ".exceptions": (
@@ -104,14 +106,14 @@ _MODULES = {
         "SessionEvent",
         "SessionState",
     ),
-    ".session.options": ("ConnectOptions",),
+    ".session.options": ("ConnectOptions", "PermanentOptions"),
     ".session.policy": ("is_retryable",),
     ".session.session": ("Session",),
     ".session.subscription": ("Subscription",),
     ".websocket.sockets.base": ("Connector",),
     ".websocket.sockets.stream": ("StreamConnector",),
     ".websocket.sockets.trio_websocket": ("trio_websocket_connector",),
-    ".websocket.transport": ("WebSocketTransport",),
+    ".websocket.transport": ("ConnectArgs", "WebSocketTransport"),
 }
 __getattr__, __dir__ = lazy_names(__name__, _MODULES)
 
@@ -121,6 +123,7 @@ __all__ = [
     "JSON",
     "Client",
     "Closed",
+    "ConnectArgs",
     "ConnectOptions",
     "Connected",
     "Connecting",
@@ -134,6 +137,7 @@ __all__ = [
     "IntrospectionError",
     "IntrospectionOptions",
     "LocalSchemaTransport",
+    "PermanentOptions",
     "ResultTypeError",
     "Session",
     "SessionEvent",
@@ -141,6 +145,7 @@ __all__ = [
     "StreamConnector",
     "Subscription",
     "SubscriptionOverflow",
+    "TransportArgs",
     "TransportClosed",
     "TransportConnectTimeout",
     "TransportConnectionFailed",

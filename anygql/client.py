@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from inspect import signature
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Unpack, overload
 
 from anyio import AsyncContextManagerMixin, create_task_group, get_current_task
 
 from .concurrency.exception_groups import unwrapped
 from .delivery.interfaces import Transport
+from .exceptions import TransportError
+from .net.headers import Headers
+from .net.options import NoOptions, Provider, refuse_options
 from .net.urls import check_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
 from .session.hosting import Hosts, TaskGroupLike
-from .session.options import ConnectOptions, SessionOptions
+from .session.options import ConnectOptions, PermanentOptions, SessionOptions
 from .session.policy import is_retryable
 from .session.preparation import Conversions
 from .session.session import Session
 from .session.supervisor import Supervisor
+from .session.tracebacks import shorten_traceback
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from graphql import GraphQLSchema
 
     from .schema import IntrospectionOptions, SchemaSource
@@ -30,21 +37,85 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 
-def _as_transport(given: Transport | str) -> Transport:
+def _as_transport(
+    given: Transport | str,
+    headers: Provider[Headers] | None,
+    init_payload: Provider[Mapping[str, Any] | None],
+    ssl: SSLContext | None,
+) -> Transport:
     """Return the transport that was given, or make the one for a URL's scheme."""
     if not isinstance(given, str):
-        if not callable(getattr(given, "connect", None)):
-            raise TypeError(f"a transport is a Transport or a URL, not {type(given).__name__}")
-        return given
+        options = {"headers": headers, "init_payload": init_payload, "ssl": ssl}
+        return _check_transport(given, [name for name in options if options[name] is not None])
     url = check_url(given, ("https", "http", "wss", "ws"))
     # Only the transport that is used gets imported.
     if url.startswith("http"):
         from .http import HTTPTransport
 
-        return HTTPTransport(url)
+        if init_payload is not None:
+            raise TypeError(
+                "init_payload goes over WebSocket only: write headers= for an http(s):// URL, or "
+                "give a ws(s):// URL"
+            )
+        return HTTPTransport(url, headers=headers, ssl=ssl)
     from .websocket.transport import WebSocketTransport
 
-    return WebSocketTransport(url)
+    return WebSocketTransport(url, headers=headers, init_payload=init_payload, ssl=ssl)
+
+
+def _check_transport(given: Transport, options: list[str]) -> Transport:
+    """Raise ``TypeError`` for what is no transport, or for options that are not handed to it."""
+    kind = type(given).__name__
+    if not callable(getattr(given, "connect", None)):
+        raise TypeError(f"a transport is a Transport or a URL, not {kind}")
+    if options:
+        raise TypeError(
+            f"{options[0]} goes to the transport that a URL makes: write "
+            f"{kind}(…, {options[0]}=…), or give Client a URL"
+        )
+    return given
+
+
+#: What to write in the place of options that other clients have.
+_HINTS = {
+    **dict.fromkeys(("url", "endpoint", "uri"), "write the URL as first argument"),
+    **dict.fromkeys(
+        ("reconnecting", "retry_connect", "retry_execute", "retry_subscribe", "lazy"),
+        "it is an option of client.connect(…) and client.connect_async(…)",
+    ),
+    **dict.fromkeys(
+        ("protocol", "connect_timeout", "ack_timeout", "ping_interval", "keep_alive_timeout"),
+        "it is an option of the transport: Client(WebSocketTransport(url, …))",
+    ),
+    **dict.fromkeys(
+        ("client", "use_get_for_queries", "persisted_queries", "single_connection"),
+        "it is an option of the transport: Client(HTTPTransport(url, …))",
+    ),
+    "timeout": "write execute_timeout=",
+    "fetch_schema_from_transport": "write fetch_schema=True",
+    "introspection": "write schema=",
+    "introspection_args": "write fetch_schema=IntrospectionOptions(…)",
+    "type_def": "write schema=",
+    "parse_result": "write parse_results=",
+}
+
+#: The names of a session for which users look on a client.
+_OF_SESSIONS = frozenset(
+    {
+        "execute",
+        "execute_batch",
+        "execute_batch_results",
+        "execute_incremental",
+        "execute_result",
+        "payloads",
+        "reconnect",
+        "state",
+        "subscribe",
+        "subscribe_results",
+        "wait_closed",
+        "wait_connected",
+    }
+)
 
 
 def _load_schema(source: SchemaSource | None) -> GraphQLSchema | None:
@@ -95,8 +166,8 @@ class Client:
             Needs a schema. Default: ``False``.
         parse_results: Whether custom scalars and enums in results become Python values. Needs a
             schema. Default: ``False``.
-        camel_case: Whether the field ``first_name`` of a ``result_type`` stands for GraphQL's
-            ``firstName``. Default: ``False``.
+        camel_case: Whether the field ``first_name`` of a class, as ``result_type`` or in variables,
+            stands for GraphQL's ``firstName``. Default: ``False``.
         execute_timeout: Seconds for each attempt of an ``execute``, ``None`` for no limit. Waiting
             for a connection is no attempt. Default: 10.
         on_event: A function that is called with each ``SessionEvent`` of each session. It must not
@@ -107,6 +178,12 @@ class Client:
         batch_interval: Seconds for which calls of ``execute`` are collected, to be sent over HTTP
             as one request. Default: 0, each call is sent by itself.
         batch_max: Largest number of calls in such a request. Default: 10.
+        headers: Headers for the transport that a URL makes, or a function that returns them.
+            Default: ``None``.
+        init_payload: The payload of ``connection_init`` for the transport that a ``ws(s)://`` URL
+            makes, or a function that returns it. Default: ``None``.
+        ssl: The TLS context for the transport that a URL makes. Default: ``None``, one that
+            verifies the server.
 
     Raises:
         TransportInvalidURL: When the URL cannot be used.
@@ -128,8 +205,14 @@ class Client:
         is_retryable: Callable[[Exception], bool] = is_retryable,
         batch_interval: float = 0,
         batch_max: int = 10,
+        headers: Provider[Headers] | None = None,
+        init_payload: Provider[Mapping[str, Any] | None] = None,
+        ssl: SSLContext | None = None,
+        **mistaken: Unpack[NoOptions],
     ) -> None:
-        self.transport = _as_transport(transport)
+        if mistaken:
+            refuse_options("Client()", mistaken, _HINTS, signature(type(self)).parameters)
+        self.transport = _as_transport(transport, headers, init_payload, ssl)
         self._schema = SharedSchema(_load_schema(schema))
         self._options = SessionOptions(
             execute_timeout=execute_timeout,
@@ -147,6 +230,29 @@ class Client:
         self._hosts = Hosts(lambda: transport.description)
         self._finalizer: weakref.finalize[..., Any] | None = None
 
+    def __repr__(self) -> str:
+        return f"<Client of {self.transport.description}>"
+
+    if not TYPE_CHECKING:  # type checkers refuse these by themselves
+
+        def __getattr__(self, name: str) -> NoReturn:
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in _OF_SESSIONS:
+                message += (
+                    f": a session has it. Write `async with client as session: session.{name}`"
+                )
+            elif name in {"close", "aclose"}:
+                message += ": write `async with client as session:`, whose end closes the session"
+            raise AttributeError(message, name=name, obj=self)
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(
+                "a client is entered with `async with`: `async with client as session:`"
+            )
+
+        def __exit__(self, *_args: object) -> None:
+            """Do nothing: this is never entered."""
+
     @property
     def schema(self) -> GraphQLSchema | None:
         """The schema that documents are validated against, or ``None`` while there is none.
@@ -158,6 +264,16 @@ class Client:
     @schema.setter
     def schema(self, schema: SchemaSource | None) -> None:
         self._schema.graphql = _load_schema(schema)
+
+    @overload
+    def connect(
+        self, *, reconnecting: Literal[False] = False
+    ) -> AbstractAsyncContextManager[Session]: ...
+
+    @overload
+    def connect(
+        self, *, reconnecting: bool, **options: Unpack[PermanentOptions]
+    ) -> AbstractAsyncContextManager[Session]: ...
 
     def connect(self, **options: Unpack[ConnectOptions]) -> AbstractAsyncContextManager[Session]:
         """Open a session: entering the context connects, leaving it closes.
@@ -196,12 +312,16 @@ class Client:
                 ends so later, every waiting call raises the last error, and so does leaving the
                 ``async with``.
         """
-        return _SessionContext(self.transport, self._options.for_session(**options))
+        return _Edge(_SessionContext(self.transport, self._options.for_session(**options)))
 
     async def __aenter__(self) -> Session:
         """Open a plain session, as ``connect()`` does."""
         context = self.connect()
-        session = await context.__aenter__()
+        try:
+            session = await context.__aenter__()
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
         self._entered.setdefault(get_current_task().id, []).append(context)
         return session
 
@@ -223,7 +343,28 @@ class Client:
         context = contexts.pop()
         if not contexts:
             del self._entered[task]
-        return await context.__aexit__(exc_type, exc_value, traceback)
+        try:
+            return await context.__aexit__(exc_type, exc_value, traceback)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
+
+    @overload
+    async def connect_async(
+        self,
+        task_group: TaskGroupLike | None = None,
+        *,
+        reconnecting: Literal[False] = False,
+    ) -> Session: ...
+
+    @overload
+    async def connect_async(
+        self,
+        task_group: TaskGroupLike | None = None,
+        *,
+        reconnecting: bool,
+        **options: Unpack[PermanentOptions],
+    ) -> Session: ...
 
     async def connect_async(
         self, task_group: TaskGroupLike | None = None, **options: Unpack[ConnectOptions]
@@ -252,7 +393,11 @@ class Client:
             TransportClosed: When ``close_async`` is called while it connects.
         """
         context = _SessionContext(self.transport, self._options.for_session(**options))
-        session = await self._hosts.open(context, task_group)
+        try:
+            session = await self._hosts.open(context, task_group)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
         if task_group is None:
             session.owner = self
             if self._finalizer is None:
@@ -272,8 +417,40 @@ class Client:
         await self._hosts.close()
 
 
+class _Edge(AbstractAsyncContextManager[Session]):
+    """The context that ``connect`` returns: what it raises has no frames of ours."""
+
+    def __init__(self, context: AbstractAsyncContextManager[Session]) -> None:
+        self._context = context
+
+    async def __aenter__(self) -> Session:
+        try:
+            return await self._context.__aenter__()
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        try:
+            return await self._context.__aexit__(exc_type, exc_value, traceback)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
+
+    def __await__(self) -> NoReturn:
+        raise TypeError(
+            "connect() opens a session for `async with`: write `async with client.connect(…) as "
+            "session`, or `session = await client.connect_async(…)`"
+        )
+
+
 class _SessionContext(AsyncContextManagerMixin):
-    """The context that ``connect`` returns: one session, from connecting to closing."""
+    """One session, from connecting to closing."""
 
     def __init__(self, transport: Transport, options: SessionOptions) -> None:
         self._transport = transport

@@ -8,11 +8,13 @@ msgspec, since they contain no value of the user's.
 
 from __future__ import annotations
 
+import io
 import math
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeGuard, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar, cast
 
 import msgspec
 
@@ -193,5 +195,16 @@ def encode_named(json: JSON, value: Any, name: str) -> bytes:
     except Exception as exc:
         child_path, failing = _innermost_failure(json, value, name)
         raise TypeError(
-            f"{child_path}: a value of type {type(failing).__name__} can't be sent as JSON ({exc})"
+            f"{child_path}: a value of type {type(failing).__name__} can't be sent as JSON "
+            f"({_hint(failing) or exc})"
         ) from exc
+
+
+def _hint(value: Any) -> str:
+    """Return what to do about a value that can't be sent as JSON; ``""`` if unknown."""
+    if isinstance(value, os.PathLike):
+        return "wrap it: FileVar(path)"
+    if isinstance(value, io.IOBase) or hasattr(value, "read"):
+        return "wrap it: FileVar(file)"
+    hint: str = getattr(cast("Any", type(value)), "no_json_form", "")
+    return hint

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError
 from ..results.result import ExecutionResult
+from . import arguments
 from .buffering import Delivery
 
 __all__ = [
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 #: What a call tells the transport alone, such as the headers of its HTTP request.
-TransportArgs: TypeAlias = Mapping[str, Any] | None
+TransportArgs: TypeAlias = arguments.TransportArgs | Mapping[str, Any] | None
 
 
 class Results(Protocol):

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .recognizer import OperationKind, operations_in
+from .recognizer import Operation, OperationKind, operations_in
+from .variables import DeclaredVariables
 
 if TYPE_CHECKING:
-    from graphql import DocumentNode
+    from graphql import DocumentNode, OperationDefinitionNode
 
 __all__ = ["Document", "document_of"]
 
@@ -42,9 +43,9 @@ class Document:
     @cached_property
     def node(self) -> DocumentNode:
         """The tree. Raises ``GraphQLSyntaxError``, with line and column, for an invalid text."""
-        from graphql import parse
+        from .syntax import parse_document
 
-        return parse(self.text)
+        return parse_document(self.text)
 
     @cached_property
     def json(self) -> msgspec.Raw:
@@ -73,7 +74,7 @@ class Document:
                 (specification §5.2).
         """
         found: dict[str | None, OperationKind] = {}
-        for name, kind in self._operations():
+        for name, kind, _ in self._definitions:
             if name in found:
                 called = f"named {name!r}" if name else "without a name"
                 raise ValueError(f"the document has two operations {called}")
@@ -84,7 +85,13 @@ class Document:
             raise ValueError("an operation without a name must be the only one in its document")
         return found
 
-    def _operations(self) -> list[tuple[str | None, OperationKind]]:
+    @cached_property
+    def variables(self) -> dict[str | None, DeclaredVariables]:
+        """The variables that each operation declares, by its name. Raises as ``operations``."""
+        return {name: variables for name, _, variables in self._definitions}
+
+    @cached_property
+    def _definitions(self) -> list[Operation]:
         # A tree that was made before is used; a text that is recognized needs no tree.
         operations = None if "node" in self.__dict__ else operations_in(self.text)
         if operations is not None:
@@ -92,7 +99,11 @@ class Document:
         from graphql import OperationDefinitionNode
 
         return [
-            (definition.name.value if definition.name else None, definition.operation.value)
+            (
+                definition.name.value if definition.name else None,
+                definition.operation.value,
+                _declared_by(definition),
+            )
             for definition in self.node.definitions
             if isinstance(definition, OperationDefinitionNode)
         ]
@@ -121,6 +132,20 @@ class Document:
 
     def _names(self) -> str:
         return ", ".join(repr(name) if name else "one without a name" for name in self.operations)
+
+
+def _declared_by(operation: OperationDefinitionNode) -> DeclaredVariables:
+    """Return the variables that an operation of a tree declares."""
+    from graphql import print_ast
+
+    variables = DeclaredVariables({})
+    for definition in operation.variable_definitions or ():
+        variables.declare(
+            definition.variable.name.value,
+            print_ast(definition.type),
+            has_default=definition.default_value is not None,
+        )
+    return variables
 
 
 @lru_cache(maxsize=DOCUMENT_CACHE)

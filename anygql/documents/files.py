@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 import mimetypes
 import os
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import IO, Any, TypeAlias, TypeGuard
+from typing import IO, Any, Protocol, TypeAlias, TypeGuard
 
 import msgspec
 
 __all__ = [
+    "AsyncReader",
     "FileVar",
     "UploadField",
     "UploadFile",
@@ -24,8 +25,19 @@ __all__ = [
     "upload_fields",
 ]
 
-#: The content of a ``FileVar``: a path, bytes, an open binary file, or an iterator of bytes.
-UploadFile: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | AsyncIterable[bytes]"
+
+class AsyncReader(Protocol):
+    """A file or stream that is read asynchronously, such as ``anyio.open_file`` opens."""
+
+    def read(self, size: int = ..., /) -> Awaitable[bytes]:
+        """Return up to ``size`` bytes, or ``b""`` at the end."""
+        ...
+
+
+#: The content of a ``FileVar``: a path, bytes, an open binary file or stream, or an iterator.
+UploadFile: TypeAlias = (
+    "str | os.PathLike[str] | bytes | IO[bytes] | AsyncIterable[bytes] | AsyncReader"
+)
 
 #: Each file with its paths in the operations.
 _Files: TypeAlias = "list[tuple[FileVar, list[str]]]"
@@ -38,7 +50,8 @@ class FileVar:
     the request is sent.
 
     Args:
-        file: A path (a ``str`` is one), bytes, an open binary file, or an async iterator of bytes.
+        file: A path (a ``str`` is one), bytes, an open binary file, an async iterator of bytes, or
+            an async file or stream with ``read`` (anyio's, trio's, ``asyncio.StreamReader``).
         filename: The name to send; by default the name of ``file``, or ``"file"``.
         content_type: The media type to send; by default guessed from the file name's extension, or
             ``"application/octet-stream"``.
@@ -48,6 +61,12 @@ class FileVar:
     """
 
     __slots__ = ("_content_type", "_filename", "file", "used")
+
+    #: For messages, where a file is to be encoded as JSON.
+    no_json_form = (
+        "files go over HTTP only, and there in mappings, lists, dataclasses and Structs: send this "
+        "operation by an HTTPTransport"
+    )
 
     file: UploadFile
     #: Whether the content of a file that is not ``replayable`` has been read.
@@ -60,7 +79,8 @@ class FileVar:
         filename: str | None = None,
         content_type: str | None = None,
     ) -> None:
-        if isinstance(file, io.TextIOBase):
+        # The async files of anyio and trio have the file that they wrap.
+        if isinstance(getattr(file, "wrapped", file), io.TextIOBase):
             raise TypeError("a file to upload must be opened in binary mode")
         if isinstance(file, bytearray | memoryview):
             file = bytes(file)
@@ -68,7 +88,8 @@ class FileVar:
             file, "read"
         ):
             raise TypeError(
-                "a file to upload is a path, bytes, a binary file or an async iterator of bytes, "
+                "a file to upload is a path, bytes, a binary file, an async file or stream, or an "
+                "async iterator of bytes, "
                 f"not {type(file).__name__}"
             )
         self.file = file
@@ -83,7 +104,10 @@ class FileVar:
 
     def _own_name(self) -> str:
         file = self.file
-        path = file if isinstance(file, str | os.PathLike) else getattr(file, "name", None)
+        if isinstance(file, str | os.PathLike):
+            path: Any = file
+        else:
+            path = getattr(file, "name", None) or getattr(file, "filename", None)
         if not isinstance(
             path, str | bytes | os.PathLike
         ):  # the name of an open file may be a number

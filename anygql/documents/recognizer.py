@@ -14,9 +14,14 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias
 
-__all__ = ["OperationKind", "operations_in"]
+from .variables import DeclaredVariables
+
+__all__ = ["Operation", "OperationKind", "operations_in"]
 
 OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
+
+#: An operation: its name, if it has one, its kind and the variables that it declares.
+Operation: TypeAlias = tuple[str | None, OperationKind, DeclaredVariables]
 
 _KINDS: dict[str, OperationKind] = {
     "query": "query",
@@ -56,8 +61,8 @@ class _NotRecognized(Exception):
     """The document may be invalid; graphql-core has to parse it."""
 
 
-def operations_in(text: str) -> list[tuple[str | None, OperationKind]] | None:
-    """Return the name and kind of each operation in ``text``, in order.
+def operations_in(text: str) -> list[Operation] | None:
+    """Return the name, kind and variables of each operation in ``text``, in order.
 
     The name of an operation without one is ``None``. The caller must check that names are distinct
     and that there is an operation.
@@ -85,22 +90,23 @@ def operations_in(text: str) -> list[tuple[str | None, OperationKind]] | None:
 # the index after its last token is returned.
 
 
-def _read_document(tokens: list[str]) -> list[tuple[str | None, OperationKind]]:
-    operations: list[tuple[str | None, OperationKind]] = []
+def _read_document(tokens: list[str]) -> list[Operation]:
+    operations: list[Operation] = []
     at = 0
     while symbol := tokens[at]:
         if symbol == "{":
-            operations.append((None, "query"))
+            operations.append((None, "query", DeclaredVariables({})))
         elif (kind := _KINDS.get(symbol)) is not None:
             at += 1
             name = None
             if tokens[at].isidentifier():
                 name = tokens[at]
                 at += 1
+            variables = DeclaredVariables({})
             if tokens[at] == "(":
-                at = _read_variables(tokens, at)
+                at = _read_variables(tokens, at, variables)
             at = _read_directives(tokens, at, const=False)
-            operations.append((name, kind))
+            operations.append((name, kind, variables))
         elif symbol == "fragment" and tokens[at + 1] != "on":
             at = _read_name(tokens, at + 1)
             at = _read_name(tokens, _read_symbol(tokens, at, "on"))
@@ -186,12 +192,15 @@ def _read_value(tokens: list[str], at: int, depth: int, *, const: bool) -> int:
     return at  # a name (also true, false, null, a member of an enum), a number or a string
 
 
-def _read_variables(tokens: list[str], at: int) -> int:
+def _read_variables(tokens: list[str], at: int, variables: DeclaredVariables) -> int:
     at += 1
     while True:  # at least one
         at = _read_name(tokens, _read_symbol(tokens, at, "$"))
-        at = _read_type(tokens, _read_symbol(tokens, at, ":"), 1)
-        if tokens[at] == "=":
+        name, type_at = tokens[at - 1], _read_symbol(tokens, at, ":")
+        at = _read_type(tokens, type_at, 1)
+        has_default = tokens[at] == "="
+        variables.declare(name, "".join(tokens[type_at:at]), has_default=has_default)
+        if has_default:
             at = _read_value(tokens, at + 1, 1, const=True)
         at = _read_directives(tokens, at, const=True)
         if tokens[at] == ")":

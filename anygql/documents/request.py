@@ -133,6 +133,11 @@ class GraphQLRequest:
         """``"query"``, ``"mutation"`` or ``"subscription"``. Raises as ``operation`` does."""
         return self.operation[1]
 
+    def check_variables(self) -> None:
+        """Raise ``ValueError`` if a required variable is not given, or a name looks misspelled."""
+        name = self.operation[0]
+        self._source.variables[name].check(self.variable_values, name)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, GraphQLRequest):
             return NotImplemented

@@ -156,7 +156,7 @@ def _resume_after(feed: RunningFeed, event_id: str) -> None:
 
     An id that can't be a header's value is not sent: the server then goes on with new events.
     """
-    args = dict(feed.transport_args or {})
+    args: dict[str, Any] = {**(feed.transport_args or {})}
     headers: list[tuple[str, Any]] = [
         pair for pair in pairs(args.get("headers")) if pair[0].lower() != LAST_EVENT_ID.lower()
     ]

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import ssl as ssl_module
 from collections.abc import Callable
+from inspect import signature
+from typing import Unpack
 
 from ..documents.request import GraphQLRequest
 from ..json import JSON, MsgspecJSON
-from ..net.headers import Headers
-from ..net.options import Provider, seconds
+from ..net.headers import Headers, check_headers
+from ..net.options import NoOptions, Provider, refuse_options, seconds
 from ..net.urls import check_url, redact
 from .connection import HTTPConnection
 from .httpx.client import HTTPClient, library_of
 from .single_connection import SingleConnection
 
 __all__ = ["HTTPTransport"]
+
+
+_OWN_CLIENT = "give your own client: client=httpx.AsyncClient({0}=…)"
+
+#: What to write in the place of options that other clients have.
+_HINTS = {
+    **{name: _OWN_CLIENT.format(name) for name in ("auth", "cookies", "params", "http2", "limits")},
+    "timeout": "write Client(…, execute_timeout=) for operations, or connect_timeout=",
+    "verify": "write ssl=, an ssl.SSLContext",
+    "init_payload": "it is for WebSocketTransport: over HTTP, write headers=",
+    "client_session_args": "give your own client: client=httpx.AsyncClient(…)",
+    "max_size": "write max_response_size=",
+}
 
 
 class HTTPTransport:
@@ -68,7 +83,12 @@ class HTTPTransport:
         keep_alive_timeout: float | None = None,
         max_response_size: int | None = 2**26,
         json: JSON | None = None,
+        **mistaken: Unpack[NoOptions],
     ) -> None:
+        if mistaken:
+            refuse_options("HTTPTransport()", mistaken, _HINTS, signature(type(self)).parameters)
+        if headers is not None and not callable(headers):
+            check_headers(headers)
         if not callable(url):
             check_url(url, ("http", "https"))
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -6,6 +6,7 @@ whole. Files that are opened here are closed here, whatever happens.
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import re
@@ -136,10 +137,38 @@ class _Iterator:
             except StopAsyncIteration:
                 return b""
             if chunk:
-                return bytes(chunk)
+                return _as_bytes(chunk)
 
     async def aclose(self) -> None:
         pass
+
+
+class _Reader:
+    """A file or stream that is read asynchronously, from its position on; the user closes it."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    async def size(self) -> int | None:
+        try:
+            position: int = await self._reader.tell()
+            end: int = await self._reader.seek(0, os.SEEK_END)
+            await self._reader.seek(position)
+        except (AttributeError, OSError, TypeError):  # a stream
+            return None
+        return end - position
+
+    async def read(self) -> bytes:
+        return _as_bytes(await self._reader.read(CHUNK))
+
+    async def aclose(self) -> None:
+        pass
+
+
+def _as_bytes(chunk: Any) -> bytes:
+    if isinstance(chunk, str):
+        raise TypeError("a file to upload must be opened in binary mode: it gives str")
+    return bytes(chunk)
 
 
 def _content(value: bytes | FileVar) -> _Content:
@@ -150,7 +179,16 @@ def _content(value: bytes | FileVar) -> _Content:
         return _Bytes(file)
     if isinstance(file, str | os.PathLike):
         return _Path(cast("str | os.PathLike[str]", file))
-    return _OpenFile(file) if hasattr(file, "read") else _Iterator(file)
+    if hasattr(file, "iter_chunked"):  # aiohttp's
+        return _Iterator(file.iter_chunked(CHUNK))
+    read = getattr(file, "read", None)
+    if read is None:
+        return _Iterator(file)
+    if inspect.iscoroutinefunction(read) or inspect.iscoroutinefunction(
+        getattr(read, "__call__", None)  # noqa: B004 - an object with an async `__call__`
+    ):
+        return _Reader(file)
+    return _Iterator(file) if hasattr(file, "__aiter__") else _OpenFile(file)
 
 
 def _quoted(text: str) -> str:

@@ -5,23 +5,47 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from ..version import VERSION
 
-__all__ = ["Headers", "basic_auth", "check_header", "is_token", "pairs", "user_agent"]
+__all__ = [
+    "Headers",
+    "basic_auth",
+    "check_header",
+    "check_headers",
+    "is_token",
+    "pairs",
+    "user_agent",
+]
 
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 def pairs(headers: Headers | None) -> list[tuple[str, str]]:
-    """Return headers of any form as pairs."""
+    """Return headers of any form as pairs. Raise ``TypeError`` for text."""
     if headers is None:
         return []
+    check_headers(headers)
     if isinstance(headers, Mapping):
         return list(cast("Mapping[str, str]", headers).items())
     return list(headers)
+
+
+def check_headers(headers: object) -> None:
+    """Raise ``TypeError`` for what can't be headers. The message has no value of a header."""
+    if isinstance(headers, str | bytes) or not isinstance(headers, Iterable):
+        raise TypeError(
+            'headers are a mapping or pairs, such as {"Authorization": "…"}, '
+            f"not {type(headers).__name__}"
+        )
+    if isinstance(headers, list | tuple):
+        given = cast("list[Any]", headers)
+        if not all(
+            isinstance(pair, list | tuple) and len(cast("Any", pair)) == 2 for pair in given
+        ):
+            raise TypeError('headers as a list are pairs, such as [("Authorization", "…")]')
 
 
 # RFC 9110 §5.6.2 and §5.5.

@@ -87,20 +87,24 @@ class ClientSchema:
         if errors:
             raise validation_error(errors)
 
-    def serialized(self, request: GraphQLRequest) -> GraphQLRequest:
+    def serialized(self, request: GraphQLRequest, *, camel_case: bool = False) -> GraphQLRequest:
         """Return the request with its variables serialized by their declared types.
+
+        With ``camel_case``, the attribute ``first_name`` of an instance is ``firstName``.
 
         Raises:
             VariableError: The variables don't have their declared types. The error has all that is
                 wrong, and is a ``ValueError``.
         """
         plans = self.plans(request.source)
-        key = ("variables", request.operation[0])
+        key = ("variables", request.operation[0], camel_case)
         plan = plans.get(key)
         if plan is None:
             from .variables import variables_plan
 
-            plan = plans[key] = variables_plan(self.graphql, request.source, key[1])
+            plan = plans[key] = variables_plan(
+                self.graphql, request.source, key[1], camel_case=camel_case
+            )
         return request.replace(variable_values=plan(request.variable_values or {}))
 
     def results_plan(self, request: GraphQLRequest) -> ResultsPlan:

@@ -27,6 +27,7 @@ from graphql.pyutils import Undefined, did_you_mean, suggestion_list
 
 from ..documents.document import Document
 from ..documents.files import FileVar
+from ..results.types.names import camel_case
 from .errors import PROBLEM_LIMIT, VariableError
 from .members import is_list, members_of
 from .plans import Path, dotted, operation_of
@@ -155,6 +156,7 @@ class _InputObject:
     def __init__(self, type_: GraphQLInputObjectType, types: _Types) -> None:
         self._type = type_
         self._types = types
+        self._camel_case = types.camel_case
         self._one_of = bool(getattr(type_, "is_one_of", False))
 
     @cached_property
@@ -186,6 +188,8 @@ class _InputObject:
         given: dict[str, Any] = {}
         for key, member in members.items():
             name = names.get(key)
+            if name is None and self._camel_case and not isinstance(value, Mapping):
+                name = names.get(camel_case(str(key)))
             if name is None:
                 problems.add(path, self._unknown(key))
             elif name in given:
@@ -213,7 +217,8 @@ class _InputObject:
 class _Types:
     """The serializers of one schema's types, one for each input object, which may be recursive."""
 
-    def __init__(self) -> None:
+    def __init__(self, camel_case: bool) -> None:
+        self.camel_case = camel_case
         self._objects: dict[str, _InputObject] = {}
 
     def of(self, type_: GraphQLType | None) -> _Serializer:
@@ -292,18 +297,23 @@ class VariablesPlan:
 
 
 def variables_plan(
-    schema: GraphQLSchema, document: Document, operation_name: str | None
+    schema: GraphQLSchema,
+    document: Document,
+    operation_name: str | None,
+    *,
+    camel_case: bool = False,
 ) -> VariablesPlan:
     """Make the plan for the variables of one operation.
 
-    After an update of a scalar or an enum of the schema, make another plan.
+    After an update of a scalar or an enum of the schema, make another plan. With ``camel_case``,
+    the attribute ``first_name`` of an instance stands for the field ``firstName``.
 
     Raises:
         GraphQLSyntaxError: The document doesn't parse.
         ValueError: The document does not determine the operation.
     """
     operation = operation_of(document, operation_name)
-    types = _Types()
+    types = _Types(camel_case)
     serializers: dict[str, _Serializer] = {}
     mandatory: dict[str, str] = {}
     for definition in operation.variable_definitions or ():

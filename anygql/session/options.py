@@ -9,8 +9,10 @@ import msgspec
 from msgspec.structs import replace
 
 from ..concurrency.locks import LoopLock
+from ..net.options import check_seconds, refuse_options, seconds
 from ..schema.shared import SharedSchema
 from .events import SessionEvent
+from .hints import CONNECT_HINTS
 from .policy import is_retryable
 from .preparation import Conversions
 from .retry import Policy
@@ -18,13 +20,12 @@ from .retry import Policy
 if TYPE_CHECKING:
     from ..schema.introspection import IntrospectionOptions
 
-__all__ = ["ConnectOptions", "SessionOptions"]
+__all__ = ["ConnectOptions", "PermanentOptions", "SessionOptions"]
 
 
-class ConnectOptions(TypedDict, total=False):
-    """The options of one session. ``Client.connect`` describes each, with its default."""
+class PermanentOptions(TypedDict, total=False):
+    """The options of a permanent session. ``Client.connect`` describes each, with its default."""
 
-    reconnecting: bool
     retry_connect: Policy
     retry_execute: Policy
     retry_subscribe: Policy
@@ -32,6 +33,12 @@ class ConnectOptions(TypedDict, total=False):
     lazy: bool
     idle_timeout: float | None
     first_connect_timeout: float | None
+
+
+class ConnectOptions(PermanentOptions, total=False):
+    """The options of one session, plain or permanent."""
+
+    reconnecting: bool
 
 
 class SessionOptions(msgspec.Struct, frozen=True):
@@ -59,9 +66,8 @@ class SessionOptions(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         for name in ("execute_timeout", "idle_timeout", "first_connect_timeout"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be more than 0 s (None: no limit), not {value}")
+            seconds(name, getattr(self, name))
+        check_seconds("batch_interval", self.batch_interval)
         if self.batch_interval < 0:
             raise ValueError(
                 f"batch_interval must be 0 s (none) or more, not {self.batch_interval}"
@@ -86,7 +92,7 @@ class SessionOptions(msgspec.Struct, frozen=True):
 
         Raises ``TypeError`` for an unknown name, as a call of spelled-out parameters would.
         """
-        for name in options:
-            if name not in ConnectOptions.__annotations__:
-                raise TypeError(f"connect() got an unexpected keyword argument {name!r}")
+        known = ConnectOptions.__annotations__
+        if unknown := {name: value for name, value in options.items() if name not in known}:
+            refuse_options("connect()", unknown, CONNECT_HINTS, known)
         return replace(self, **options)

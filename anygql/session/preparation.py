@@ -7,6 +7,7 @@ If the caller names a type, the data are converted to it after that.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -52,6 +53,9 @@ class Conversions(msgspec.Struct, frozen=True):
         request: GraphQLRequest,
         schema: ClientSchema | None,
         result_type: TypeForm[_T] | None = None,
+        path: str | None = None,
+        *,
+        is_partial: bool = False,
     ) -> PreparedRequest:
         """Prepare a request to be sent, and its results to be converted.
 
@@ -63,7 +67,7 @@ class Conversions(msgspec.Struct, frozen=True):
         if schema is not None:
             schema.validate(request.source)
             if self.serialize_variables:
-                serialize = schema.serialized
+                serialize = partial(schema.serialized, camel_case=self.camel_case)
                 request = serialize(request)
             if self.parse_results:
                 plan = schema.results_plan(request)
@@ -74,26 +78,63 @@ class Conversions(msgspec.Struct, frozen=True):
                 f"{option} needs a schema: give the client schema= or fetch_schema=True, or call "
                 "session.fetch_schema() first"
             )
+        if serialize is None:
+            serialize = _in_camel_case if self.camel_case else _checked
+            request = serialize(request)
         convert: Callable[[Any], Any] | None = None
-        if result_type is not None:
+        if result_type is not None or path is not None:
             from ..results.types import converter
 
-            convert = converter(result_type, camel_case=self.camel_case)
+            convert = converter(
+                Any if result_type is None else result_type,
+                camel_case=self.camel_case,
+                path=() if path is None else _response_keys(path),
+                partial=is_partial,
+                of_answers=True,
+                parsed=parse is not None,
+            )
         return PreparedRequest(request, serialize, parse, convert)
+
+
+def _checked(request: GraphQLRequest) -> GraphQLRequest:
+    request.check_variables()
+    return request
+
+
+def _in_camel_case(request: GraphQLRequest) -> GraphQLRequest:
+    from .input_names import in_camel_case
+
+    request.check_variables()
+    return in_camel_case(request)
+
+
+def _response_keys(path: str) -> tuple[str, ...]:
+    """Return the keys of a dotted path."""
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f'path is a text of response keys, such as "orders.nodes", not {type(path).__name__}'
+        )
+    keys = tuple(path.split("."))
+    if not all(key.isidentifier() and key.isascii() for key in keys):
+        raise ValueError(
+            f'path is made of response keys with dots between them, such as "orders.nodes", '
+            f"not {path!r}"
+        )
+    return keys
 
 
 class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
     """A request that may be sent, and how its results are converted."""
 
     request: GraphQLRequest
-    _serialize: Callable[[GraphQLRequest], GraphQLRequest] | None
+    _serialize: Callable[[GraphQLRequest], GraphQLRequest]
     _parse: Callable[[Any], Any] | None
     _convert: Callable[[Any], Any] | None
 
     def with_variables(self, variables: Mapping[str, Any]) -> GraphQLRequest:
         """Return the request with other variables. Raises as ``prepare`` does."""
         request = self.request.replace(variable_values=variables)
-        return request if self._serialize is None else self._serialize(request)
+        return self._serialize(request)
 
     def parse_result(self, result: ExecutionResult) -> ExecutionResult:
         """Return a result with its data parsed by the schema.

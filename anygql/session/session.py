@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
 
 from anyio import create_task_group
 from anyio.lowlevel import checkpoint
@@ -14,11 +14,14 @@ from ..delivery.buffering import Delivery, OnOverflow
 from ..delivery.interfaces import Batching, Connection, Incremental, Results, TransportArgs
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
 from ..exceptions import TransportError, TransportServerError
+from ..net.options import NoOptions
 from ..results.result import ExecutionResult, data_or_raise
 from .attempts import Attempts, is_loss
 from .events import SessionState
-from .preparation import PreparedRequest
+from .hints import check_timeout, refuse_call
+from .preparation import Conversions, PreparedRequest
 from .supervisor import Supervisor
+from .tracebacks import shorten_traceback
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -62,6 +65,9 @@ class Session:
                 supervisor, self._options.batch_interval, self._options.batch_max
             )
 
+    def __repr__(self) -> str:
+        return f"<Session of {self._supervisor.description}, {self.state}>"
+
     @property
     def payloads(self) -> Mapping[str, Any]:
         """The last payloads that came with ``connection_ack``, ``ping`` and ``pong``."""
@@ -79,7 +85,11 @@ class Session:
             TransportError: When there is none and there will be none; it says why.
         """
         await checkpoint()
-        await self._supervisor.connection()
+        try:
+            await self._supervisor.connection()
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
 
     async def wait_closed(self) -> None:
         """Wait until the session is over: it has no connection and will get none."""
@@ -121,8 +131,13 @@ class Session:
 
         introspection = Introspection(options)
         schema: GraphQLSchema | None = None
-        while schema is None:
-            schema = introspection.answer(await self._introspect(introspection.request(), timeout))
+        try:
+            while schema is None:
+                answer = await self._introspect(introspection.request(), timeout)
+                schema = introspection.answer(answer)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
         self._options.schema.graphql = schema
         return schema
 
@@ -146,6 +161,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: None = None,
+        path: str | None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
@@ -163,6 +179,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: type[_T],
+        path: str | None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
@@ -180,6 +197,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: TypeForm[_T],
+        path: str | None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
@@ -196,12 +214,14 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: Any = None,
+        path: str | None = None,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> Any:
         """Run a query or mutation, and return its data.
 
@@ -217,6 +237,10 @@ class Session:
                 ``request``.
             result_type: The type to make of the data: a dataclass, attrs class, TypedDict, msgspec
                 Struct or pydantic model, or a type built of those. Default: ``None``, plain data.
+            path: The response keys, with dots between them, that lead to the data to return:
+                ``"orders.nodes"``. Null at its end is ``None``, if the type allows that; a null
+                before its end, or a missing key, raises ``ResultTypeError``. Default: ``None``,
+                the whole data.
             timeout: Seconds for all of the call, waiting for a connection and retries included,
                 ``None`` for no limit. Default: ``...``, the client's ``execute_timeout`` for each
                 attempt.
@@ -244,11 +268,17 @@ class Session:
             TypeError: Before sending, when a variable has no JSON form, or no data can be read as
                 ``result_type``.
         """
+        if mistaken:
+            refuse_call(self.execute, mistaken)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
-        prepared = options.prepare(request, self._options.schema.current, result_type)
-        result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
-        return prepared.read_data(result)
+        prepared = options.prepare(request, self._options.schema.current, result_type, path)
+        try:
+            result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
+            return prepared.read_data(result)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
 
     async def execute_result(
         self,
@@ -262,16 +292,23 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> ExecutionResult:
         """Run a query or mutation, and return its whole result, with or without errors.
 
         Arguments and errors are those of ``execute``, but for ``TransportQueryError``.
         """
+        if mistaken:
+            refuse_call(self.execute_result, mistaken)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
-        result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
-        return prepared.parse_result(result)
+        try:
+            result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
+            return prepared.parse_result(result)
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
 
     async def _execute(
         self,
@@ -281,6 +318,7 @@ class Session:
         transport_args: TransportArgs = None,
     ) -> ExecutionResult:
         """Run a query or mutation, as often as the retry policy allows."""
+        check_timeout(timeout)
         name, kind = _single_result_operation(request)
         return await self._attempts.run(
             kind,
@@ -299,6 +337,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: None = None,
+        path: str | None = None,
         buffer_size: int = 1024,
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
@@ -318,6 +357,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: type[_T],
+        path: str | None = None,
         buffer_size: int = 1024,
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
@@ -337,6 +377,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: TypeForm[_T],
+        path: str | None = None,
         buffer_size: int = 1024,
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
@@ -355,6 +396,7 @@ class Session:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
         result_type: Any = None,
+        path: str | None = None,
         buffer_size: int = 1024,
         on_overflow: OnOverflow = "pause",
         stall_timeout: float | None = 10,
@@ -363,6 +405,7 @@ class Session:
         parse_results: bool | None = None,
         camel_case: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> Subscription[Any]:
         """Subscribe to the data of each result of a subscription.
 
@@ -381,6 +424,10 @@ class Session:
                 ``request``.
             result_type: The type to make of the data: a dataclass, attrs class, TypedDict, msgspec
                 Struct or pydantic model, or a type built of those. Default: ``None``, plain data.
+            path: The response keys, with dots between them, that lead to the data to return:
+                ``"orders.nodes"``. Null at its end is ``None``, if the type allows that; a null
+                before its end, or a missing key, raises ``ResultTypeError``. Default: ``None``,
+                the whole data.
             buffer_size: Number of results that may wait for their consumer. Default: 1024.
             on_overflow: What happens when more results wait. ``"pause"`` stops reading from the
                 server, unless somebody on the connection waits for something; then up to 64 times
@@ -409,10 +456,12 @@ class Session:
             ValueError, TypeError, GraphQLSyntaxError: When the request or an option is wrong, as
                 for ``execute``; nothing was sent then.
         """
+        if mistaken:
+            refuse_call(self.subscribe, mistaken)
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
-        prepared = options.prepare(request, self._options.schema.current, result_type)
+        prepared = options.prepare(request, self._options.schema.current, result_type, path)
         return self._subscription(
             prepared,
             delivery,
@@ -436,12 +485,15 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> Subscription[ExecutionResult]:
         """Subscribe to each whole result of a subscription, with or without errors.
 
         Arguments and errors are those of ``subscribe``, but for ``TransportQueryError``.
         ``on_resubscribe`` gets the last ``ExecutionResult``.
         """
+        if mistaken:
+            refuse_call(self.subscribe_results, mistaken)
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results)
@@ -462,10 +514,12 @@ class Session:
         *,
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
+        path: str | None = None,
         buffer_size: int = 1024,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> Subscription[Any]:
         """Run a query or mutation with ``@defer`` or ``@stream``, and give its data as they grow.
 
@@ -484,6 +538,9 @@ class Session:
                 ``request``.
             extensions: A mapping to send as the request's ``extensions``. Default: that of
                 ``request``.
+            path: The response keys, with dots between them, that lead to the data to give, such as
+                ``"viewer.feed"``. A state that doesn't reach the end of it yet is ``None``.
+                Default: ``None``, the whole data.
             buffer_size: Number of states that may wait for their consumer before reading from the
                 server stops. Default: 1024.
             serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
@@ -500,11 +557,15 @@ class Session:
                 ``execute``. On entering, ``TypeError`` when the transport has no incremental
                 delivery.
         """
+        if mistaken:
+            refuse_call(self.execute_incremental, mistaken)
         delivery = Delivery(buffer_size)
         request = as_request(request, variable_values, operation_name, extensions)
         _single_result_operation(request)
         options = self._options.conversions.override(serialize_variables, parse_results)
-        prepared = options.prepare(request, self._options.schema.current)
+        prepared = options.prepare(
+            request, self._options.schema.current, path=path, is_partial=True
+        )
 
         async def begin() -> Results:
             await checkpoint()
@@ -518,7 +579,7 @@ class Session:
 
         from .subscription import Subscription
 
-        return Subscription(begin, prepared.read_data)
+        return Subscription(begin, prepared.read_data, self._label(prepared.request))
 
     async def execute_batch(
         self,
@@ -529,6 +590,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> list[Any]:
         """Run several queries and mutations, and return their data in the same order.
 
@@ -551,15 +613,20 @@ class Session:
             TransportQueryError: For the first answer with errors.
             TransportError, ValueError, TypeError: As for ``execute``, for the first that failed.
         """
-        results = await self.execute_batch_results(
-            requests,
-            timeout=timeout,
-            retry_mutations=retry_mutations,
-            serialize_variables=serialize_variables,
-            parse_results=parse_results,
-            transport_args=transport_args,
-        )
-        return [data_or_raise(result) for result in results]
+        if mistaken:
+            refuse_call(self.execute_batch, mistaken)
+        try:
+            results = await self._execute_batch(
+                requests,
+                self._options.conversions.override(serialize_variables, parse_results),
+                timeout,
+                retry_mutations,
+                transport_args,
+            )
+            return [data_or_raise(result) for result in results]
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
 
     async def execute_batch_results(
         self,
@@ -570,12 +637,36 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         transport_args: TransportArgs = None,
+        **mistaken: Unpack[NoOptions],
     ) -> list[ExecutionResult]:
         """Run several queries and mutations, and return their whole results in the same order.
 
         Arguments and errors are those of ``execute_batch``, but for ``TransportQueryError``.
         """
-        options = self._options.conversions.override(serialize_variables, parse_results)
+        if mistaken:
+            refuse_call(self.execute_batch_results, mistaken)
+        try:
+            return await self._execute_batch(
+                requests,
+                self._options.conversions.override(serialize_variables, parse_results),
+                timeout,
+                retry_mutations,
+                transport_args,
+            )
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
+
+    async def _execute_batch(
+        self,
+        requests: Iterable[Request],
+        options: Conversions,
+        timeout: float | EllipsisType | None,
+        retry_mutations: bool | None,
+        transport_args: TransportArgs,
+    ) -> list[ExecutionResult]:
+        """Run several queries and mutations, and return their results in the same order."""
+        check_timeout(timeout)
         schema = self._options.schema.current
         prepared = [options.prepare(as_request(request), schema) for request in requests]
         if not prepared:
@@ -604,6 +695,13 @@ class Session:
             return await self._batcher.execute(connection, request)
         return await connection.execute(request, args)
 
+    def _label(self, request: GraphQLRequest) -> str:
+        """Return the operation's name, if it has one, and the server, for a subscription's repr."""
+        name = request.operation[0]
+        return (
+            f"{name!r} at {self._supervisor.description}" if name else self._supervisor.description
+        )
+
     def _subscription(
         self,
         prepared: PreparedRequest,
@@ -625,7 +723,7 @@ class Session:
                 connection = await self._supervisor.connection(is_call=True)
                 return connection.subscribe(request, delivery, transport_args)
 
-            return Subscription(begin, convert)
+            return Subscription(begin, convert, self._label(request))
 
         def resubscribing(last: ExecutionResult | None) -> Any:
             subscription = subscription_ref()
@@ -641,7 +739,7 @@ class Session:
             prepared.with_variables,
             transport_args,
         )
-        subscription = Subscription(resuming.begin, convert)
+        subscription = Subscription(resuming.begin, convert, self._label(request))
         # A weak reference: dropping the user's last one must still end the subscription.
         subscription_ref = weakref.ref(subscription)
         return subscription

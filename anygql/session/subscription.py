@@ -5,15 +5,16 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from anyio import ClosedResourceError, EndOfStream
 from anyio.lowlevel import checkpoint
 
 from ..concurrency.cancellation import cancelled_first
 from ..delivery.interfaces import Results
-from ..exceptions import TransportClosed
+from ..exceptions import TransportError
 from ..results.result import ExecutionResult
+from .tracebacks import shorten_traceback
 
 __all__ = ["Subscription"]
 
@@ -23,6 +24,8 @@ T_co = TypeVar("T_co", covariant=True)
 #: the network brings, except for small events. With fewer, results pile up, and most of the time
 #: goes into memory that is in no cache.
 RESULTS_BETWEEN_CHECKPOINTS = 256
+
+_HOW = "write `async with session.subscribe(…) as events:`, then `async for event in events:`"
 
 
 class Subscription(Generic[T_co]):
@@ -43,7 +46,9 @@ class Subscription(Generic[T_co]):
         "_closed",
         "_convert",
         "_credit",
+        "_ended",
         "_finalizer",
+        "_label",
         "_results",
     )
 
@@ -51,13 +56,39 @@ class Subscription(Generic[T_co]):
         self,
         begin: Callable[[], Awaitable[Results]],
         convert: Callable[[ExecutionResult], T_co],
+        label: str = "",
     ) -> None:
+        self._label = label
+        self._ended = False
         self._results: Results | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
         self._begin = begin
         self._convert = convert
         self._credit = RESULTS_BETWEEN_CHECKPOINTS
         self._closed = False
+
+    def __repr__(self) -> str:
+        if self._closed:
+            state = "closed"
+        elif self._results is None:
+            state = "not begun"
+        else:
+            state = "ended" if self._ended else "running"
+        return f"<Subscription{f' of {self._label}' if self._label else ''}, {state}>"
+
+    if not TYPE_CHECKING:  # type checkers refuse these by themselves
+
+        def __await__(self) -> NoReturn:
+            raise TypeError("a subscription is not awaited: " + _HOW)
+
+        def __iter__(self) -> NoReturn:
+            raise TypeError("a subscription is iterated with `async for`: " + _HOW)
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError("a subscription is entered with `async with`: " + _HOW)
+
+        def __exit__(self, *_args: object) -> None:
+            """Do nothing: this is never entered."""
 
     @property
     def dropped(self) -> int:
@@ -81,7 +112,11 @@ class Subscription(Generic[T_co]):
         """
         if self._results is not None or self._closed:
             raise RuntimeError("a subscription can be entered once: subscribe again")
-        await self._start()
+        try:
+            await self._start()
+        except TransportError as error:
+            shorten_traceback(error)
+            raise
         return self
 
     async def __aexit__(
@@ -113,11 +148,13 @@ class Subscription(Generic[T_co]):
                 if result is not None:
                     self._credit -= 1
                     return self._convert(result)
-            return await self.receive()
-        except (EndOfStream, ClosedResourceError):
+            return await self._receive()
+        except (EndOfStream, ClosedResourceError) as end:
+            self._ended = isinstance(end, EndOfStream)
             raise StopAsyncIteration from None
-        except TransportClosed as fault:
-            await cancelled_first(fault)
+        except TransportError as error:
+            await cancelled_first(error)
+            shorten_traceback(error)
             raise
 
     async def receive(self) -> T_co:
@@ -133,6 +170,18 @@ class Subscription(Generic[T_co]):
             SubscriptionOverflow: When the consumer fell too far behind.
             TransportError: When the connection ended, after all results that came before.
         """
+        try:
+            return await self._receive()
+        except EndOfStream:
+            self._ended = True
+            raise
+        except TransportError as error:
+            await cancelled_first(error)
+            shorten_traceback(error)
+            raise
+
+    async def _receive(self) -> T_co:
+        """Return the next result. A closed session's error is raised without a checkpoint."""
         results = self._results or await self._start()
         if not self._credit:
             # Before receiving, so that a consumer in `move_on_after(0)` still makes progress.
@@ -141,11 +190,7 @@ class Subscription(Generic[T_co]):
         while True:
             if self._closed:
                 raise ClosedResourceError
-            try:
-                result = results.receive_nowait()
-            except TransportClosed as fault:
-                await cancelled_first(fault)
-                raise
+            result = results.receive_nowait()
             if result is not None:
                 self._credit -= 1
                 return self._convert(result)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import ssl as ssl_module
 from collections.abc import Mapping
-from typing import Any
+from inspect import signature
+from typing import Any, Literal, TypedDict, Unpack
 
 from anyio.abc import TaskGroup
 
 from ..json import JSON, MsgspecJSON, encode_named
-from ..net.headers import Headers, pairs
-from ..net.options import Provider, resolve, seconds
+from ..net.headers import Headers, check_headers, pairs
+from ..net.options import NoOptions, Provider, refuse_options, resolve, seconds
 from ..net.urls import check_url, redact
 from ..protocols import Codec, SubscriptionProtocol, negotiated_protocol, protocols_to_offer
 from .connection import WebSocketConnection
@@ -19,9 +21,40 @@ from .sockets.base import Connector, WebSocket
 from .sockets.opening import Opening
 from .sockets.stream import StreamConnector
 
-__all__ = ["WebSocketTransport"]
+__all__ = ["ConnectArgs", "WebSocketTransport"]
 
 DEFAULT_MAX_MESSAGE_SIZE = 2**24
+
+#: What to write in the place of options that other clients have.
+_HINTS = {
+    "subprotocols": 'write protocol="graphql-transport-ws"',
+    "connection_params": "write init_payload=",
+    "payload": "write init_payload=",
+    "max_size": "write max_message_size=",
+    "timeout": "write connect_timeout=, or Client(…, execute_timeout=) for operations",
+    "answer_pings": "pings are always answered",
+    "proxy": 'write connect_args={"proxy": …}',
+    "compression": 'write connect_args={"compression": …}',
+    "auth": "write headers=, or init_payload=",
+    "verify": "write ssl=, an ssl.SSLContext",
+}
+
+
+class ConnectArgs(TypedDict, total=False):
+    """The options in ``connect_args``, for type checkers and editors.
+
+    Any mapping will do; other connectors may take other names.
+    """
+
+    #: An HTTP proxy's URL, ``None`` for a direct connection, ``True`` for the environment's.
+    proxy: str | bool | None
+    #: The path of a Unix socket to connect to.
+    uds: str | os.PathLike[str] | None
+    compression: Literal["deflate"] | None
+    local_host: str | None
+    server_hostname: str | None
+    #: Seconds before another address of the host is tried as well.
+    happy_eyeballs_delay: float
 
 
 class WebSocketTransport:
@@ -76,13 +109,22 @@ class WebSocketTransport:
         keep_alive_timeout: float | None = None,
         ping_interval: float | None = None,
         pong_timeout: float | None = None,
-        connect_args: Mapping[str, Any] | None = None,
+        connect_args: ConnectArgs | Mapping[str, Any] | None = None,
         max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
         connector: Connector | None = None,
         json: JSON | None = None,
+        **mistaken: Unpack[NoOptions],
     ) -> None:
+        if mistaken:
+            refuse_options(
+                "WebSocketTransport()", mistaken, _HINTS, signature(type(self)).parameters
+            )
+        if headers is not None and not callable(headers):
+            check_headers(headers)
         if not callable(url):
             check_url(url, ("ws", "wss"))
+        if init_payload is not None and not callable(init_payload):
+            _check_init_payload(init_payload)
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"ssl is an ssl.SSLContext, not {type(ssl).__name__}")
         if ssl is not None and isinstance(url, str) and url.startswith("ws://"):
@@ -104,7 +146,7 @@ class WebSocketTransport:
             seconds("ping_interval", ping_interval),
             seconds("pong_timeout", pong_timeout),
         )
-        self._connect_args = dict(connect_args or {})
+        self._connect_args: dict[str, Any] = {**(connect_args or {})}
         self._max_message_size = max_message_size
         self._connector: Connector = StreamConnector() if connector is None else connector
         self._json: JSON = MsgspecJSON() if json is None else json
@@ -141,8 +183,7 @@ class WebSocketTransport:
     async def _resolve_init_payload(self) -> Any:
         payload = await resolve(self._init_payload, "init_payload", self._description)
         if payload is not None:
-            if not isinstance(payload, Mapping):
-                raise TypeError(f"init_payload must be a mapping, not {type(payload).__name__}")
+            _check_init_payload(payload)
             encode_named(self._json, payload, "init_payload")  # raise a mistake before connecting
         return payload  # pyright: ignore[reportUnknownVariableType]
 
@@ -160,3 +201,9 @@ class WebSocketTransport:
 
     def __repr__(self) -> str:
         return f"<WebSocketTransport {self._description}>"
+
+
+def _check_init_payload(payload: object) -> None:
+    if not isinstance(payload, Mapping):
+        given = type(payload).__name__
+        raise TypeError(f'init_payload must be a mapping, such as {{"token": "…"}}, not {given}')

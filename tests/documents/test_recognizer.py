@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anygql.documents.recognizer import MAX_DEPTH, operations_in
+from anygql.documents.document import Document
+from anygql.documents.recognizer import MAX_DEPTH, Operation, operations_in
 from anygql.documents.request import gql
 
 Operations = list[tuple[str | None, str]]
@@ -39,10 +40,26 @@ def parsed(text: str) -> Operations | None:
 
 def check(text: str) -> bool:
     """Whether ``text`` is recognized; if so, it has to be what graphql-core finds."""
-    found = operations_in(text)
+    found = recognized(text)
     if found is not None:
         assert found == parsed(text), repr(text)
+        assert declared(operations_in(text)) == declared(tree_of(text)._definitions), repr(text)
     return found is not None
+
+
+def recognized(text: str) -> list[tuple[str | None, str]] | None:
+    """The name and kind of each operation."""
+    found = operations_in(text)
+    return None if found is None else [(name, kind) for name, kind, _ in found]
+
+
+def tree_of(text: str) -> Document:
+    return Document(None, graphql.parse(text))
+
+
+def declared(operations: list[Operation] | None) -> list[tuple[dict[str, str], list[str]]]:
+    """The types of the variables of each operation, and which are required."""
+    return [(each.types, each.required) for _, _, each in operations or ()]
 
 
 # Documents as lists of tokens, by the grammar of appendix B.
@@ -304,7 +321,7 @@ def test_what_is_recognized_in_rubble_is_right(text: str) -> None:
     ],
 )
 def test_recognized_as_graphql_core_does(text: str, operations: Operations | None) -> None:
-    assert operations_in(text) == operations
+    assert recognized(text) == operations
     assert parsed(text) == operations
 
 

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import traceback
 from typing import Any
 
 import graphql
@@ -242,3 +243,24 @@ def test_repr_shows_no_values() -> None:
     request = GraphQLRequest("query Login { a }", {"password": "hunter2"}, "Login", {"k": "token"})
     assert repr(request) == "<GraphQLRequest 'Login': 17 characters, 1 variables>"
     assert repr(gql("{ a }")) == "<GraphQLRequest: 5 characters, 0 variables>"
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("{ a(", "line 1, column 5: Expected Name, found <EOF>."),
+        ("query {\n  a\n  b: }\n", "line 3, column 6: Expected Name, found '}'."),
+        ("", "line 1, column 1: Unexpected <EOF>."),
+        ('{ a(b: "x) }', "line 1, column 13: Unterminated string."),
+        ("{ \u2028 }", "line 1, column 3: Unexpected character: U+2028."),
+    ],
+)
+def test_a_syntax_error_ends_with_line_and_column(text: str, last: str) -> None:
+    with pytest.raises(graphql.GraphQLSyntaxError) as caught:
+        _ = gql(text).operation
+    assert str(caught.value).splitlines()[-1] == last
+    assert str(caught.value).startswith("Syntax Error: ")
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    shown = traceback.format_exception_only(caught.value)
+    assert "".join(shown).startswith("graphql.GraphQLSyntaxError: ")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+import trio
 
 from anygql import (
     Client,
@@ -83,6 +85,86 @@ def variants(path: Path) -> dict[str, tuple[FileVar, str, str, bytes]]:
             b"0123",
         ),
     }
+
+
+class Stream:
+    """A stream in the form of aiohttp's ``StreamReader``."""
+
+    def __init__(self) -> None:
+        self._chunks = [b"streamed, ", b"in chunks"]
+
+    def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
+            for chunk in self._chunks:
+                assert len(chunk) <= size
+                yield chunk
+
+        return chunks()
+
+    async def read(self, size: int = -1) -> bytes:
+        raise AssertionError("iter_chunked is for this")
+
+
+class Reader:
+    """A file in the form of Starlette's ``UploadFile``."""
+
+    filename = "theirs.csv"
+
+    def __init__(self) -> None:
+        self._content = io.BytesIO(b"uploaded")
+
+    async def read(self, size: int = -1) -> bytes:
+        return self._content.read(size)
+
+
+async def opened(kind: str, path: Path, tasks: AsyncExitStack) -> tuple[Any, int | None]:
+    """Open an async file or stream of one kind; return it, and its size if it can be known."""
+    path.write_bytes(b"in a file" * 100_000)
+    if kind == "anyio":
+        return await tasks.enter_async_context(await anyio.open_file(path, "rb")), 900_000
+    if kind == "trio":
+        return await tasks.enter_async_context(await trio.open_file(path, "rb")), 900_000
+    if kind == "asyncio.StreamReader":
+        reader = asyncio.StreamReader()
+        reader.feed_data(b"in a file" * 100_000)
+        reader.feed_eof()
+        return reader, None
+    return {"iter_chunked": Stream, "read": Reader}[kind](), None
+
+
+@pytest.mark.parametrize("kind", ["anyio", "trio", "asyncio.StreamReader", "iter_chunked", "read"])
+async def test_an_async_file_or_stream(kind: str, tmp_path: Path, anyio_backend: str) -> None:
+    if kind in {"trio", "asyncio.StreamReader"} and not kind.startswith(anyio_backend):
+        pytest.skip("of the other loop")
+    content = {"iter_chunked": b"streamed, in chunks", "read": b"uploaded"}
+    sink = Sink()
+    async with sink.client() as client, AsyncExitStack() as tasks:
+        file, size = await opened(kind, tmp_path / "some.csv", tasks)
+        async with Client(HTTPTransport(URL, client=client)) as session:
+            await session.execute(UPLOAD, {"file": FileVar(file)})
+            with pytest.raises(ValueError, match="has been sent already"):
+                used = FileVar(file)
+                used.used = True
+                await session.execute(UPLOAD, {"file": used})
+    [[_, _, (_, name, _, sent)]] = sink.forms
+    assert sent == content.get(kind, b"in a file" * 100_000)
+    names = {"anyio": "some.csv", "trio": "some.csv", "read": "theirs.csv"}
+    assert name == names.get(kind, "file")
+    assert ("content-length" in sink.requests[0].headers) is (size is not None)
+
+
+@pytest.mark.parametrize("kind", ["anyio", "trio"])
+async def test_an_async_file_in_text_mode_is_refused(
+    kind: str, tmp_path: Path, anyio_backend: str
+) -> None:
+    if kind == "trio" != anyio_backend:
+        pytest.skip("of the other loop")
+    path = tmp_path / "some.txt"
+    path.write_text("text")
+    open_file: Any = anyio.open_file if kind == "anyio" else trio.open_file
+    async with await open_file(path) as file:
+        with pytest.raises(TypeError, match="must be opened in binary mode"):
+            FileVar(file)
 
 
 @pytest.mark.parametrize("kind", ["path", "name", "bytes", "memory", "iterator"])

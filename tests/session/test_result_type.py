@@ -384,3 +384,39 @@ async def test_the_type_of_a_literal(way: Backend) -> None:
             "{ hello }", result_type=dict[Literal["hello"], Literal["hello"]]
         )
         assert data == {"hello": "hello"}
+
+
+# ``path=``: the data at a path of response keys.
+
+
+async def test_the_data_at_a_path(streaming: Backend) -> None:
+    start = {"from": ON_THE_WIRE}
+    query = "{ entries { __typename ... on Note { text } } tick { madeAt number } }"
+    for client in clients(streaming):
+        async with client as session:
+            number = await session.execute(query, path="tick.number")
+            assert number == await session.execute(query, result_type=int, path="tick.number") == 7
+            tick = await session.execute(query, result_type=StructTick, path="tick")
+            assert tick == StructTick(NOON, 7)
+            async with session.subscribe(TICK, start, result_type=int, path="ticks.number") as ns:
+                assert [n async for n in ns] == [0, 1]
+            async with session.subscribe(TICK, start, path="ticks.number") as ns:
+                assert [n async for n in ns] == [0, 1]
+            with pytest.raises(ResultTypeError, match=r"data\.tick\.nmuber: it is not in the answ"):
+                await session.execute(query, path="tick.nmuber")
+
+
+@pytest.mark.parametrize("path", ["", ".", "a.", "a..b", "a.0", "a b", "$.a"])
+async def test_what_is_no_path_is_refused_before_sending(streaming: Backend, path: str) -> None:
+    async with Client(streaming.transport) as session:
+        with pytest.raises(ValueError, match="path is made of response keys"):
+            await session.execute("{ nothing }", path=path)
+        with pytest.raises(TypeError, match="path is a text"):
+            session.subscribe(WAITS, {"from": 1}, path=["ticks"])  # type: ignore[call-overload]
+
+
+async def test_growing_results_at_a_path(streaming: Backend) -> None:
+    query = "{ hello tick { number } }"
+    async with Client(streaming.transport) as session:
+        async with session.execute_incremental(query, path="tick.number") as states:
+            assert [state async for state in states][-1] == 7

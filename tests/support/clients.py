@@ -14,6 +14,8 @@ _OF_CLIENT = {
     name
     for name, parameter in inspect.signature(Client).parameters.items()
     if parameter.kind is parameter.KEYWORD_ONLY
+    # Those that the client only hands on are given to the transport itself.
+    and name not in inspect.signature(WebSocketTransport).parameters
 }
 
 

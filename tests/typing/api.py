@@ -23,6 +23,7 @@ import anygql
 from anygql import (
     Client,
     Closed,
+    ConnectArgs,
     Connected,
     Connecting,
     ConnectOptions,
@@ -32,12 +33,14 @@ from anygql import (
     GraphQLValidationError,
     IntrospectionOptions,
     LocalSchemaTransport,
+    PermanentOptions,
     ResultTypeError,
     Session,
     SessionEvent,
     SessionState,
     Subscription,
     SubscriptionOverflow,
+    TransportArgs,
     TransportClosed,
     TransportConnectionFailed,
     TransportConnectTimeout,
@@ -233,7 +236,43 @@ def wrapped(**options: Unpack[ConnectOptions]) -> AbstractAsyncContextManager[Se
     return client.connect(**options)
 
 
+def wrapped_permanent(**options: Unpack[PermanentOptions]) -> AbstractAsyncContextManager[Session]:
+    return client.connect(reconnecting=True, **options)
+
+
+def plain_or_permanent(reconnecting: bool) -> AbstractAsyncContextManager[Session]:
+    return client.connect(reconnecting=reconnecting)
+
+
 wrapped(reconnecting=True, idle_timeout=None)
+wrapped_permanent(retry_connect=False, lazy=True)
+client.connect()
+client.connect(reconnecting=False)
+
+# Arguments of transports: the known names are checked, and any mapping will do.
+
+connect_args: ConnectArgs = {"proxy": None, "uds": "/run/a", "compression": "deflate"}
+WebSocketTransport(URL, connect_args=connect_args)
+WebSocketTransport(URL, connect_args={"proxy": "http://localhost:8080"})
+WebSocketTransport(URL, connect_args={"of_another_connector": 1})
+Client(URL, headers=headers_soon, init_payload=payload_now, ssl=ssl.create_default_context())
+
+
+async def with_arguments(session: Session, other: Mapping[str, Any]) -> None:
+    args: TransportArgs = {"headers": {"a": "b"}, "timeout": 3}
+    await session.execute("{ a }", transport_args=args)
+    await session.execute("{ a }", transport_args={"progress": print})
+    await session.execute("{ a }", transport_args={"of_another_transport": 1})
+    await session.execute("{ a }", transport_args=other)
+
+
+async def at_a_path(session: Session) -> None:
+    assert_type(await session.execute("{ a }", path="a.b"), Any)
+    assert_type(await session.execute("{ a }", result_type=list[int], path="a.b"), list[int])
+    assert_type(
+        session.subscribe("subscription { a }", result_type=int, path="a"), Subscription[int]
+    )
+    session.execute_incremental("{ a }", path="a")
 
 
 async def owned_by_anyio() -> None:
@@ -263,7 +302,7 @@ class Owner:
         self.task_group = task_group
 
     async def open(self) -> Session:
-        return await client.connect_async(self.task_group, idle_timeout=None)
+        return await client.connect_async(self.task_group, reconnecting=True)
 
 
 # Sessions.

@@ -17,15 +17,18 @@ import httpx
 
 from anygql import (
     Client,
+    ConnectArgs,
     ConnectOptions,
     ExecutionResult,
     FileVar,
     HTTPTransport,
     IntrospectionOptions,
     LocalSchemaTransport,
+    PermanentOptions,
     Session,
     SessionEvent,
     Subscription,
+    TransportArgs,
     WebSocketTransport,
     gql,
     load_schema,
@@ -60,21 +63,41 @@ async def clients() -> None:
     await client.connect()  # type: ignore[misc]
     async with client.connect_async() as session:  # type: ignore[attr-defined]
         ...
-    await client.connect_async(reconnect=True)  # type: ignore[call-arg]
-    client.connect(reconnecting=True, retry_connect=5)  # type: ignore[arg-type]
-    client.connect(reconnecting=True, retry_execute="always")  # type: ignore[arg-type]
-    client.connect(reconnect=True)  # type: ignore[call-arg]
-    client.connect(execute_timeout=10)  # type: ignore[call-arg]
-    client.connect(True)  # type: ignore[call-arg]
+    await client.connect_async(reconnect=True)  # type: ignore[call-overload]
+    client.connect(reconnecting=True, retry_connect=5)  # type: ignore[call-overload]
+    client.connect(reconnecting=True, retry_execute="always")  # type: ignore[call-overload]
+    client.connect(reconnect=True)  # type: ignore[call-overload]
+    client.connect(execute_timeout=10)  # type: ignore[call-overload]
+    client.connect(True)  # type: ignore[call-overload]
+    # A plain session has no policies.
+    client.connect(retry_connect=False)  # type: ignore[call-overload]
+    client.connect(lazy=True)  # type: ignore[call-overload]
+    client.connect(reconnecting=True, lasy=True)  # type: ignore[call-overload]
     options: ConnectOptions = {"lazy": 1}  # type: ignore[typeddict-item]
     del options
     async with anyio.create_task_group() as task_group, client as session:
         task_group.start_soon(session.execute)  # type: ignore[arg-type]
-        await client.connect_async(session)  # type: ignore[arg-type]
-        await client.connect_async(task_group, reconnect=True)  # type: ignore[call-arg]
+        await client.connect_async(session)  # type: ignore[call-overload]
+        await client.connect_async(task_group, reconnect=True)  # type: ignore[call-overload]
+        await client.connect_async(task_group, retry_execute=False)  # type: ignore[call-overload]
+
+
+def arguments() -> None:
+    proxied: ConnectArgs = {"proxy": 8080}  # type: ignore[typeddict-item]
+    misspelled: ConnectArgs = {"usd": "/tmp/a"}  # type: ignore[typeddict-unknown-key]
+    redirected: TransportArgs = {"follow_redirects": "yes"}  # type: ignore[typeddict-item]
+    permanent: PermanentOptions = {"reconnecting": True}  # type: ignore[typeddict-unknown-key]
+    WebSocketTransport(URL, connect_args=["proxy"])  # type: ignore[arg-type]
+    del proxied, misspelled, redirected, permanent
 
 
 async def sessions(session: Session) -> None:
+    await session.execute("{ hello }", variables={})  # type: ignore[call-overload]
+    await session.execute("{ hello }", path=["hello"])  # type: ignore[call-overload]
+    await session.execute_result("{ hello }", variables={})  # type: ignore[call-arg]
+    Client(URL, headers="a: b")  # type: ignore[arg-type]
+    Client(URL, init_payload="token")  # type: ignore[arg-type]
+    Client(URL, timeout=3)  # type: ignore[call-arg]
     await session.execute({"query": "{ hello }"})  # type: ignore[call-overload]
     await session.execute("{ hello }", [1])  # type: ignore[call-overload]
     await session.execute("{ hello }", {}, "Hello")  # type: ignore[call-overload]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import pathlib
@@ -9,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import IO, Any, assert_type
 
+import anyio
 import httpx
 from graphql import DocumentNode, parse
 
@@ -115,7 +117,20 @@ class Reader:
         raise StopAsyncIteration
 
 
-def files(opened: IO[bytes], path: os.PathLike[str]) -> None:
+class UploadFile:
+    """A file as web frameworks hand over."""
+
+    async def read(self, size: int = -1) -> bytes:
+        return b""
+
+
+def files(
+    opened: IO[bytes],
+    path: os.PathLike[str],
+    read: anyio.AsyncFile[bytes],
+    streamed: asyncio.StreamReader,
+    uploaded: UploadFile,
+) -> None:
     assert_type(FileVar("a.txt"), FileVar)
     FileVar(pathlib.Path("a.txt"), filename="b.txt", content_type="text/plain")
     FileVar(path, filename=None, content_type=None)
@@ -124,6 +139,9 @@ def files(opened: IO[bytes], path: os.PathLike[str]) -> None:
     FileVar(io.BytesIO(b"in memory"))
     FileVar(pieces(), filename="c.bin")
     FileVar(Reader())
+    FileVar(read)
+    FileVar(streamed)
+    FileVar(uploaded)
     assert_type(FileVar(b"").filename, str)
     assert_type(FileVar(b"").content_type, str)
 

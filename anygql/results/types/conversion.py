@@ -43,7 +43,15 @@ class ResultTypeError(ValueError):
         self.data = data
 
 
-def converter(type: TypeForm[_T], *, camel_case: bool = False) -> Callable[[Any], _T]:
+def converter(
+    type: TypeForm[_T],
+    *,
+    camel_case: bool = False,
+    path: tuple[str, ...] = (),
+    partial: bool = False,
+    of_answers: bool = False,
+    parsed: bool = False,
+) -> Callable[[Any], _T]:
     """Return a function that converts data to ``type``, or raises ``ResultTypeError``.
 
     A field ``typename__`` is filled from ``__typename``. ``__typename`` chooses among several types
@@ -55,38 +63,71 @@ def converter(type: TypeForm[_T], *, camel_case: bool = False) -> Callable[[Any]
         camel_case: Whether a field ``first_name`` is filled from ``firstName``, or if that is
             missing from ``first_name``; ``False`` by default. Names that the type itself declares
             (msgspec's ``rename``, pydantic's aliases) and the keys of a ``dict`` stay.
+        path: The response keys that lead to the data to convert; empty for the whole data.
+        partial: Whether data that don't reach the end of ``path`` are ``None``, and no error.
+        of_answers: Whether the data are those of answers, which are objects, and hold instances of
+            other classes only if they are ``parsed``. Types that don't fit those are refused.
+        parsed: Whether a schema makes Python values of scalars in the data.
 
     Raises:
         TypeError: No data can be converted to ``type``. The message names the field.
     """
     hint: Any = type
+    options = (camel_case, path, partial, of_answers, parsed)
     try:
         hash(hint)
     except TypeError:  # metadata of Annotated may be anything
-        return _converter(hint, camel_case)
-    return _cached(hint, camel_case)
+        return _converter(hint, *options)
+    return _cached(hint, *options)
 
 
-def _converter(type: Any, camel_case: bool) -> Callable[[Any], Any]:
-    from .shapes import Mismatch  # only sessions that use types need it
+def _converter(
+    type: Any,
+    camel_case: bool,
+    path: tuple[str, ...],
+    partial: bool,
+    of_answers: bool,
+    parsed: bool,
+) -> Callable[[Any], Any]:
+    from .paths import at_path, hint_at_path  # only sessions that use types need these
+    from .possible import refuse_impossible
+    from .shapes import Mismatch
     from .shaping import shape_of
 
-    read = shape_of(type, renames=camel_case).read
+    shape = shape_of(type, renames=camel_case)
+    if of_answers:
+        refuse_impossible(shape, whole=not path, parsed=parsed)
+    read = shape.read
 
     def convert(data: Any) -> Any:
         try:
             return read(data)
         except Mismatch as mismatch:
+            # Deeper down, the type fits the top, and something within is wrong.
+            hint = hint_at_path(read, data) if len(mismatch.path) <= 1 else ""
+            raise _error(mismatch, data, hint) from mismatch.cause
+
+    def convert_at_path(data: Any) -> Any:
+        try:
+            found = at_path(data, path)
+        except Mismatch as mismatch:
+            if partial:
+                return None
+            raise _error(mismatch, data) from None
+        try:
+            return read(found)
+        except Mismatch as mismatch:
+            mismatch.path.extend(reversed(path))
             raise _error(mismatch, data) from mismatch.cause
 
-    return convert
+    return convert_at_path if path else convert
 
 
 _cached = lru_cache(TYPE_CACHE)(_converter)
 
 
-def _error(mismatch: Mismatch, data: Any) -> ResultTypeError:
+def _error(mismatch: Mismatch, data: Any, hint: str = "") -> ResultTypeError:
     path = tuple(reversed(mismatch.path))
     at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     where = f" ({mismatch.where})" if mismatch.where else ""
-    return ResultTypeError(f"data{at}: {mismatch.what}{where}", path=path, data=data)
+    return ResultTypeError(f"data{at}: {mismatch.what}{where}{hint}", path=path, data=data)

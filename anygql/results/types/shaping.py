@@ -47,6 +47,11 @@ def shape_of(hint: Any, *, renames: bool) -> Shape:
     Raises:
         TypeError: No data can be converted to the type. The message names the field.
     """
+    if hint.__class__ in (dict, list, set, tuple):
+        raise TypeError(
+            "result_type is a type, such as a dataclass or dict[str, Any], not a value of type "
+            f"{hint.__class__.__name__}"
+        )
     planner = _Planner(renames)
     try:
         shape = planner.plan(hint, "result_type")
