@@ -137,8 +137,8 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a tenth as long for a peer that no answer is expected from."""
     monkeypatch.setattr("anygql.websocket.connection.BRIEFLY", 0.1)
     monkeypatch.setattr("anygql.http.single_connection.BRIEFLY", 0.1)
-    monkeypatch.setattr("anygql.http.httpx.exchange.BRIEFLY", 0.1)
-    monkeypatch.setattr("anygql.http.httpx.pool.BRIEFLY", 0.1)
+    monkeypatch.setattr("anygql.http.httpx.incoming.CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("anygql.http.httpx.pool.CLOSE_TIMEOUT", 0.1)
     monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.02)
     monkeypatch.setattr("anygql.websocket.sockets.trio_adapter.LINGER", 0.02)
 

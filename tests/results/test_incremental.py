@@ -277,7 +277,6 @@ MERGED = [
     pytest.param([{"data": {"a": 1}}], [R({"a": 1})], id="7-single"),
     pytest.param([{"data": {"a": 1}, "hasNext": False}], [R({"a": 1})], id="4-first-is-last"),
     pytest.param([{"errors": ["x"]}], [R(None, ["x"])], id="7-request-error"),
-    pytest.param([{}], [R()], id="7-nothing"),
     pytest.param(
         [
             {"data": {}, "pending": [{"id": "0", "path": []}], "hasNext": True},
@@ -450,6 +449,25 @@ def test_what_is_not_allowed(payload: dict[str, Any], reason: str) -> None:
 @pytest.mark.parametrize("payload", [[], "x", None], ids=repr)
 def test_a_payload_is_an_object(payload: Any) -> None:
     with pytest.raises(ProtocolViolation, match="Expected `object`"):
+        IncrementalMerge().add(payload)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("payload", [{}, {"message": "Internal server error"}, {"errors": []}])
+def test_a_payload_that_is_no_part_of_a_result(payload: Any, begun: bool) -> None:
+    if begun and "errors" in payload:
+        return
+    merge = IncrementalMerge()
+    if begun:
+        merge.add({"data": {}, "hasNext": True})
+    with pytest.raises(ProtocolViolation) as caught:
+        merge.add(payload)
+    assert ("message" not in payload) or ("Internal server error" in caught.value.reason)
+
+
+@pytest.mark.parametrize("payload", [{"hasNext": False}, {"data": [], "errors": {}}])
+def test_a_first_payload_that_is_no_result(payload: Any) -> None:
+    with pytest.raises(ProtocolViolation):
         IncrementalMerge().add(payload)
 
 
