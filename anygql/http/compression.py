@@ -12,6 +12,13 @@ __all__ = ["ACCEPT_ENCODING", "Decompressor", "decompressor_for"]
 #: The encodings that can be read here, so that a server sends no other.
 ACCEPT_ENCODING = ("Accept-Encoding", "gzip, deflate")
 
+_READABLE = frozenset({"gzip", "x-gzip", "deflate"})
+#: The compressions that can't be read here (IANA's registry, and what is used beside it).
+_OTHERS = frozenset(
+    {"br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip"}
+    | {"bzip2", "x-bzip2", "lz4", "lzma", "x-lzma", "snappy", "x-snappy", "xz", "x-xz"}
+)
+
 _GZIP = zlib.MAX_WBITS | 16
 _ZLIB = zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
@@ -76,13 +83,13 @@ def _format(first: int, second: int) -> int:
 def decompressor_for(encoding: str) -> Decompressor | None:
     """Return a decompressor for a ``Content-Encoding``; ``None`` if nothing is to be done.
 
-    Raise ``ValueError`` for an encoding that was not asked for. Some servers say ``none``, to keep
-    proxies from compressing.
+    Raise ``ValueError`` for a compression that was not asked for. Any other name is none: servers
+    say ``none`` (to keep proxies from compressing), ``UTF-8``, ``binary`` or ``aws-chunked``.
     """
     names = [name.strip().lower() for name in encoding.split(",")]
-    codings = [name for name in names if name not in {"", "identity", "none"}]
+    codings = [name for name in names if name in _READABLE or name in _OTHERS]
     if not codings:
         return None
-    if len(codings) > 1 or codings[0] not in {"gzip", "x-gzip", "deflate"}:
+    if len(codings) > 1 or codings[0] not in _READABLE:
         raise ValueError(f"{encoding[:40]!r} is not gzip or deflate, which were asked for")
     return Decompressor()

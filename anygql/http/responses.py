@@ -2,32 +2,55 @@
 
 GraphQL over HTTP, "Response": a body of the type ``application/graphql-response+json`` comes from
 the GraphQL server at any status. One of the type ``application/json`` may come from anything
-between that server and us, and is trusted with a 2xx status only.
+between that server and us. But most servers answer an invalid operation with 400 and
+``application/json``, so with a status of 4xx or 500 it is trusted if it has well-formed errors.
+Whatever the type, errors alone don't make an answer of a status that speaks of the request's sender
+or moment (``REFUSALS``).
 """
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeVar, cast
 
 from ..exceptions import BODY_LIMIT, TransportError, TransportProtocolError, TransportServerError
 from ..json import JSON
 from ..net.retry_after import retry_after
-from ..results.result import ExecutionResult
-from .accept import GRAPHQL_JSON, PLAIN_TEXT
+from ..results.answers import (
+    NotAResult,
+    are_graphql_errors,
+    errors_in,
+    first_line,
+    read_result,
+    server_words,
+)
+from ..results.result import ExecutionResult, Origin, ResultWithOrigin
+from .accept import ACCEPT_JSON, GRAPHQL_JSON
 
-__all__ = ["Response", "as_result", "batch_results", "media_type"]
+__all__ = [
+    "REFUSALS",
+    "Response",
+    "batch_results",
+    "decoded_text",
+    "is_json",
+    "media_type",
+]
 
+_E = TypeVar("_E", bound=TransportError)
 
 #: Statuses after which the same request may succeed.
 RETRYABLE = frozenset({429, 502, 503, 504})
 
-#: Maximum length of what a message quotes of a response, in characters.
-_QUOTE_LIMIT = 200
+#: Statuses that say who may ask, or when. GraphQL errors that come with one are its explanation.
+REFUSALS = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504})
+
+#: The types that a GraphQL answer has; the last is of before the specification.
+_ANSWER_TYPES = frozenset({GRAPHQL_JSON, ACCEPT_JSON, "application/graphql+json"})
 
 #: Codecs of Python's own, which are no charsets: some of them warn, or know no "replace".
 _NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
@@ -41,10 +64,6 @@ _ADVICE = {
     413: "The request is larger than it takes",
     415: "It does not take this kind of request",
 }
-
-
-def _is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    return isinstance(value, Mapping)
 
 
 @lru_cache(maxsize=256)
@@ -63,22 +82,17 @@ def media_type(headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     return _parsed(content_type) if content_type else ("", {})
 
 
-def as_result(payload: object) -> ExecutionResult | None:
-    """Return decoded JSON as a result, or ``None`` if it is none (specification §7.1).
+def is_json(media_type: str) -> bool:
+    """Return whether a body of this media type may be a GraphQL answer at any status."""
+    return media_type in _ANSWER_TYPES
 
-    A null ``data`` or ``errors`` counts as absent.
-    """
-    if not _is_mapping(payload):
-        return None
-    errors: Any = payload.get("errors")
-    data: Any = payload.get("data")
-    if errors is not None and not isinstance(errors, list):
-        return None
-    if data is not None and not isinstance(data, Mapping):
-        return None
-    if "data" not in payload and not errors:
-        return None
-    return ExecutionResult(data, cast("list[Any] | None", errors), payload.get("extensions"))
+
+def decoded_text(body: bytes) -> str:
+    """Return the start of a body, if that is text in UTF-8; or ``""``."""
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(body[: 4 * BODY_LIMIT])
+    except UnicodeDecodeError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +107,13 @@ class Response:
     #: The media type and its parameters, by ``media_type``.
     media: tuple[str, Mapping[str, str]]
     body: bytes
+    #: The URL, fit for messages, of a GET that a redirect has made of the request; or ``""``.
+    asked_nothing: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether the status is 2xx."""
         return 200 <= self.status < 300
-
-    @property
-    def is_trusted(self) -> bool:
-        """Whether the body comes from the GraphQL server itself."""
-        return self.ok or self.media[0] == GRAPHQL_JSON
 
     def result(self, json: JSON) -> ExecutionResult:
         """Return the GraphQL result in the response.
@@ -111,51 +122,96 @@ class Response:
             TransportServerError: The status says that there is none.
             TransportProtocolError: The body is something else.
         """
-        payload = self.payload(json)
-        result = as_result(payload)
-        if result is not None:
-            return result
-        if not self.ok:
+        return self.read(self.payload(json))
+
+    def read(self, payload: object) -> ExecutionResult:
+        """Return the GraphQL result that ``payload`` is, the body. Raise as ``result`` does."""
+        try:
+            result = read_result(payload)
+        except NotAResult as what:
+            raise self.not_a_result(str(what), payload) from None
+        if not self.is_answer(result):
             raise self.refused(payload)
-        raise self.not_graphql(_describe_json(payload))
+        if self.asked_nothing and result.data is None:
+            raise self.not_a_result("GraphQL errors", payload)
+        return self.with_origin(result)
+
+    def with_origin(self, result: ExecutionResult) -> ExecutionResult:
+        """Return a result that came by this response, with its headers."""
+        text = self.text if result.errors else ""
+        return ResultWithOrigin.make(result, Origin(self.status, self.headers, text))
+
+    def is_answer(self, result: ExecutionResult) -> bool:
+        """Return whether a result with this status is the GraphQL server's answer."""
+        if self.ok:
+            return True
+        if self.status in REFUSALS:
+            return self.media[0] == GRAPHQL_JSON and result.data is not None
+        if self.media[0] == GRAPHQL_JSON:
+            return True
+        return (
+            is_json(self.media[0])
+            and (400 <= self.status <= 500)
+            and are_graphql_errors(result.errors)
+        )
 
     def payload(self, json: JSON) -> Any:
         """Return the JSON value in the response. Raise as ``result`` does."""
-        if not self.is_trusted:
-            raise self.refused(self._untrusted_payload(json))
+        if not self.ok:
+            if not is_json(self.media[0]):
+                raise self.refused(self.shown_payload(json))
+            try:
+                return json.decode(self._utf8())
+            except (ValueError, LookupError, RecursionError) as exc:
+                raise self.refused() from exc
         if not self.body.strip():
-            raise self.not_graphql("an empty body") if self.ok else self.refused(None)
+            raise self.not_graphql("an empty body")
         try:
             return json.decode(self._utf8())
         except (ValueError, LookupError, RecursionError) as exc:
-            if not self.ok:
-                raise self.refused(None) from exc
             raise self.not_graphql(_describe_undecodable(self.media[0])) from exc
 
-    def refused(self, payload: object) -> TransportServerError:
+    def not_a_result(self, what: str, payload: object) -> TransportError:
+        """Return the error of a response with JSON that is ``what`` instead of a result."""
+        return self.not_graphql(what, payload) if self.ok else self.refused(payload)
+
+    def refused(self, payload: object = None) -> TransportServerError:
         """Return the error that the status means. ``payload`` is the body, if that is JSON."""
-        result = as_result(payload)
-        errors = (result.errors if result is not None else None) or []
         status = f"{self.status} {self.reason}".rstrip()
-        error = TransportServerError(
-            f"{self.server} answered {status}{self._explanation(errors)}",
-            code=self.status,
-            reason=self.reason,
-            retryable=self.status in RETRYABLE,
-            headers=self.headers,
-            body=self.text,
-            errors=errors,
+        wait = retry_after(self.headers)
+        words = self._words(payload)
+        explanation = f": {words}" if words and words not in status else ""
+        # GitHub limits the rate of requests with 403, and then says when to come back.
+        is_limit = self.status == 403 and wait is not None
+        error = self.error(
+            TransportServerError,
+            f"{self.server} answered {status}{explanation}{self._advice(is_limit=is_limit)}",
+            payload,
         )
-        error.retry_after = retry_after(self.headers)
+        error.retryable = self.status in RETRYABLE or is_limit
+        error.retry_after = wait
         return error
 
-    def not_graphql(self, what: str) -> TransportProtocolError:
+    def not_graphql(self, what: str, payload: object = None) -> TransportProtocolError:
         """Return the error of a response that is ``what`` instead of a GraphQL response."""
-        return TransportProtocolError(
-            f"{self.server} answered with {what}, which is no GraphQL response. Is this the URL "
-            "of its GraphQL endpoint?",
+        words = self._words(payload)
+        return self.error(
+            TransportProtocolError,
+            f"{self.server} answered with {what}, which is no GraphQL response"
+            f"{f' ({words})' if words else ''}."
+            f"{self._redirect_advice() or ' Is this the URL of its GraphQL endpoint?'}",
+            payload,
+        )
+
+    def error(self, kind: type[_E], message: str, payload: object = None) -> _E:
+        """Return an error that this response has caused. ``payload`` is the body, if JSON."""
+        return kind(
+            message,
             code=self.status,
             reason=self.reason,
+            headers=self.headers,
+            body=self.text,
+            errors=errors_in(payload),
         )
 
     @property
@@ -171,7 +227,8 @@ class Response:
         charset = self._charset()
         return body if charset == "utf-8" else body.decode(charset).encode()
 
-    def _untrusted_payload(self, json: JSON) -> Any:
+    def shown_payload(self, json: JSON) -> Any:
+        """Return the JSON value in a refusal; ``None`` if it has another type, or is broken."""
         if not self.media[0].endswith("json"):
             return None
         try:
@@ -179,16 +236,46 @@ class Response:
         except (ValueError, LookupError, RecursionError):
             return None
 
-    def _explanation(self, errors: list[Any]) -> str:
-        """Return the end of an error's message: the server's own message, or advice."""
-        message = _first_message(errors)
-        if message is None and self.media[0] == PLAIN_TEXT:
-            message = self.text.strip().partition("\n")[0]
-        if message:
-            return f": {_shorten(message)}"
+    def _words(self, payload: object) -> str:
+        """Return the first line of what the server says, in JSON or in text."""
+        if payload is not None:
+            return server_words(payload)
+        text = self.text
+        if "<" in text:
+            text = _without_markup(text)
+        return first_line(text)
+
+    def _advice(self, *, is_limit: bool) -> str:
+        """Return the end of a refusal's message: what to do about it."""
         if 300 <= self.status < 400:
             return ". Use the URL that it redirects to, or a client with follow_redirects=True"
-        return f". {_ADVICE[self.status]}" if self.status in _ADVICE else ""
+        if self.asked_nothing:
+            return f".{self._redirect_advice()}"
+        advice = "" if is_limit else _ADVICE.get(self.status, "")
+        return f". {advice}" if advice else ""
+
+    def _redirect_advice(self) -> str:
+        if not self.asked_nothing:
+            return ""
+        return (
+            f" A redirect turned the POST into a GET of {self.asked_nothing}, which asks nothing: "
+            "use the URL that takes the POST"
+        )
+
+
+# What a page holds beside its text. Each pattern stops at the next "<", or at the end.
+_INLINE = re.compile(r"</?(?:a|b|code|em|i|span|strong|tt|u)\b[^<>]*>", re.IGNORECASE)
+_UNSEEN = re.compile(
+    r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[a-z!/?][^<>]*(?:>|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+def _without_markup(text: str) -> str:
+    import html  # only for a page in the place of an answer
+
+    lines = html.unescape(_UNSEEN.sub(" ", _INLINE.sub("", text))).splitlines()
+    return "\n".join(" ".join(line.split()) for line in lines)
 
 
 @lru_cache(maxsize=64)
@@ -201,27 +288,10 @@ def _known_charset(name: str) -> str:
     return "utf-8" if known.replace("_", "-") in _NO_CHARSETS else known
 
 
-def _first_message(errors: Sequence[Any] | None) -> str | None:
-    message: Any = errors[0].get("message") if errors and _is_mapping(errors[0]) else None
-    return message if isinstance(message, str) else None
-
-
-def _shorten(text: str) -> str:
-    return f"{text[: _QUOTE_LIMIT - 1]}…" if len(text) > _QUOTE_LIMIT else text
-
-
-def _describe_json(payload: object) -> str:
-    if isinstance(payload, list):
-        return "a JSON array"
-    if _is_mapping(payload):
-        return "a JSON object without data and errors"
-    return "a JSON value"
-
-
 def _describe_undecodable(media_type: str) -> str:
     if "json" in media_type:
         return "JSON that breaks off or is malformed"
-    return _shorten(media_type) or "something without a content type"
+    return first_line(media_type) or "something without a content type"
 
 
 def batch_results(
@@ -229,38 +299,65 @@ def batch_results(
 ) -> list[ExecutionResult | TransportError]:
     """Return the results of a batch of ``count`` operations, in order.
 
-    What is wrong with one entry stands in its place. Raise what is wrong with the whole response.
+    What is wrong with one entry stands in its place. If the server refuses the batch as a whole
+    with a GraphQL answer, that is the result of each operation. Raise what else is wrong with the
+    whole response.
     """
     payload = response.payload(json)
     if not isinstance(payload, list):
-        raise _not_a_batch(response, payload)
-    entries = cast("list[Any]", payload)
+        return [_refusal_of_batch(response, payload)] * count
+    came = cast("list[Any]", payload)
+    entries = [_entry(entry) for entry in came]
+    if not response.ok and (len(entries) != count or not _are_answers(response, entries)):
+        raise response.refused(came)
     if len(entries) != count:
-        raise TransportProtocolError(
+        raise response.error(
+            TransportProtocolError,
             f"{response.server} answered a batch of {count} with {len(entries)} results",
-            code=response.status,
+            came,
         )
-    return [_entry(response, index, entry) for index, entry in enumerate(entries)]
+    return [
+        response.with_origin(entry)
+        if isinstance(entry, ExecutionResult)
+        else _bad_entry(response, index, str(entry), came[index])
+        for index, entry in enumerate(entries)
+    ]
 
 
-def _not_a_batch(response: Response, payload: object) -> TransportError:
-    if not response.ok:
-        return response.refused(payload)
-    result = as_result(payload)
-    message = _first_message(result.errors) if result is not None else None
-    explanation = f": {_shorten(message)}" if message is not None else ""
-    return TransportProtocolError(
-        f"{response.server} answered a batch with one result{explanation}. Does it take batches?",
-        code=response.status,
-    )
+def _refusal_of_batch(response: Response, payload: object) -> ExecutionResult:
+    """Return the one result that refuses a whole batch; raise if the answer is no such result."""
+    if response.ok:
+        words = server_words(payload)
+        raise response.error(
+            TransportProtocolError,
+            f"{response.server} answered a batch with one result{f': {words}' if words else ''}. "
+            "Does it take batches?",
+            payload,
+        )
+    refusal = response.read(payload)
+    if refusal.data is not None or not refusal.errors:
+        raise response.refused(payload)
+    return refusal
 
 
-def _entry(response: Response, index: int, entry: object) -> ExecutionResult | TransportError:
-    result = as_result(entry)
-    if result is not None:
-        return result
-    return TransportProtocolError(
-        f"{response.server}: entry {index} of its answer to a batch is {_describe_json(entry)}, "
-        "which is no GraphQL response",
-        code=response.status,
+def _entry(entry: object) -> ExecutionResult | NotAResult:
+    try:
+        return read_result(entry)
+    except NotAResult as what:
+        return what
+
+
+def _are_answers(response: Response, entries: list[ExecutionResult | NotAResult]) -> bool:
+    """Return whether the entries of a response that is not 2xx are the GraphQL server's."""
+    results = [entry for entry in entries if isinstance(entry, ExecutionResult)]
+    return len(results) == len(entries) and any(map(response.is_answer, results))
+
+
+def _bad_entry(response: Response, index: int, what: str, entry: object) -> TransportError:
+    words = server_words(entry)
+    return response.error(
+        TransportProtocolError,
+        f"{response.server}: entry {index} of its answer to a batch is {what}, "
+        f"which is no GraphQL response{f' ({words})' if words else ''}",
+        entry,
     )

@@ -33,11 +33,13 @@ from ..exceptions import (
     TransportError,
     TransportServerError,
 )
+from ..json import JSON
 from ..protocols.close_codes import CloseCode
 from ..protocols.events import Error, Next
 from .accept import ACCEPT_JSON, EVENT_STREAM, PLAIN_TEXT
 from .endpoint import HTTPEndpoint
-from .formats.graphql_sse import IncrementalPart, SingleStream
+from .formats.graphql_sse import BadResult, IncrementalPart, SingleStream
+from .formats.payloads import BadPayload
 from .httpx.exchange import Exchange
 from .httpx.incoming import IncomingResponse
 from .operations import RequestBuilder
@@ -134,7 +136,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         async with self._exchange.send(outgoing) as incoming:
             answer = await incoming.read_response()
         if not answer.ok:
-            raise answer.refused(None)
+            raise answer.refused(answer.shown_payload(self._json))
         token = answer.body.strip()
         if (
             answer.media[0] not in PLAIN
@@ -253,7 +255,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
             with self._reading:
                 async with self._exchange.send(outgoing, streaming=True) as incoming:
                     if not incoming.ok or incoming.media_type != EVENT_STREAM:
-                        raise _no_stream(await incoming.read_response())
+                        raise _no_stream(await incoming.read_response(), self._json)
                     task_status.started()
                     self._end(await self._receive(incoming))
         finally:
@@ -266,12 +268,12 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
             while (chunk := await incoming.read()) is not None:
                 events = reader.feed(chunk)
                 if events:
-                    await self._hand_out(events)
+                    await self._hand_out(events, incoming)
                     reader.feed(b"")  # raises what came after them
             reader.close()
             return TransportConnectionFailed(f"{incoming.server}: the event stream has ended")
         except ProtocolViolation as violation:
-            fault = violation_error(incoming.server, violation)
+            fault = violation_error(incoming, violation)
         except TransportError as exc:
             fault = exc
         if reader.events.retry is not None:
@@ -282,7 +284,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         route = self.routes.by_id.get(id)
         return route is not None and route.merge is not None
 
-    async def _hand_out(self, events: list[Any]) -> None:
+    async def _hand_out(self, events: list[Any], incoming: IncomingResponse) -> None:
         for number, event in enumerate(events, 1):
             if self.flow.full:
                 await self.flow.admit()
@@ -296,7 +298,14 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
                     if route.next(event.payload):
                         self.routes.forget(event.id)
                 case IncrementalPart():
-                    self._add_part(route, event.payload)
+                    self._add_part(route, event.payload, incoming)
+                case BadResult():
+                    route.fail(
+                        violation_error(
+                            incoming, BadPayload("a result is malformed", event.payload)
+                        )
+                    )
+                    self.leave(route)
                 case Error():
                     self.routes.forget(event.id)
                     route.reject(event.payload)
@@ -304,16 +313,16 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
                     self.routes.forget(event.id)
                     route.complete()
 
-    def _add_part(self, route: Route, part: Mapping[str, Any]) -> None:
+    def _add_part(self, route: Route, part: Mapping[str, Any], incoming: IncomingResponse) -> None:
         try:
             if route.merge is not None and route.add_part(route.merge, part):
                 self.routes.forget(route.id)
         except ProtocolViolation as violation:
-            route.fail(violation_error(self._transport.description, violation))
+            route.fail(violation_error(incoming, violation))
             self.leave(route)
 
 
-def _no_stream(answer: Response) -> TransportError:
+def _no_stream(answer: Response, json: JSON) -> TransportError:
     if not answer.ok:
-        return answer.refused(None)
+        return answer.refused(answer.shown_payload(json))
     return answer.not_graphql("something else than an event stream")

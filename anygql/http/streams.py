@@ -10,8 +10,12 @@ import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+import msgspec
+from msgspec.structs import replace
+
 from ..delivery.independent import RunningFeed, RunningStream
 from ..exceptions import (
+    BODY_LIMIT,
     CutOff,
     ProtocolViolation,
     TransportConnectionFailed,
@@ -21,10 +25,12 @@ from ..exceptions import (
 from ..json import JSON
 from ..net.headers import pairs
 from ..protocols.events import Error, Next
-from ..results.result import ExecutionResult
+from ..results.answers import are_graphql_errors, errors_in
+from ..results.result import ExecutionResult, Origin, ResultWithOrigin
 from .accept import EVENT_STREAM
 from .formats.graphql_multipart import IncrementalMultipart, MultipartSubscription
 from .formats.graphql_sse import DistinctStream, IncrementalStream
+from .formats.payloads import BadPayload
 from .httpx.incoming import IncomingResponse
 
 __all__ = ["MILLI", "Reader", "deliver", "read_merged", "violation_error"]
@@ -37,6 +43,12 @@ MAX_EVENT_ID = 4096
 
 # RFC 9110 §5.5: what can be the value of a header.
 _EVENT_ID = re.compile(rb"[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?")
+
+#: What to add to the error of a subscription that was run as a query.
+ANSWERED_ONCE = (
+    ". The server answered once, and not with a stream: it may have no subscriptions over HTTP. "
+    "Try its ws:// or wss:// URL"
+)
 
 #: Milliseconds in a second: server-sent events count in milliseconds.
 MILLI = 1000
@@ -59,14 +71,24 @@ class Reader(Protocol):
         ...
 
 
-def violation_error(server: str, violation: ProtocolViolation) -> TransportError:
+def violation_error(incoming: IncomingResponse, violation: ProtocolViolation) -> TransportError:
     """Return the error of a response that breaks its protocol, or was cut off."""
+    server = incoming.server
     if isinstance(violation, CutOff):
         return TransportConnectionFailed(
             f"{server}: the connection was lost: {violation.reason}", reason=violation.reason
         )
+    body, errors = "", list[Any]()
+    if isinstance(violation, BadPayload):
+        body = msgspec.json.encode(violation.payload, enc_hook=str).decode()[:BODY_LIMIT]
+        errors = errors_in(violation.payload)
     return TransportProtocolError(
-        f"{server} broke the protocol: {violation.reason}", reason=violation.reason
+        f"{server} broke the protocol: {violation.reason}",
+        reason=violation.reason,
+        code=incoming.status,
+        headers=incoming.headers,
+        body=body,
+        errors=errors,
     )
 
 
@@ -92,10 +114,14 @@ async def read_merged(incoming: IncomingResponse, json: JSON) -> ExecutionResult
                 elif isinstance(event, Error):
                     result = ExecutionResult(None, event.payload)
     except ProtocolViolation as violation:
-        raise violation_error(incoming.server, violation) from None
+        raise violation_error(incoming, violation) from None
     if result is None:
-        raise TransportProtocolError(f"{incoming.server} answered with an empty stream")
-    return result
+        raise TransportProtocolError(
+            f"{incoming.server} answered with an empty stream",
+            code=incoming.status,
+            headers=incoming.headers,
+        )
+    return ResultWithOrigin.make(result, incoming.origin)
 
 
 async def deliver(
@@ -114,12 +140,15 @@ async def deliver(
     """
     reader = _reader(incoming, json, merging=merging)
     if reader is None:
-        stream.feed.next((await incoming.read_response()).result(json))
+        result = (await incoming.read_response()).result(json)
+        if not merging and _is_unset_event(result):
+            result = ResultWithOrigin.make(result, replace(incoming.origin, advice=ANSWERED_ONCE))
+        stream.feed.next(result)
         return
     try:
         await _deliver_events(incoming, stream, reader)
     except ProtocolViolation as violation:
-        error = violation_error(incoming.server, violation)
+        error = violation_error(incoming, violation)
         if isinstance(reader, DistinctStream) and reader.events.retry is not None:
             error.retry_after = reader.events.retry / MILLI
         raise error from None
@@ -128,27 +157,41 @@ async def deliver(
 async def _deliver_events(
     incoming: IncomingResponse, stream: RunningStream, reader: Reader
 ) -> None:
+    origin = incoming.origin
     while not reader.finished:
         chunk = await incoming.read()
         if chunk is None:
             reader.close()
             return
         events = reader.feed(chunk)
-        await _hand_out(events, stream)
+        await _hand_out(events, stream, origin)
         if isinstance(reader, DistinctStream) and reader.events.last_event_id:
             _resume_after(stream.feed, reader.events.last_event_id)
         if events and not reader.finished:
             reader.feed(b"")  # raises the fault that came after the events
 
 
-async def _hand_out(events: Iterable[object], stream: RunningStream) -> None:
+async def _hand_out(events: Iterable[object], stream: RunningStream, origin: Origin) -> None:
     for event in events:
         if not await stream.room():  # left meanwhile, or overflowed; the scope is canceled
             return
         if isinstance(event, Next):
-            stream.feed.next(event.payload)
+            stream.feed.next(ResultWithOrigin.make(event.payload, origin))
         elif isinstance(event, Error):
             stream.feed.reject(event.payload)
+
+
+def _is_unset_event(result: ExecutionResult) -> bool:
+    """Return whether the server ran a subscription as a query, which finds no event.
+
+    Then the subscription's field is null, which its type mostly forbids.
+    """
+    return result.data is None and any(
+        "null" in error["message"]
+        and (bool(error.get("path")) or "Cannot return null" in error["message"])
+        for error in (result.errors or ())
+        if are_graphql_errors([error])
+    )
 
 
 def _resume_after(feed: RunningFeed, event_id: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from collections.abc import Mapping
 
@@ -12,15 +14,25 @@ __all__ = ["MAX_RETRY_AFTER", "retry_after"]
 MAX_RETRY_AFTER = 86_400.0
 
 
+#: Whole seconds by RFC 9110 §10.2.3; some servers send fractions, and proxies join two headers.
+_NUMBER = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
+_NUMBERS = re.compile(rf"(?:{_NUMBER})(?:[ \t]*,[ \t]*(?:{_NUMBER}))*")
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the delay in ``Retry-After``, which may be a date (RFC 9110 §10.2.3), in seconds.
 
-    The delay is at most ``MAX_RETRY_AFTER``. It is ``None`` if the header is neither a number nor a
-    date. The names in ``headers`` are in lower case, or are found in any case.
+    A fraction is rounded up, and of several numbers the largest is meant. The delay is at most
+    ``MAX_RETRY_AFTER``. It is ``None`` if the header is neither a number nor a date. The names in
+    ``headers`` are in lower case, or are found in any case.
     """
     value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value), MAX_RETRY_AFTER)  # the float of very many digits is infinite
+    if not value:
+        return None
+    if _NUMBERS.fullmatch(value):
+        # The float of very many digits is infinite.
+        longest = min(max(map(float, value.split(","))), MAX_RETRY_AFTER)
+        return float(math.ceil(longest))
     until = _timestamp(value)
     if until is None:
         return None

@@ -16,6 +16,8 @@ __all__ = [
     "NotAResult",
     "are_graphql_errors",
     "describe_json",
+    "errors_in",
+    "first_line",
     "read_refusal",
     "read_result",
     "server_words",
@@ -25,7 +27,10 @@ __all__ = [
 MAX_WORDS = 200
 
 #: Where servers put a text that says what is wrong, the most telling first.
-_TEXT_KEYS = ("message", "error_message", "error", "errors", "detail", "description", "reason")
+_TEXT_KEYS = (
+    *("message", "error_message", "Message", "errorMessage", "error", "errors"),
+    *("detail", "description", "reason", "msg"),
+)
 
 #: How deep texts are looked for. A peer may nest its JSON as deep as it likes.
 _MAX_DEPTH = 4
@@ -38,10 +43,11 @@ class NotAResult(ValueError):
     """JSON that is no GraphQL result; the message says what it is instead."""
 
 
-def read_result(payload: object) -> ExecutionResult:
+def read_result(payload: object, *, any_data: bool = False) -> ExecutionResult:
     """Read decoded JSON as a result (specification §7.1).
 
-    A null ``errors`` counts as absent. Errors win over data that can't be data.
+    A null ``errors`` counts as absent. Errors win over data that can't be data. With ``any_data``,
+    data may be of any type: within a stream of results, they are taken as they come.
 
     Raises:
         NotAResult: There is neither ``data`` nor a non-empty list of ``errors``, or one of them
@@ -56,7 +62,7 @@ def read_result(payload: object) -> ExecutionResult:
     data: Any = payload.get("data")
     if not has_data and not errors:
         raise NotAResult("a JSON object without data and errors")
-    if data is not None and not _is_mapping(data) and not errors:
+    if not (any_data or data is None or _is_mapping(data) or errors):
         raise NotAResult(f"a JSON object whose 'data' is {describe_json(data)}, not an object")
     listed = cast("list[Any] | None", errors)
     if not has_data:
@@ -71,6 +77,14 @@ def read_refusal(payload: object) -> ExecutionResult:
     """
     errors = _errors_in(payload, 0)
     return ExecutionResult(errors=errors or [{"message": _NO_REASON}])
+
+
+def errors_in(payload: object) -> list[Any]:
+    """Return the errors in something that is no result, or what reads as such; or ``[]``."""
+    listed: Any = payload.get("errors") if _is_mapping(payload) else None
+    if listed and isinstance(listed, list):
+        return cast("list[Any]", listed)
+    return _errors_in(payload, 0) if server_words(payload) else []
 
 
 def _errors_in(payload: object, depth: int) -> list[Any]:
@@ -119,8 +133,22 @@ def server_words(payload: object, limit: int = MAX_WORDS) -> str:
     The text is looked for where servers put it: the payload itself, ``message``, ``error``,
     ``errors``, and the like, and the same within those.
     """
-    text = _text_in(payload, 0).strip().partition("\n")[0].strip()
-    return f"{text[: limit - 1]}…" if len(text) > limit else text
+    return first_line(_text_in(payload, 0), limit)
+
+
+def first_line(text: str, limit: int = MAX_WORDS) -> str:
+    """Return the first line of ``text`` that isn't blank, cut at ``limit``.
+
+    Characters that can't be seen are replaced: the line goes into messages and logs.
+    """
+    # A text may be very long, and only its beginning is looked at.
+    start = text.lstrip()[: 8 * limit]
+    line = start.splitlines()[0].strip() if start else ""
+    if not line.isprintable():
+        line = "".join(
+            c if c.isprintable() or c == " " else "\N{REPLACEMENT CHARACTER}" for c in line
+        )
+    return f"{line[: limit - 1]}…" if len(line) > limit else line
 
 
 def _text_in(payload: object, depth: int) -> str:

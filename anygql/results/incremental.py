@@ -75,6 +75,10 @@ class _Payload(_Patch):
     completed: list[_Completed] | None = None
 
 
+#: A payload without any member that can be part of a result, or say that there is more.
+_NOTHING = _Payload()
+
+
 class IncrementalMerge:
     """The result of one operation, merged from its payloads.
 
@@ -130,9 +134,13 @@ class IncrementalMerge:
         _check_content(given, is_first=is_first)
         self._copies = {}
         if is_first:
+            _require_result(given)
             self._root = [None if payload.data is msgspec.UNSET else payload.data]
         else:
             self._root = [*self._root]
+            if payload == _NOTHING:
+                words = server_words(given)
+                raise _violation(f"it has no part of a result{f' ({words})' if words else ''}")
             self._merge_rest(payload)
         self._add_errors_and_extensions(payload)
         self._announce(payload.pending or ())
@@ -279,6 +287,15 @@ def _child(holder: Any, key: Any) -> Any:
 def _shorten(path: _Path) -> str:
     shown = ".".join(map(str, path))
     return repr(shown if len(shown) <= 80 else f"{shown[:79]}…")
+
+
+def _require_result(payload: Mapping[str, Any]) -> None:
+    """Check that the first payload is a result: what follows is only added to it."""
+    try:
+        read_result(payload, any_data=True)
+    except NotAResult as what:
+        words = server_words(payload)
+        raise _violation(f"the first is {what}{f' ({words})' if words else ''}") from None
 
 
 def _violation(reason: str) -> ProtocolViolation:

@@ -10,7 +10,14 @@ import msgspec
 
 from ..exceptions import TransportQueryError
 
-__all__ = ["ExecutionResult", "data_or_raise", "is_result"]
+__all__ = [
+    "ExecutionResult",
+    "Origin",
+    "ResultWithOrigin",
+    "data_or_raise",
+    "is_result",
+    "with_data",
+]
 
 
 class _Payload(msgspec.Struct, gc=False):
@@ -71,6 +78,52 @@ class ExecutionResult(_Payload, gc=False):
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """The HTTP response that a result came by."""
+
+    status: int
+    headers: Mapping[str, str]
+    #: The start of the body, as text, if the result has errors.
+    body: str = ""
+    #: What to add to the message of an error.
+    advice: str = ""
+
+
+class ResultWithOrigin(ExecutionResult, gc=True, dict=True):
+    """A result that came by HTTP.
+
+    Its origin is no field, since it is no part of the result when that is encoded or compared.
+    """
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The HTTP response's headers."""
+        origin = _origin(self)
+        return _NO_HEADERS if origin is None else origin.headers
+
+    @classmethod
+    def make(cls, result: ExecutionResult, origin: Origin) -> ResultWithOrigin:
+        """Return the same result with its origin."""
+        made = cls(_raw_data(result), result.errors, result.extensions)
+        made.origin = origin  # type: ignore[attr-defined]  # pyright: ignore
+        return made
+
+
+def with_data(result: ExecutionResult, data: Any) -> ExecutionResult:
+    """Return the same result with other data."""
+    again = ExecutionResult(data, result.errors, result.extensions)
+    origin = _origin(result)
+    return again if origin is None else ResultWithOrigin.make(again, origin)
+
+
+_NO_ORIGIN = Origin(0, _NO_HEADERS)
+
+
+def _origin(result: ExecutionResult) -> Origin | None:
+    # A copy or a pickled result has lost it.
+    return getattr(result, "origin", None)
+
+
 def _raw_data(result: ExecutionResult) -> Any:
     return result.raw_data  # type: ignore[attr-defined]  # pyright: ignore
 
@@ -93,11 +146,15 @@ def data_or_raise(result: ExecutionResult) -> Any:
     if result.errors:
         first = _message(result.errors[0])
         more = len(result.errors) - 1
+        origin = _origin(result) or _NO_ORIGIN
         raise TransportQueryError(
-            first if not more else f"{first} (and {more} more)",
+            (first if not more else f"{first} (and {more} more)") + origin.advice,
             errors=result.errors,
             data=result.data,
             extensions=result.extensions,
+            code=origin.status or None,
+            headers=origin.headers,
+            body=origin.body,
         )
     data = _raw_data(result)
     return None if data is msgspec.UNSET else data

@@ -14,7 +14,7 @@ import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportProtocolError
-from ..results.result import ExecutionResult, data_or_raise
+from ..results.result import ExecutionResult, data_or_raise, with_data
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -150,7 +150,7 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
             if not result.errors:
                 raise
             return result
-        return ExecutionResult(data, result.errors, result.extensions)
+        return with_data(result, data)
 
     def convert_data(self, result: ExecutionResult) -> Any:
         """Return the data of a parsed result, as the type that the caller named.

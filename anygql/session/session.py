@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 from ..delivery.buffering import Delivery, OnOverflow
 from ..delivery.interfaces import Batching, Connection, Incremental, Results, TransportArgs
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
-from ..exceptions import TransportError, TransportServerError
+from ..exceptions import TransportError
 from ..net.options import NoOptions
 from ..results.result import ExecutionResult, data_or_raise
 from .attempts import Attempts, is_loss
@@ -144,13 +144,8 @@ class Session:
     async def _introspect(
         self, request: GraphQLRequest, timeout: float | EllipsisType | None
     ) -> ExecutionResult:
-        try:
-            # Not validated: there may be no schema yet, or an old one.
-            return await self._execute(request, timeout, None, None)
-        except TransportServerError as refused:
-            if not refused.errors:
-                raise
-            return ExecutionResult(None, refused.errors)
+        # Not validated: there may be no schema yet, or an old one.
+        return await self._execute(request, timeout, None, None)
 
     @overload
     async def execute(

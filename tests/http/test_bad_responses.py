@@ -91,17 +91,20 @@ def says_where(error: Exception, server: Peer) -> bool:
         (http(HELLO, kind="application/json; charset=x-none"), None),
         (http(f"[{HELLO}]"), "a JSON array"),
         (http("[]"), "a JSON array"),
-        (http("1"), "a JSON value"),
-        (http("null"), "a JSON value"),
-        (http('"data"'), "a JSON value"),
+        (http("1"), "a JSON number"),
+        (http("null"), "null"),
+        (http('"data"'), "a JSON string"),
         (http("{}"), "without data and errors"),
         (http('{"message": "hi"}'), "without data and errors"),
         (http('{"errors": []}'), "without data and errors"),
         (http('{"errors": null}'), "without data and errors"),
-        (http('{"data": 1}'), "without data and errors"),
-        (http('{"data": []}'), "without data and errors"),
-        (http('{"data": {}, "errors": "no"}'), "without data and errors"),
-        (http('{"data": {}, "errors": {"message": "no"}}'), "without data and errors"),
+        (http('{"data": 1}'), "whose 'data' is a JSON number"),
+        (http('{"data": []}'), "whose 'data' is a JSON array"),
+        (http('{"data": {}, "errors": "no"}'), "'errors' is a JSON string, not a list"),
+        (http('{"data": {}, "errors": {"message": "no"}}'), "'errors' is a JSON object"),
+        (http('{"data": {}, "errors": {}}'), "'errors' is a JSON object"),
+        (http('{"data": {}, "errors": ""}'), "'errors' is a JSON string"),
+        (http('{"data": {}, "errors": false}'), "'errors' is a JSON boolean"),
         (
             http(gzip.compress(HELLO.encode() * 99, mtime=0)[:-20], content_encoding="gzip"),
             "breaks off",
@@ -152,7 +155,7 @@ RESULT = ExecutionResult({"hello": "you"})
 
 #: A body: its type, itself, and what it is as a result, or else the errors on the exception.
 BODIES: dict[str, tuple[str | None, str, ExecutionResult | list[Any]]] = {
-    "GraphQL errors": (GRAPHQL, REFUSED, ExecutionResult(None, ERRORS)),
+    "GraphQL errors": (GRAPHQL, REFUSED, ERRORS),
     "GraphQL data": (GRAPHQL, HELLO, RESULT),
     "JSON errors": ("application/json", REFUSED, ERRORS),
     "JSON data": ("application/json", HELLO, []),
@@ -166,21 +169,34 @@ BODIES: dict[str, tuple[str | None, str, ExecutionResult | list[Any]]] = {
 }
 
 
+#: Statuses with which GraphQL errors are an answer.
+ANSWERS = {400, 404, 413, 422, 500}
+
+
+def expected_of(status: int, body: str) -> ExecutionResult | list[Any]:
+    expected = BODIES[body][2]
+    return ExecutionResult(None, ERRORS) if expected == ERRORS and status in ANSWERS else expected
+
+
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("status", STATUSES)
 async def test_statuses(status: int, body: str) -> None:
-    kind, text, expected = BODIES[body]
+    kind, text, _ = BODIES[body]
+    expected = expected_of(status, body)
     answer = http(text, f"{status} Not So", kind, retry_after="7", x_trace="9")
     async with facing(kept(answer)) as (session, server):
         if isinstance(expected, ExecutionResult):
-            assert await session.execute_result("{ hello }") == expected
+            result = await session.execute_result("{ hello }")
+            assert result == expected
+            assert result.headers["X-Trace"] == "9"
         else:
             with pytest.raises(TransportServerError) as caught:
                 await session.execute_result("{ hello }")
             error = caught.value
             assert says_where(error, server)
             assert (error.code, error.reason) == (status, "Not So")
-            assert error.retryable is STATUSES[status]
+            # 403 with Retry-After is a limit, as at GitHub.
+            assert error.retryable is (STATUSES[status] or status == 403)
             assert not error.unsent
             assert error.retry_after == 7
             assert error.headers["X-Trace"] == "9"
@@ -191,11 +207,141 @@ async def test_statuses(status: int, body: str) -> None:
     assert server.connections == 1
 
 
-async def test_errors_that_are_the_server_s_own_are_raised_as_such() -> None:
-    async with facing(kept(http(REFUSED, "503 Later", GRAPHQL))) as (session, _):
+@pytest.mark.parametrize("kind", [GRAPHQL, "application/json"])
+@pytest.mark.parametrize("status", sorted(ANSWERS))
+async def test_errors_that_are_the_server_s_own_are_raised_as_such(status: int, kind: str) -> None:
+    answer = http(REFUSED, f"{status} No", kind, x_trace="9")
+    async with facing(kept(answer)) as (session, _):
         with pytest.raises(TransportQueryError, match="no such field") as caught:
             await session.execute("{ hello }")
-        assert not caught.value.retryable
+        error = caught.value
+        assert not error.retryable
+        assert (error.code, error.body, error.errors) == (status, REFUSED, ERRORS)
+        assert error.headers["X-Trace"] == "9"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"errors": []}', '{"errors": ["no"]}', '{"errors": [{"message": 5}]}', '{"errors": "no"}'],
+)
+async def test_errors_that_are_not_well_formed_may_be_anybodys(text: str) -> None:
+    async with facing(kept(http(text, "400 No"))) as (session, _):
+        with pytest.raises(TransportServerError):
+            await session.execute_result("{ hello }")
+
+
+async def test_a_refused_batch_is_the_result_of_each_operation() -> None:
+    refused = ExecutionResult(None, ERRORS)
+    for answer in (http(REFUSED, "400 No"), http(f"[{REFUSED}, {REFUSED}]", "400 No")):
+        async with facing(kept(answer), kept(answer)) as (session, _):
+            assert await session.execute_batch_results(BATCH) == [refused, refused]
+            with pytest.raises(TransportQueryError, match="no such field") as caught:
+                await session.execute_batch(BATCH)
+            assert caught.value.code == 400
+
+
+async def test_errors_beside_data_that_is_none_are_raised() -> None:
+    text = '{"data": [], "errors": [{"message": "real"}]}'
+    async with facing(kept(http(text))) as (session, _):
+        with pytest.raises(TransportQueryError, match="real") as caught:
+            await session.execute("{ hello }")
+        assert caught.value.code == 200
+        assert caught.value.headers["content-type"] == "application/json"
+
+
+PHP = "<br />\n<b>Warning</b>:  Undefined variable $x in /srv/index.php\n" + HELLO
+LOGIN = "<!DOCTYPE html>\n<html><head><style>a { b: c }</style><title>Sign in</title></head></html>"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "words", "errors"),
+    [
+        ('{"error_message": "quota"}', "application/json", "quota", ["quota"]),
+        ('{"errors": "Not Found"}', "application/json", "Not Found", ["Not Found"]),
+        ('{"message": "no\\nreally"}', "application/json", "(no)", ["no\nreally"]),
+        ('{"data": [], "detail": "no"}', "application/json", "(no)", ["no"]),
+        (PHP, "application/json", "Warning: Undefined variable $x", []),
+        (PHP, "text/html", "Warning: Undefined variable $x", []),
+        (LOGIN, "text/html", "Sign in", []),
+        ("Welcome\nto nginx", "text/plain", "(Welcome)", []),
+        ("x" * 5000, "text/plain", "x" * 199 + "…", []),
+        ("a\x1b[31mb", "text/plain", "a\ufffd[31mb", []),
+    ],
+)
+async def test_the_server_s_words_are_not_lost(
+    text: str, kind: str, words: str, errors: list[str]
+) -> None:
+    async with facing(kept(http(text, kind=kind, x_trace="9"))) as (session, _):
+        with pytest.raises(TransportProtocolError) as caught:
+            await session.execute("{ hello }")
+    error = caught.value
+    assert words in str(error)
+    assert "\n" not in str(error)
+    assert error.code == 200
+    assert error.headers["X-Trace"] == "9"
+    assert error.body == text[:1024]
+    assert [each["message"] for each in error.errors] == errors
+
+
+@pytest.mark.parametrize("status", [401, 403, 502, 503])
+async def test_the_words_of_a_refusal(status: int) -> None:
+    answer = http('{"message": "slow\\ndown"}', f"{status} No", retry_after="2.0")
+    async with facing(kept(answer)) as (session, _):
+        with pytest.raises(TransportServerError, match="No: slow") as caught:
+            await session.execute("{ hello }")
+    assert caught.value.retryable is (status != 401)
+    assert caught.value.retry_after == 2
+    assert ("credentials" in str(caught.value)) is (status == 401)
+
+
+def never(head: bytes, *, end: bool = False) -> Any:
+    async def answer(request: Request, stream: Any) -> bool:
+        await stream.send(head)
+        if not end:
+            with suppress(anyio.EndOfStream):
+                await stream.receive()
+        return False
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 500, 502, 503])
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+@pytest.mark.parametrize("how", ["breaks off", "never comes", "gzip", "br"])
+@pytest.mark.parametrize("operation", ["query", "subscription"])
+async def test_a_refusal_is_known_by_its_status(
+    status: int, kind: str, how: str, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anygql.http.httpx.incoming.ANSWER_PATIENCE", 0.2)
+    monkeypatch.setattr("anygql.http.httpx.incoming.REFUSAL_PATIENCE", 0.2)
+    named = {"content_encoding": how} if how in {"gzip", "br"} else {}
+    length = None if named else 1000
+    head = http("go away", f"{status} No", kind, length, retry_after="3", **named)
+    answer = kept(head) if named else never(head, end=how == "breaks off")
+    answers = [answer] * (2 if status == 404 else 1)
+    async with facing(*answers if operation == "subscription" else answers[:1]) as (session, _):
+        with pytest.raises(TransportServerError) as caught:
+            if operation == "query":
+                await session.execute("{ hello }")
+            async with session.subscribe(COUNT) as events:
+                await events.receive()
+    assert caught.value.code == status
+    assert caught.value.retry_after == 3
+    assert caught.value.body == "go away"
+    assert "go away" in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "binary", "aws-chunked", "x-none, utf8"])
+async def test_an_encoding_that_is_no_compression(encoding: str) -> None:
+    async with facing(kept(http(HELLO, content_encoding=encoding))) as (session, _):
+        assert await session.execute("{ hello }") == {"hello": "you"}
+
+
+@pytest.mark.parametrize("encoding", ["aws-chunked, gzip", "gzip, utf-8"])
+async def test_a_compression_beside_an_encoding_that_is_none(encoding: str) -> None:
+    body = gzip.compress(HELLO.encode(), mtime=0)
+    async with facing(kept(http(body, content_encoding=encoding))) as (session, _):
+        assert await session.execute("{ hello }") == {"hello": "you"}
 
 
 async def test_a_long_refusal_is_cut() -> None:
@@ -215,6 +361,10 @@ async def test_a_long_refusal_is_cut() -> None:
         ({"retry_after": "7"}, 7),
         ({"retry_after": "soon"}, None),
         ({"retry_after": "-1"}, None),
+        ({"retry_after": "2.0"}, 2),
+        ({"retry_after": "0.503"}, 1),
+        ({"retry_after": "3, 3"}, 3),
+        ({"retry_after": "3,5"}, 5),
         ({"retry_after": formatdate(1_000_060, usegmt=True), "date": formatdate(1_000_000)}, 60),
         ({"retry_after": formatdate(1_000_000, usegmt=True), "date": formatdate(1_000_060)}, 0),
         ({"retry_after": formatdate(1_000_000, usegmt=True)}, 0),
@@ -243,6 +393,30 @@ async def test_a_redirect_says_what_to_do(status: str) -> None:
         assert not caught.value.retryable
         assert "cookie" not in str(caught.value)
         assert says_where(caught.value, server)
+
+
+@pytest.mark.parametrize("status", REDIRECTS[:3])
+@pytest.mark.parametrize(
+    ("then", "error"),
+    [
+        (http(HTML, kind="text/html"), TransportProtocolError),
+        (http("", "405 No", kind=None), TransportServerError),
+        (http(REFUSED), TransportProtocolError),
+        (http(REFUSED, "400 No"), TransportServerError),
+    ],
+)
+async def test_a_redirect_that_turns_a_post_into_a_get_is_named(
+    status: str, then: bytes, error: Any
+) -> None:
+    client = plain_client(follow_redirects=True)
+    redirect = kept(http("", status, location="/elsewhere?token=cookie"))
+    async with facing(redirect, kept(then), client=client) as (session, server):
+        with pytest.raises(
+            error, match=r"turned the POST into a GET of http.*/elsewhere"
+        ) as caught:
+            await session.execute("{ hello }")
+        assert server.requests[1].line.startswith("GET")
+    assert "cookie" not in str(caught.value)
 
 
 @pytest.mark.parametrize("places", [1, 2])
@@ -288,15 +462,16 @@ ONE = {"data": {"a": 1}}
         ([], "a batch of 2 with 0 results"),
         ([ONE], "a batch of 2 with 1 result"),
         ([ONE, ONE, ONE], "a batch of 2 with 3 results"),
-        ([ONE, 7], "entry 1 of its answer to a batch is a JSON value"),
-        ([ONE, None], "entry 1 of its answer to a batch is a JSON value"),
-        ([ONE, "data"], "entry 1 of its answer to a batch is a JSON value"),
+        ([ONE, 7], "entry 1 of its answer to a batch is a JSON number"),
+        ([ONE, None], "entry 1 of its answer to a batch is null"),
+        ([ONE, "data"], "entry 1 of its answer to a batch is a JSON string"),
         ([[ONE], ONE], "entry 0 of its answer to a batch is a JSON array"),
         ([{}, ONE], "entry 0 of its answer to a batch is a JSON object without"),
-        ([ONE, {"data": 7}], "entry 1 of its answer to a batch is a JSON object without"),
+        ([ONE, {"data": 7}], "entry 1 of its answer to a batch is a JSON object whose"),
+        ([ONE, {"message": "oh"}], r"entry 1 .* without data and errors.*\(oh\)"),
         (ONE, "a batch with one result"),
         ({"errors": [{"message": "no batches"}]}, "one result: no batches"),
-        ({"errors": ["no batches"]}, "a batch with one result"),
+        ({"errors": ["no batches"]}, "a batch with one result: no batches"),
         (7, "a batch with one result"),
     ],
 )
@@ -316,8 +491,9 @@ async def test_bad_answers_to_a_batch(entries: Any, message: str) -> None:
         (http(""), TransportProtocolError),
         (http(f"[{HELLO},"), TransportProtocolError),
         (http(HTML, "502 Bad Gateway", "text/html"), TransportServerError),
-        (http(f"[{REFUSED}, {REFUSED}]", "400 No"), TransportServerError),
-        (http(REFUSED, "400 No", GRAPHQL), TransportServerError),
+        (http(f"[{REFUSED}, {REFUSED}]", "401 No"), TransportServerError),
+        (http(f"[{REFUSED}]", "400 No"), TransportServerError),
+        (http(REFUSED, "401 No", GRAPHQL), TransportServerError),
         (http(f"[{HELLO}", length=1_000), TransportConnectionFailed),
         (None, TransportConnectionFailed),
     ],
@@ -345,7 +521,7 @@ async def test_a_bad_entry_fails_its_own_call_alone() -> None:
     async with peer(answer) as server, asking(server, **options) as session:
 
         async def bad() -> None:
-            with pytest.raises(TransportProtocolError, match="is a JSON value") as caught:
+            with pytest.raises(TransportProtocolError, match="is a JSON number") as caught:
                 await session.execute("{ bad }")
             failed.append(caught.value)
 
@@ -439,16 +615,24 @@ async def test_bad_subscriptions(answer: Any, error: Any) -> None:
 @pytest.mark.parametrize("body", ["JSON errors", "HTML", "nothing"])
 @pytest.mark.parametrize("status", STATUSES)
 async def test_subscriptions_that_are_refused(status: int, body: str) -> None:
-    kind, text, expected = BODIES[body]
+    kind, text, _ = BODIES[body]
+    expected = expected_of(status, body)
     answer = kept(http(text, f"{status} Not So", kind, retry_after="7"))
     # Without a type that it has, a server is asked once more, in other words.
     answers = [answer] * (2 if status == 404 else 1)
     async with facing(*answers) as (session, server), session.subscribe(COUNT) as events:
+        if isinstance(expected, ExecutionResult):
+            with pytest.raises(TransportQueryError) as refused:
+                await events.receive()
+            assert (refused.value.code, refused.value.errors) == (status, ERRORS)
+            with pytest.raises(anyio.EndOfStream):
+                await events.receive()
+            return
         with pytest.raises(TransportServerError) as caught:
             await events.receive()
         assert says_where(caught.value, server)
         assert (caught.value.code, caught.value.retry_after) == (status, 7)
-        assert caught.value.retryable is STATUSES[status]
+        assert caught.value.retryable is (STATUSES[status] or status == 403)
         assert caught.value.errors == expected
         assert len(server.requests) == len(answers)
 
@@ -481,6 +665,81 @@ async def test_bad_answers_that_grow(answer: Any, error: Any, growing: bool) -> 
                     assert state == {"a": 1}
         assert type(caught.value) is error
         assert says_where(caught.value, server)
+
+
+BAD_ITEMS: list[Any] = [
+    {},
+    {"message": "Internal server error"},
+    {"errors": []},
+    {"data": {}, "errors": ""},
+]
+
+
+@pytest.mark.parametrize("payload", BAD_ITEMS)
+@pytest.mark.parametrize("kind", ["named", "unnamed", "multipart"])
+async def test_an_item_that_is_no_result(kind: str, payload: Any) -> None:
+    data = json.dumps(payload).encode()
+    answer = {
+        "named": endless(EVENT, b"event: next\ndata: " + data + b"\n\n", COMPLETE),
+        "unnamed": endless(b'data: {"data": {"n": 1}}\n\n', b"data: " + data + b"\n\n"),
+        "multipart": endless(PART, part({"payload": payload}), END, kind=MULTIPART),
+    }[kind]
+    async with facing(answer) as (session, server), session.subscribe(COUNT) as events:
+        assert await events.receive() == {"n": 1}
+        with pytest.raises(TransportProtocolError) as caught:
+            await events.receive()
+        error = caught.value
+        assert says_where(error, server)
+        assert error.code == 200
+        assert "content-type" in error.headers
+        assert json.loads(error.body) == payload
+        assert ("Internal server error" in str(error)) is ("message" in payload)
+
+
+async def test_a_part_that_is_no_part_of_a_subscription() -> None:
+    answer = endless(PART, part({}), part({"message": "oh"}), END, kind=MULTIPART)
+    async with facing(answer) as (session, _), session.subscribe(COUNT) as events:
+        assert await events.receive() == {"n": 1}
+        with pytest.raises(TransportProtocolError, match="oh"):
+            await events.receive()
+
+
+@pytest.mark.parametrize("payload", BAD_ITEMS[:2])
+@pytest.mark.parametrize("growing", [False, True])
+@pytest.mark.parametrize("kind", ["sse", "multipart"])
+async def test_a_part_that_is_no_part_of_a_result(kind: str, payload: Any, growing: bool) -> None:
+    pieces = [part(BEGUN), part(payload), END]
+    if kind == "sse":
+        events = [f"event: next\ndata: {json.dumps(each)}\n\n" for each in (BEGUN, payload)]
+        pieces = [each.encode() for each in events] + [COMPLETE]
+    answer = endless(*pieces, kind=SSE if kind == "sse" else INCREMENTAL)
+    async with facing(answer) as (session, _):
+        with pytest.raises(TransportProtocolError):
+            if not growing:
+                await session.execute(DEFER)
+            async with session.execute_incremental(DEFER) as states:
+                async for state in states:
+                    assert state == {"a": 1}
+
+
+async def test_events_without_names_are_results_and_their_end_completes() -> None:
+    answer = endless(b'data: {"data": {"n": 1}}\n\n', b'data: {"data": {"n": 2}}\n\n')
+    async with facing(answer) as (session, _), session.subscribe_results(COUNT) as events:
+        results = [result async for result in events]
+    assert [result.data for result in results] == [{"n": 1}, {"n": 2}]
+    assert results[0].headers["content-type"] == SSE
+
+
+@pytest.mark.parametrize("status", ["200 OK", "500 Oh"])
+async def test_a_subscription_that_was_answered_once_is_sent_to_websockets(status: str) -> None:
+    message = "Cannot return null for non-nullable field Subscription.n."
+    text = json.dumps({"errors": [{"message": message, "path": ["n"]}], "data": None})
+    async with facing(kept(http(text, status))) as (session, _):
+        async with session.subscribe(COUNT) as events:
+            with pytest.raises(TransportQueryError, match="ws://") as caught:
+                await events.receive()
+        assert message in str(caught.value)
+        assert "answered once" in str(caught.value)
 
 
 # Connections that break.

@@ -19,7 +19,7 @@ from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
         ("inf", None),
         ("nan", None),
         ("-1", None),
-        ("1.5", None),
+        ("1.5", 2),
         ("\u0661", None),
         ("", None),
         ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER),

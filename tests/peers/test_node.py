@@ -198,7 +198,7 @@ async def test_a_page_that_is_not_there(server: NodeServer) -> None:
 @sse
 async def test_a_server_for_streams_only(server: NodeServer) -> None:
     async with Client(server.url) as session:
-        with pytest.raises(TransportServerError, match="Stream not found") as caught:
+        with pytest.raises(TransportQueryError, match="Stream not found") as caught:
             await session.execute("{ hello }")
     assert caught.value.code == 404
 
@@ -507,6 +507,6 @@ async def test_leaving_an_answer_that_grows(server: NodeServer) -> None:
 async def test_a_format_that_the_server_has_not(server: NodeServer) -> None:
     old = {"headers": {"Accept": "multipart/mixed;deferSpec=20220824, application/json"}}
     async with Client(server.url) as session:
-        with pytest.raises(TransportServerError, match="legacy incremental format") as caught:
+        with pytest.raises(TransportQueryError, match="legacy incremental format") as caught:
             await session.execute(STREAM, transport_args=old)
     assert caught.value.code == 406

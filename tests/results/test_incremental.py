@@ -468,6 +468,25 @@ def test_a_later_payload_without_any_part_is_refused_with_the_servers_words() ->
         merge.add({"message": "no"})
 
 
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("payload", [{}, {"message": "Internal server error"}, {"errors": []}])
+def test_a_payload_that_is_no_part_of_a_result(payload: Any, begun: bool) -> None:
+    if begun and "errors" in payload:
+        return
+    merge = IncrementalMerge()
+    if begun:
+        merge.add({"data": {}, "hasNext": True})
+    with pytest.raises(ProtocolViolation) as caught:
+        merge.add(payload)
+    assert ("message" not in payload) or ("Internal server error" in caught.value.reason)
+
+
+@pytest.mark.parametrize("payload", [{"hasNext": False}, {"data": [], "errors": {}}])
+def test_a_first_payload_that_is_no_result(payload: Any) -> None:
+    with pytest.raises(ProtocolViolation):
+        IncrementalMerge().add(payload)
+
+
 def test_nothing_comes_after_the_last() -> None:
     merge = IncrementalMerge()
     merge.add({"data": {"a": 1}})

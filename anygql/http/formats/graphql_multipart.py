@@ -7,20 +7,17 @@ the "Incremental Delivery over HTTP" RFC of GraphQL over HTTP.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
-
-import msgspec
+from typing import Any, TypeAlias, cast
 
 from ...exceptions import ProtocolViolation
 from ...json import JSON
 from ...protocols.close_codes import CloseCode
 from ...protocols.events import Complete, Error, Next
+from ...results.answers import read_refusal
 from ...results.incremental import IncrementalMerge
-from ...results.result import ExecutionResult
-from ..responses import as_result
 from .multipart import MultipartParser, Part
 from .parser import StreamParser
-from .payloads import payload_reader
+from .payloads import BadPayload, payload_reader, read_payload
 
 __all__ = ["IncrementalMultipart", "MultipartPayloads", "MultipartSubscription"]
 
@@ -81,10 +78,6 @@ class IncrementalMultipart:
         for payload in self._payloads.feed(data):
             if self.finished:
                 break
-            if not self._has_begun and as_result(payload) is None:
-                raise ProtocolViolation(
-                    CloseCode.BAD_REQUEST, "the first part of the answer is no GraphQL response"
-                )
             self._has_begun = True
             found.append(Next("", self._merge.add(payload)))
             if not self._merge.has_next:
@@ -103,31 +96,18 @@ class IncrementalMultipart:
             self._payloads.close()
 
 
-class _Message(msgspec.Struct, rename="camel"):
-    """Any part of a subscription.
-
-    In Apollo's format it has a ``payload``, or ``errors`` that end the subscription. In
-    PostGraphile 5's it is a result with ``hasNext``.
-    """
-
-    payload: ExecutionResult | msgspec.UnsetType | None = msgspec.UNSET
-    errors: list[Any] | None = None
-    data: Any = msgspec.UNSET
-    extensions: Any = None
-    has_next: bool | None = None
-
-
 class MultipartSubscription(StreamParser[_Event]):
     """The response to a subscription in Apollo's format, whose events have the given ``id``.
 
     ``{}`` is a heartbeat, which is no event. ``payload`` is a result; ``errors`` beside it (or
-    beside a null) end the subscription. A part that is itself a result is read as one. Nothing is
-    read after the end of the operation. The limits are those of ``MultipartParser``.
+    beside a null) end the subscription. A part that is itself a result is read as one, which
+    PostGraphile 5 sends with ``hasNext``. Nothing is read after the end of the operation. The
+    limits are those of ``MultipartParser``.
     """
 
     def __init__(self, content_type: str, id: str, json: JSON, **limits: int) -> None:
         self._reader = MultipartParser(content_type, **limits)
-        self._message = payload_reader(_Message, json)
+        self._message = payload_reader(dict[str, Any], json)
         self._id = id
         #: Whether the server has ended the operation.
         self.finished = False
@@ -156,20 +136,30 @@ class MultipartSubscription(StreamParser[_Event]):
             return
         _require_json(part)
         message = self._message(part.body)
-        if message.payload is msgspec.UNSET:
+        if "payload" not in message:
             yield from self._plain_events(message)
             return
-        if message.payload is not None:
-            yield Next(self._id, message.payload)
-        if message.errors:
-            yield Error(self._id, message.errors)
+        payload: Any = message["payload"]
+        errors: Any = message.get("errors")
+        if payload is not None:
+            yield Next(self._id, read_payload(payload, "$.payload"))
+        if errors or (errors is not None and payload is None):
+            yield self._refusal(errors)
 
-    def _plain_events(self, message: _Message) -> Iterator[_Event]:
-        has_data = message.data is not msgspec.UNSET
-        if has_data or (message.errors and message.has_next is not None):
-            data = message.data if has_data else None
-            yield Next(self._id, ExecutionResult(data, message.errors, message.extensions))
-        elif message.errors:
-            yield Error(self._id, message.errors)
-        if message.has_next is False:
+    def _plain_events(self, message: dict[str, Any]) -> Iterator[_Event]:
+        has_next: Any = message.get("hasNext")
+        errors: Any = message.get("errors")
+        if "data" in message or (errors and has_next is not None):
+            yield Next(self._id, read_payload(message))
+        elif errors is not None:
+            yield self._refusal(errors)
+        elif message and has_next is None:
+            read_payload(message)  # raises
+        if has_next is False:
             yield Complete(self._id)
+
+    def _refusal(self, errors: object) -> Error:
+        if not isinstance(errors, list):
+            raise BadPayload("$.errors is not a list", {"errors": errors})
+        errors = cast("list[object]", errors)
+        return Error(self._id, read_refusal(errors).errors or [])

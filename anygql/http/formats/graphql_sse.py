@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -15,23 +15,25 @@ from ...exceptions import CutOff, ProtocolViolation
 from ...json import JSON
 from ...protocols.close_codes import CloseCode
 from ...protocols.events import Complete, Error, Next
+from ...results.answers import read_refusal
 from ...results.incremental import IncrementalMerge
-from ...results.result import ExecutionResult
 from .parser import StreamParser
-from .payloads import payload_reader
+from .payloads import BadPayload, payload_reader, read_payload, result_reader
 from .sse import DEFAULT_MAX_EVENT_SIZE, EventStreamParser, ServerSentEvent
 
-__all__ = ["DistinctStream", "IncrementalPart", "IncrementalStream", "SingleStream"]
+__all__ = ["BadResult", "DistinctStream", "IncrementalPart", "IncrementalStream", "SingleStream"]
 
 
-class _Result(msgspec.Struct, frozen=True):
+class _Envelope(msgspec.Struct, frozen=True):
     id: str
-    payload: ExecutionResult
+    payload: Any = None
 
 
-class _Errors(msgspec.Struct, frozen=True):
+class BadResult(msgspec.Struct, frozen=True):
+    """What came for an operation instead of a result, which fails that operation alone."""
+
     id: str
-    payload: list[object]
+    payload: Any
 
 
 class _Complete(msgspec.Struct, frozen=True):
@@ -45,7 +47,10 @@ class IncrementalPart(msgspec.Struct, frozen=True):
     payload: dict[str, Any]
 
 
-_GraphQLEvent: TypeAlias = Next | IncrementalPart | Error | Complete
+_GraphQLEvent: TypeAlias = Next | IncrementalPart | Error | Complete | BadResult
+
+#: The name of an event that the server gave none.
+_UNNAMED = "message"
 
 
 class _GraphQLStream(StreamParser[_GraphQLEvent]):
@@ -54,12 +59,18 @@ class _GraphQLStream(StreamParser[_GraphQLEvent]):
     def __init__(self, json: JSON, *, max_event_size: int = DEFAULT_MAX_EVENT_SIZE) -> None:
         #: The parser below, which has ``last_event_id`` and ``retry``.
         self.events = EventStreamParser(max_event_size=max_event_size)
+        #: Whether events have names, as the specification has it.
+        self._is_named = False
 
     def _read(self, data: bytes, found: list[_GraphQLEvent]) -> None:
         for event in self.events.feed(data):
             found.append(self._event(event))  # noqa: PERF401  # a fault keeps what came before it
 
     def _event(self, event: ServerSentEvent) -> _GraphQLEvent:
+        # Yoga 2 and 3, DefraDB and others name no event: each is a result.
+        if event.event == _UNNAMED:
+            return self._next(event.data)
+        self._is_named = True
         if event.event == "next":
             return self._next(event.data)
         if event.event == "complete":
@@ -72,7 +83,7 @@ class _GraphQLStream(StreamParser[_GraphQLEvent]):
         )
 
     @abstractmethod
-    def _next(self, data: str) -> Next | IncrementalPart: ...
+    def _next(self, data: str) -> Next | IncrementalPart | BadResult: ...
 
     @abstractmethod
     def _error(self, data: str) -> Error: ...
@@ -92,16 +103,24 @@ class DistinctStream(_GraphQLStream):
     ) -> None:
         super().__init__(json, max_event_size=max_event_size)
         self._id = id
-        self._result = payload_reader(ExecutionResult, json)
-        self._errors = payload_reader(list[object], json)
+        self._result = result_reader(json)
+        self._any: Callable[[str], Any] = payload_reader(object, json)
+        #: Whether there was an event at all.
+        self._has_begun = False
         #: Whether the server has ended the operation.
         self.finished = False
 
     def close(self) -> None:
-        """Raise ``CutOff`` if the operation has not ended, after the last byte."""
+        """Raise ``CutOff`` if the operation has not ended, after the last byte.
+
+        A stream whose events have no names ends its operation by its own end.
+        """
         self._raise_fault()
         if not self.finished:
             is_inside_event = self.events.close()
+            if not is_inside_event and self._may_end():
+                self.finished = True
+                return
             raise CutOff(
                 "the event stream was cut off inside an event"
                 if is_inside_event
@@ -112,16 +131,25 @@ class DistinctStream(_GraphQLStream):
         if self.finished:
             return
         for event in self.events.feed(data):
+            self._has_begun = True
             found.append(self._event(event))
             if self.finished:
                 return
+
+    def _may_end(self) -> bool:
+        """Return whether the end of the stream can be the end of the operation."""
+        return self._has_begun and not self._is_named
 
     def _next(self, data: str) -> Next:
         return Next(self._id, self._result(data))
 
     def _error(self, data: str) -> Error:
         self.finished = True
-        return Error(self._id, self._errors(data))
+        try:
+            refusal = self._any(data) if data.strip() else None
+        except ProtocolViolation:  # the server's words need not be JSON
+            refusal = data
+        return Error(self._id, read_refusal(refusal).errors or [])
 
     def _complete(self, data: str) -> Complete:
         self.finished = True
@@ -137,6 +165,9 @@ class IncrementalStream(DistinctStream):
         super().__init__(id, json, max_event_size=max_event_size)
         self._part = payload_reader(dict[str, Any], json)
         self._merge = IncrementalMerge()
+
+    def _may_end(self) -> bool:
+        return False  # the last part says that it is the last
 
     def _next(self, data: str) -> Next:
         result = self._merge.add(self._part(data))
@@ -167,9 +198,7 @@ class SingleStream(_GraphQLStream):
     ) -> None:
         super().__init__(json, max_event_size=max_event_size)
         self._is_incremental = is_incremental
-        self._part = payload_reader(IncrementalPart, json)
-        self._result = payload_reader(_Result, json)
-        self._errors = payload_reader(_Errors, json)
+        self._envelope = payload_reader(_Envelope, json)
         self._completion = payload_reader(_Complete, json)
 
     def close(self) -> None:
@@ -178,15 +207,19 @@ class SingleStream(_GraphQLStream):
         if self.events.close():
             raise CutOff("the event stream was cut off inside an event")
 
-    def _next(self, data: str) -> Next | IncrementalPart:
-        result = self._result(data)
-        if self._is_incremental(result.id):
-            return self._part(data)
-        return Next(result.id, result.payload)
+    def _next(self, data: str) -> Next | IncrementalPart | BadResult:
+        envelope = self._envelope(data)
+        payload: Any = envelope.payload
+        if self._is_incremental(envelope.id) and isinstance(payload, dict):
+            return IncrementalPart(envelope.id, cast("dict[str, Any]", payload))
+        try:
+            return Next(envelope.id, read_payload(payload))
+        except BadPayload:
+            return BadResult(envelope.id, payload)
 
     def _error(self, data: str) -> Error:
-        errors = self._errors(data)
-        return Error(errors.id, errors.payload)
+        envelope = self._envelope(data)
+        return Error(envelope.id, read_refusal(envelope.payload).errors or [])
 
     def _complete(self, data: str) -> Complete:
         return Complete(self._completion(data).id)

@@ -7,10 +7,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ...exceptions import ProtocolViolation
 from ...json import JSON, MsgspecJSON
+from ...protocols.close_codes import CloseCode
 from ...protocols.messages import read_replacing_surrogates
+from ...results.answers import NotAResult, read_result, server_words
+from ...results.result import ExecutionResult
 
-__all__ = ["payload_reader"]
+__all__ = ["BadPayload", "payload_reader", "read_payload", "result_reader"]
 
 _T = TypeVar("_T")
 
@@ -33,3 +37,46 @@ def payload_reader(type_: type[_T], json: JSON) -> Callable[[bytes | str], _T]:
             return read_replacing_surrogates(read, text, exc)
 
     return checked
+
+
+class BadPayload(ProtocolViolation):
+    """JSON in a stream that is no GraphQL result, and concerns one operation alone.
+
+    Attributes:
+        payload: The JSON value that came.
+    """
+
+    def __init__(self, what: str, payload: object) -> None:
+        words = server_words(payload)
+        quoted = f" ({words})" if words else ""
+        super().__init__(CloseCode.BAD_REQUEST, f"{what}, which is no GraphQL response{quoted}")
+        self.payload = payload
+
+
+def read_payload(payload: object, name: str = "a result") -> ExecutionResult:
+    """Return decoded JSON as a result. Raise ``BadPayload``, which calls it ``name``."""
+    try:
+        return read_result(payload, any_data=True)
+    except NotAResult as what:
+        raise BadPayload(f"{name} is {what}", payload) from None
+
+
+def result_reader(json: JSON) -> Callable[[bytes | str], ExecutionResult]:
+    """Return a function from a JSON text to a result, which raises ``ProtocolViolation``."""
+    read_typed = payload_reader(ExecutionResult, json)
+    read_any: Callable[[bytes | str], object] = payload_reader(object, json)
+
+    def read(text: bytes | str) -> ExecutionResult:
+        try:
+            result = read_typed(text)
+        except ProtocolViolation as violation:
+            try:
+                payload = read_any(text)
+            except ProtocolViolation:
+                raise violation from None
+            raise BadPayload(violation.reason, payload) from None
+        if result.data.__class__ is dict or result.has_data or result.errors:
+            return result
+        return read_payload(read_any(text))
+
+    return read

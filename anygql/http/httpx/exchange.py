@@ -114,10 +114,12 @@ class Exchange:
                 arguments["url"] = parsed_url(library_of(client), url)
                 request = client.build_request(**arguments)
                 request.stream = body_stream(client, http_request.body)
-                response = await send_following_redirects(
+                response, asked_nothing = await send_following_redirects(
                     client, request, is_ours=is_ours, **http_request.send_arguments()
                 )
-            incoming = IncomingResponse(client, server, response, endpoint.max_response_size)
+            incoming = IncomingResponse(
+                client, server, response, endpoint.max_response_size, asked_nothing
+            )
             stack.push_async_callback(incoming.aclose)
             yield incoming
 

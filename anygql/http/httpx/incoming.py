@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from math import inf
 from typing import Any
 
-from anyio import CancelScope, move_on_after
+from anyio import CancelScope, current_time, move_on_after
 
-from ...exceptions import TransportProtocolError
+from ...exceptions import TransportError, TransportProtocolError
+from ...results.result import Origin
 from ..accept import GRAPHQL_JSON
 from ..compression import Decompressor, decompressor_for
-from ..responses import Response, media_type
+from ..responses import REFUSALS, Response, decoded_text, is_json, media_type
 from .client import HTTPClient
 from .errors import http_errors
 from .pool import CLOSE_TIMEOUT
@@ -19,6 +21,18 @@ __all__ = ["IncomingResponse"]
 
 #: Bytes of a refusal that are read: enough to say what it is.
 REFUSAL_LIMIT = 2**16
+
+#: The same, if the body may be a GraphQL answer that has only errors.
+ERRORS_LIMIT = 2**20
+
+#: Seconds that the body of a refusal may take: it is only there to be shown.
+REFUSAL_PATIENCE = 0.5
+
+#: Seconds of silence in the body of a refusal that may be a GraphQL answer.
+ANSWER_PATIENCE = 2.0
+
+#: How many times its patience a refusal may take in all.
+_PATIENCES = 4
 
 
 class IncomingResponse:
@@ -30,13 +44,20 @@ class IncomingResponse:
         response: The client's own response.
         max_size: Maximum size of the whole body after decompression, in bytes; ``None`` for no
             limit.
+        asked_nothing: The URL of the GET that a redirect has made of the request, or ``""``.
     """
 
     def __init__(
-        self, client: HTTPClient, server: str, response: Any, max_size: int | None
+        self,
+        client: HTTPClient,
+        server: str,
+        response: Any,
+        max_size: int | None,
+        asked_nothing: str = "",
     ) -> None:
         self._client = client
         self._max_size = max_size
+        self._asked_nothing = asked_nothing
         self.server = server
         self._response = response
         #: The body's media type, in lower case, and its parameters. Asking httpx for a header
@@ -48,6 +69,8 @@ class IncomingResponse:
         self._chunks_ended = response.is_closed
         self._decompressor: Decompressor | None = None
         self._has_begun = False
+        #: The first bytes before decompression, to be shown if that fails.
+        self._raw_start = b""
         if self._body is None:
             self._chunks = response.aiter_raw()
 
@@ -56,6 +79,11 @@ class IncomingResponse:
         """The headers, whose names may be asked for in any case."""
         headers: Mapping[str, str] = self._response.headers
         return headers
+
+    @property
+    def origin(self) -> Origin:
+        """What a result that comes by this response is told of it."""
+        return Origin(self.status, self.headers)
 
     @property
     def status(self) -> int:
@@ -89,22 +117,28 @@ class IncomingResponse:
             body, self._body = self._body, None
             return body
         try:
-            if not self._has_begun:
-                self._has_begun = True
-                self._decompressor = decompressor_for(self.headers.get("content-encoding", ""))
             if self._decompressor is not None and self._decompressor.has_more:
                 return self._decompressor.feed(b"")
             chunk = await self._read_raw()
+            if not self._has_begun:
+                self._has_begun = True
+                self._raw_start = chunk or b""
+                self._decompressor = decompressor_for(self.headers.get("content-encoding", ""))
             if self._decompressor is None:
                 return chunk
             if chunk is not None:
                 return self._decompressor.feed(chunk)
             self._decompressor.close()
         except ValueError as error:
-            raise TransportProtocolError(
-                f"{self.server}: the answer's compression is broken: {error}"
-            ) from None
+            raise self._broken_compression(error) from None
         return None
+
+    def _broken_compression(self, error: ValueError) -> TransportProtocolError:
+        # What is wrongly called compressed can be read as it is.
+        response = self._complete(decoded_text(self._raw_start).encode())
+        return response.error(
+            TransportProtocolError, f"{self.server}: the answer's compression is broken: {error}"
+        )
 
     async def _read_raw(self) -> bytes | None:
         assert self._chunks is not None  # noqa: S101 - read() has seen to it
@@ -121,23 +155,68 @@ class IncomingResponse:
     async def read_response(self) -> Response:
         """Return the response with its whole body, or with the start of it if it is a refusal.
 
+        A refusal is known by its status, so a body that breaks off, never ends, or is wrongly
+        called compressed takes nothing from it.
+
         Raises:
             TransportProtocolError: The body has more than ``max_size`` bytes.
             TransportError: As for ``read``.
         """
-        is_refusal = not self.ok and self.media_type != GRAPHQL_JSON
+        if self.ok:
+            return self._complete(await self._read_all())
+        # The GraphQL server's own type makes an answer at any status, others with some.
+        if self.media_type == GRAPHQL_JSON:
+            limit = self._max_size or inf
+        elif self.status in REFUSALS or not is_json(self.media_type):
+            return self._complete(await self._read_refusal(REFUSAL_LIMIT, REFUSAL_PATIENCE))
+        else:
+            limit = ERRORS_LIMIT
+        return self._complete(await self._read_refusal(limit, ANSWER_PATIENCE))
+
+    async def _read_all(self) -> bytes:
         body = bytearray()
         while (chunk := await self.read()) is not None:
             body += chunk
-            if is_refusal and len(body) > REFUSAL_LIMIT:
-                break
             if self._max_size is not None and len(body) > self._max_size:
-                raise TransportProtocolError(
+                raise self._complete(bytes(body[:REFUSAL_LIMIT])).error(
+                    TransportProtocolError,
                     f"{self.server}: the answer has more than {self._max_size} bytes "
-                    "(max_response_size)"
+                    "(max_response_size)",
                 )
+        return bytes(body)
+
+    async def _read_refusal(self, limit: float, patience: float) -> bytes:
+        """Return what can be read of a refusal's body.
+
+        Args:
+            limit: The bytes that are read. Of a longer body, only the start is returned.
+            patience: The seconds of silence after which no more is waited for; not longer than
+                a few times that in all.
+        """
+        body = bytearray()
+        try:
+            last = current_time() + _PATIENCES * patience
+            with move_on_after(patience) as scope:
+                while (chunk := await self.read()) is not None:
+                    body += chunk
+                    if len(body) > limit:
+                        return bytes(body[:REFUSAL_LIMIT])
+                    scope.deadline = min(last, current_time() + patience)
+        except TransportError as error:  # the connection was lost, or the compression is broken
+            return bytes(body) or error.body.encode()
+        return bytes(body)
+
+    def _complete(self, body: bytes) -> Response:
         reason = str(self._response.reason_phrase)
-        return Response(self.server, self.status, reason, self.headers, self.media, bytes(body))
+        return Response(
+            self.server,
+            self.status,
+            reason,
+            self.headers,
+            self.media,
+            body,
+            self._asked_nothing,
+        )
 
     async def aclose(self) -> None:
         """Close the response, so that the client's pool goes on serving. Raise nothing."""

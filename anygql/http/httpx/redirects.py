@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...net.urls import redact
 from .client import HTTPClient, hide_url_secrets, library_of
 
 __all__ = ["send_following_redirects"]
@@ -36,8 +37,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 async def send_following_redirects(
     client: HTTPClient, request: Any, *, is_ours: bool, **options: Any
-) -> Any:
+) -> tuple[Any, str]:
     """Send a request, and return the client's response to the last redirect, with an unread body.
+
+    Beside it stands the URL, fit for messages, of a GET that a redirect has made of a POST. That
+    GET asks nothing: it has no body. It is ``""`` if there was none.
 
     On the way to another origin, only ``HARMLESS`` headers are kept, and no ``auth`` is asked.
 
@@ -54,13 +58,14 @@ async def send_following_redirects(
     if follow is None or not isinstance(follow, bool):
         follow = client.follow_redirects
     redirects = 0
+    asked_nothing = ""
     while True:
         if is_ours:
             hide_url_secrets(client, request)
         response = await client.send(request, stream=True, follow_redirects=False, **options)
         next_request = response.next_request
         if not follow or next_request is None:
-            return response
+            return response, asked_nothing
         await _finish(response)
         redirects += 1
         if redirects > client.max_redirects:
@@ -72,6 +77,8 @@ async def send_following_redirects(
             options["auth"] = None
             for name in [name for name in next_request.headers if name.lower() not in HARMLESS]:
                 del next_request.headers[name]
+        if request.method == "POST" and next_request.method == "GET":
+            asked_nothing = redact(str(next_request.url))
         request = next_request
 
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anygql.exceptions import ProtocolViolation
-from anygql.http.formats.graphql_sse import DistinctStream, SingleStream
+from anygql.exceptions import CutOff, ProtocolViolation
+from anygql.http.formats.graphql_sse import BadResult, DistinctStream, SingleStream
 from anygql.http.formats.sse import EventStreamParser, ServerSentEvent
 from anygql.json import MsgspecJSON
 from anygql.protocols.close_codes import CloseCode
@@ -300,8 +300,13 @@ MALFORMED = [
     pytest.param(b"event: next\n\n", "malformed message", id="3-no-data"),
     pytest.param(b"event: next\ndata: []\n\n", "Expected `object`", id="3-array"),
     pytest.param(b'event: next\ndata: {"errors":{}}\n\n', "$.errors", id="3-errors-object"),
-    pytest.param(b"event: error\ndata: {}\n\n", "Expected `array`", id="error-object"),
-    pytest.param(b"data: {}\n\n", "'message'", id="no-name"),
+    pytest.param(b"event: next\ndata: {}\n\n", "without data and errors", id="3-nothing"),
+    pytest.param(
+        b'event: next\ndata: {"message": "Internal server error"}\n\n',
+        "Internal server error",
+        id="3-message",
+    ),
+    pytest.param(b"data: {}\n\n", "without data and errors", id="no-name"),
     pytest.param(b"event: ping\ndata: {}\n\n", "'ping'", id="unknown-name"),
     pytest.param(b"event: next\ndata: " + b"[" * 100_000 + b"\n\n", "malformed", id="3-deep"),
 ]
@@ -357,11 +362,9 @@ SINGLE_EVENTS = [
 
 SINGLE_MALFORMED = [
     pytest.param(b'event: next\ndata: {"payload":{}}\n\n', "`id`", id="10-next-without-id"),
-    pytest.param(b'event: next\ndata: {"id":"1"}\n\n', "`payload`", id="10-no-payload"),
     pytest.param(b'event: next\ndata: {"id":1,"payload":{}}\n\n', "$.id", id="10-id-number"),
     pytest.param(b"event: complete\ndata:\n\n", "malformed", id="10-complete-without-data"),
     pytest.param(b"event: complete\ndata: {}\n\n", "`id`", id="10-complete-without-id"),
-    pytest.param(b'event: error\ndata: {"id":"1"}\n\n', "`payload`", id="10-error"),
 ]
 
 
@@ -378,6 +381,64 @@ def test_malformed_events_of_a_single_connection(stream: bytes, reason: str) -> 
     with pytest.raises(ProtocolViolation) as caught:
         SingleStream(MsgspecJSON()).feed(stream)
     assert reason in caught.value.reason
+
+
+def test_a_bad_result_on_a_single_connection_is_its_operations_alone() -> None:
+    stream = SingleStream(MsgspecJSON())
+    for payload in ({}, [], None, "no", {"message": "Internal server error"}):
+        data = json.dumps({"id": "1", "payload": payload}).encode()
+        assert stream.feed(b"event: next\ndata: " + data + b"\n\n") == [BadResult("1", payload)]
+    assert stream.feed(b'event: next\ndata: {"id":"1"}\n\n') == [BadResult("1", None)]
+    assert stream.feed(SINGLE) == SINGLE_EVENTS
+
+
+REFUSALS = [
+    (b'[{"message":"x"}]', "x"),
+    (b'{"message":"x"}', "x"),
+    (b'{"errors":[{"message":"x"}]}', "x"),
+    (b'"x"', "x"),
+    (b"{}", "gave no reason"),
+    (b"[]", "gave no reason"),
+    (b"null", "gave no reason"),
+]
+
+
+@pytest.mark.parametrize(("payload", "words"), [*REFUSALS, (b"x y", "x y"), (b"", "no reason")])
+def test_a_refusal_is_one_in_whatever_shape_it_comes(payload: bytes, words: str) -> None:
+    (event,) = distinct().feed(b"event: error\ndata: " + payload + b"\n\n")
+    assert isinstance(event, Error)
+    assert words in event.payload[0]["message"]
+
+
+@pytest.mark.parametrize(("payload", "words"), REFUSALS)
+def test_a_refusal_on_a_single_connection(payload: bytes, words: str) -> None:
+    data = b'{"id":"1","payload":' + payload + b"}"
+    (event,) = SingleStream(MsgspecJSON()).feed(b"event: error\ndata: " + data + b"\n\n")
+    assert isinstance(event, Error)
+    assert event.id == "1"
+    assert words in event.payload[0]["message"]
+
+
+UNNAMED = b'data: {"data":{"n":1}}\n\n'
+
+
+def test_the_end_of_events_without_names_is_the_end_of_the_operation() -> None:
+    stream = distinct()
+    assert stream.feed(b": hi\n\n" + UNNAMED + UNNAMED) == [result(data={"n": 1})] * 2
+    stream.close()
+    assert stream.finished
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [b"", b": hi\n\n", UNNAMED + UNNAMED[:-1], UNNAMED + b"event: next\n" + UNNAMED],
+    ids=["nothing", "a comment", "inside an event", "names too"],
+)
+def test_other_ends_are_cut_off(stream: bytes) -> None:
+    parser = distinct()
+    parser.feed(stream)
+    with pytest.raises(CutOff):
+        parser.close()
 
 
 def test_a_single_connection_that_is_cut_off() -> None:
