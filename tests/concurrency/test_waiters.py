@@ -10,7 +10,7 @@ from anygql.concurrency.waiters import waiters_of
 
 
 async def test_woken_while_it_waits() -> None:
-    new, wake = waiters_of(current_token())
+    new, wake, _ = waiters_of(current_token())
     waiter, done = new(), False
 
     async def wait() -> None:
@@ -29,14 +29,14 @@ async def test_woken_while_it_waits() -> None:
 
 
 async def test_woken_before_it_waits() -> None:
-    new, wake = waiters_of(current_token())
+    new, wake, _ = waiters_of(current_token())
     waiter = new()
     wake(waiter)
     await waiter
 
 
 async def test_canceled() -> None:
-    new, wake = waiters_of(current_token())
+    new, wake, _ = waiters_of(current_token())
     waiter = new()
     with anyio.move_on_after(0.001) as scope:
         await waiter
@@ -46,7 +46,7 @@ async def test_canceled() -> None:
 
 @pytest.mark.parametrize("woken", [False, True])
 async def test_it_is_a_checkpoint(woken: bool) -> None:
-    new, wake = waiters_of(current_token())
+    new, wake, _ = waiters_of(current_token())
     waiter = new()
     with anyio.CancelScope() as scope:
         scope.cancel()
