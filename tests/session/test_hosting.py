@@ -6,7 +6,6 @@ import asyncio
 import gc
 import importlib.util
 import logging
-import os
 import subprocess
 import sys
 import textwrap
@@ -23,7 +22,7 @@ from anyio.lowlevel import checkpoint
 
 from anygql import Client, TransportClosed, TransportConnectionFailed, WebSocketTransport
 from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer
-from tests.support.paths import ROOT
+from tests.support.programs import environment
 
 HELLO = "{ hello }"
 GREETING = {"hello": "Hello world!"}
@@ -323,14 +322,9 @@ def run_program(*arguments: str, cwd: Path, text: str | None = None) -> tuple[st
         capture_output=True,
         text=True,
         timeout=60,
-        env=_environment(),
+        env=environment(),
     )
     return done.stdout, done.stderr
-
-
-def _environment() -> dict[str, str]:
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path}
 
 
 @pytest.mark.skipif(
