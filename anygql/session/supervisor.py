@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from anyio import (
@@ -60,6 +61,7 @@ class Supervisor:
         self.options = options
         self.state: SessionState = "waiting" if options.lazy else "connecting"
         self.payloads: Mapping[str, Any] = {}
+        self.response_headers: Mapping[str, str] = MappingProxyType({})
         #: The error that ended the session.
         self.fault: Exception | None = None
         #: The error to raise to the session's owner: None if the owner ended the session.
@@ -244,6 +246,8 @@ class Supervisor:
         self._connection = connection
         self._connected_at = current_time()
         self.payloads = connection.payloads
+        # A connection of the user's own need not have any.
+        self.response_headers = getattr(connection, "response_headers", self.response_headers)
         self.state = "connected"
         self._changed.notify()
         payload = connection.payloads.get("connection_ack")
