@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn, Protocol
 
 from anyio import Event
@@ -30,6 +31,8 @@ class BaseConnection:
         #: What ended the connection; ``TransportClosed`` if this side closed it.
         self.fault: TransportError | None = None
         self.payloads: Mapping[str, Any] = {}
+        #: The headers of the response to the handshake, by lower-case name, where there is one.
+        self.response_headers: Mapping[str, str] = MappingProxyType({})
         self._ended = Event()
         # Set when the context is entered: there may be no event loop before.
         self.loop: RunningLoop

@@ -51,8 +51,6 @@ class Route:
 
     #: Whether the request has been handed to the socket: from then on it may have arrived.
     written = False
-    #: Whether the operation was left before its request was written, which needn't be sent then.
-    withdrawn = False
     fault: TransportError | None = None
     #: For an operation whose result comes in parts: the parts so far.
     merge: IncrementalMerge | None = None

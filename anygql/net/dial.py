@@ -70,7 +70,7 @@ async def dial(to: Destination, args: DialArgs, open_stream: OpenStream | None) 
         if proxy is not None:
             stream = await _through(proxy, stream, to)
         if to.secure:
-            with opening_errors(to.shown):
+            with opening_errors(to.shown, in_tls=True):
                 stream = await _wrap(stream, args.server_hostname or to.host, to.context)
     except BaseException:
         await anyio.aclose_forcefully(stream)

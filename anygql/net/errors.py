@@ -18,15 +18,21 @@ __all__ = ["FAULTS", "NotHTTP", "connect_error", "opening_errors"]
 FAULTS = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
+_OTHER_SCHEMES = {"ws": "wss", "wss": "ws", "http": "https", "https": "http"}
+
+
 class NotHTTP(Exception):
     """The bytes of a peer are no HTTP response. The message says why, and quotes none of them."""
 
 
 @contextmanager
-def opening_errors(server: str) -> Generator[None]:
+def opening_errors(server: str, *, in_tls: bool = False) -> Generator[None]:
     """Turn the errors of opening a stream into ``TransportConnectionFailed``.
 
-    ``server`` is the server or proxy, fit for messages.
+    Args:
+        server: The server or proxy, fit for messages.
+        in_tls: Whether the errors are those of the TLS handshake. A server that ends that without
+            a word most likely speaks no TLS.
     """
     try:
         yield
@@ -35,9 +41,15 @@ def opening_errors(server: str) -> Generator[None]:
     except anyio.EndOfStream as error:
         raise TransportConnectionFailed(
             f"{server} closed the connection before it was established. Is it a WebSocket server, "
-            "and is it up?"
+            f"and is it up?{_other_scheme(server)}",
+            retryable=not in_tls,
         ) from error
     except FAULTS as error:
+        if in_tls and not isinstance(error, ssl.SSLError):
+            raise TransportConnectionFailed(
+                f"no TLS connection to {server}: {_explain(error)}.{_other_scheme(server)}",
+                retryable=False,
+            ) from _origin(error)
         raise connect_error(server, error) from _origin(error)
 
 
@@ -51,10 +63,17 @@ def connect_error(server: str, error: BaseException) -> TransportConnectionFaile
         )
     if isinstance(error, ssl.SSLError):
         return TransportConnectionFailed(
-            f"no TLS connection to {server}: {error.reason or error}. Is this its TLS port?",
+            f"no TLS connection to {server}: {error.reason or error}. Is this its TLS port?"
+            f"{_other_scheme(server)}",
             retryable=False,
         )
     return TransportConnectionFailed(f"can't connect to {server}: {_explain(error)}")
+
+
+def _other_scheme(server: str) -> str:
+    """Return the question whether the URL has the wrong scheme: plain in place of TLS, or TLS."""
+    other = _OTHER_SCHEMES.get(server.partition("://")[0])
+    return "" if other is None else f" Or should the URL begin with {other}://?"
 
 
 def _origin(error: BaseException) -> BaseException:

@@ -52,13 +52,15 @@ def negotiated_protocol(
 ) -> SubscriptionProtocol:
     """Return the offered protocol whose subprotocol the server named.
 
-    A server that named none is taken to speak the default protocol. Raises
-    ``TransportProtocolError`` (4406) if the protocol was not offered.
+    A server that named none is taken to speak the only protocol that was offered, or else the
+    default one. Raises ``TransportProtocolError`` (4406) if the protocol was not offered.
     """
     offered = tuple(offered)
     for protocol in offered:
         if protocol.subprotocol == name or (name is None and protocol.is_default):
             return protocol
+    if name is None and len(offered) == 1:
+        return offered[0]
     choice = "named no subprotocol" if name is None else f"chose the subprotocol {name!r}"
     names = ", ".join(repr(protocol.subprotocol) for protocol in offered)
     raise TransportProtocolError(

@@ -74,6 +74,14 @@ class Session:
         return self._supervisor.payloads
 
     @property
+    def response_headers(self) -> Mapping[str, str]:
+        """The headers of the last WebSocket handshake's response, by lower-case name.
+
+        Empty if there was no handshake. Over HTTP, each result has its own ``headers``.
+        """
+        return self._supervisor.response_headers
+
+    @property
     def state(self) -> SessionState:
         """``"connecting"``, ``"connected"``, ``"waiting"`` (for an attempt) or ``"closed"``."""
         return self._supervisor.state

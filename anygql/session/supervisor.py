@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from anyio import CancelScope, Event, create_task_group, current_time, move_on_after
@@ -59,6 +60,7 @@ class Supervisor:
         self.options = options
         self.state: SessionState = "waiting" if options.lazy else "connecting"
         self.payloads: Mapping[str, Any] = {}
+        self.response_headers: Mapping[str, str] = MappingProxyType({})
         #: The error that ended the session.
         self.fault: Exception | None = None
         #: The error to raise to the session's owner: None if the owner ended the session.
@@ -379,6 +381,8 @@ class Supervisor:
         self._connection = connection
         self._connected_at = current_time()
         self.payloads = connection.payloads
+        # A connection of the user's own need not have any.
+        self.response_headers = getattr(connection, "response_headers", self.response_headers)
         self.state = "connected"
         self._changed.notify()
         payload = connection.payloads.get("connection_ack")

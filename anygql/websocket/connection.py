@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from anyio import (
@@ -121,6 +122,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
                 f"{endpoint.description}: no connection within "
                 f"{endpoint.connect_timeout:g} s (connect_timeout)"
             )
+        self.response_headers = MappingProxyType(dict(self._socket.response_headers))
         self._socket.on_output = self._writer.wake
         self._socket.on_received = self._monitor.note_activity
         self._socket.is_full_batch = self._receiver.is_full_batch
@@ -193,9 +195,11 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         if route.written:
             self._writer.enqueue(self._codec.complete(route.id))
         else:
-            route.withdrawn = True
+            self._writer.withdraw(route)
 
     def _start(self, route: Route, request: GraphQLRequest, transport_args: TransportArgs) -> None:
+        if self._writer.is_full:
+            raise faults.not_reading(self._endpoint.description, self._writer.waiting_size)
         message = self._codec.subscribe(route.id, request)
         self.routes.register(route)
         self._writer.enqueue(message, route)
@@ -245,7 +249,9 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
     def _lost(self, ended: WebSocketEnded) -> TransportError:
         if ended.ours:
             self._closing = (ended.code, ended.reason)
-        return faults.lost(self._endpoint.description, ended)
+        return faults.lost(
+            self._endpoint.description, ended, acknowledged=self._receiver.acknowledged.is_set()
+        )
 
     @uninterruptible
     async def _watch_task(self) -> None:

@@ -17,14 +17,30 @@ from ..protocols.events import Malformed
 from ..results.answers import read_refusal
 from .sockets.base import WebSocketEnded
 
-__all__ = ["broke_protocol", "dead", "lost", "no_result", "refused"]
+__all__ = ["broke_protocol", "dead", "lost", "no_result", "not_reading", "refused"]
 
 
-def lost(server: str, ended: WebSocketEnded) -> TransportError:
+def lost(server: str, ended: WebSocketEnded, *, acknowledged: bool) -> TransportError:
     """Return the error for a WebSocket that the peer or the network ended."""
+    if ended.ours and ended.code == CloseCode.MESSAGE_TOO_BIG:
+        return TransportProtocolError(
+            f"{server} sent a message that is larger than max_message_size: {ended.reason} "
+            f"({ended.code})",
+            code=ended.code,
+            reason=ended.reason,
+            retryable=is_retryable_code(ended.code),
+        )
     if ended.ours:
         return TransportProtocolError(
             f"{server} broke the WebSocket protocol: {ended.reason} ({ended.code})",
+            code=ended.code,
+            reason=ended.reason,
+            retryable=is_retryable_code(ended.code),
+        )
+    if ended.code == CloseCode.FORBIDDEN and not acknowledged:
+        told = f"{ended.code} {ended.reason}".rstrip()
+        return TransportConnectionFailed(
+            f"{server} refused connection_init ({told}): check init_payload",
             code=ended.code,
             reason=ended.reason,
             retryable=is_retryable_code(ended.code),
@@ -79,6 +95,16 @@ def refused(server: str, reason: str, payload: object) -> TransportConnectionFai
         errors=(read_refusal(payload).errors or []) if payload else [],
         retryable=is_retryable_code(CloseCode.FORBIDDEN),
     )
+
+
+def not_reading(server: str, waiting: int) -> TransportConnectionFailed:
+    """Return the error for an operation that is not queued behind all that waits already."""
+    fault = TransportConnectionFailed(
+        f"{server} reads too slowly, or not at all: {waiting} bytes wait to be written, so the "
+        "operation was not sent"
+    )
+    fault.unsent = True
+    return fault
 
 
 def dead(server: str, why: str) -> TransportConnectionFailed:

@@ -60,7 +60,6 @@ class AwaitedPong:
 
     def __init__(self) -> None:
         self.written = False
-        self.withdrawn = False
         self.come = Event()
 
 

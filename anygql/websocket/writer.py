@@ -6,6 +6,7 @@ concurrent calls share one write this way.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Protocol
 
 from anyio import CancelScope, Event
@@ -14,37 +15,61 @@ from .sockets.base import WebSocket
 
 __all__ = ["Origin", "Writer"]
 
+#: Bytes that may wait. Past that, operations are refused: the peer reads nothing.
+MAX_WAITING = 2**26
+
+#: Bytes after which a write takes no more messages.
+PORTION = 2**18
+
 
 class Origin(Protocol):
     """Whose message it is, told when the message is taken to be written."""
 
     #: Whether the message has been handed to the socket.
     written: bool
-    #: Whether the message needn't be written any more.
-    withdrawn: bool
 
 
 class Writer:
     """The messages that wait to be written, in order. Make one while the loop runs."""
 
     def __init__(self) -> None:
-        #: Pongs that wait.
-        self.pongs = 0
-        self._waiting: list[tuple[Origin | None, bytes]] = []
+        #: The bytes of all messages that wait.
+        self.waiting_size = 0
+        # By origin; those without one by a number.
+        self._waiting: dict[Origin | int, bytes] = {}
+        self._numbers = count()
+        self._pongs: set[Origin | int] = set()
         self._output = Event()
         self._stopping = False
         self._stopped = Event()
         self._scope = CancelScope(shield=True)
 
+    @property
+    def pongs(self) -> int:
+        """How many pongs wait."""
+        return len(self._pongs)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that the peer seems to read nothing."""
+        return self.waiting_size >= MAX_WAITING
+
     def enqueue(self, message: bytes, origin: Origin | None = None) -> None:
-        """Have a message written."""
-        self._waiting.append((origin, message))
+        """Have a message written. An origin has one message at most."""
+        self._waiting[next(self._numbers) if origin is None else origin] = message
+        self.waiting_size += len(message)
         self._output.set()
+
+    def withdraw(self, origin: Origin) -> None:
+        """Let go of a message that has not been taken to be written."""
+        message = self._waiting.pop(origin, None)
+        if message is not None:
+            self.waiting_size -= len(message)
 
     def enqueue_pong(self, message: bytes) -> None:
         """Have a pong written."""
-        self.pongs += 1
         self.enqueue(message)
+        self._pongs.add(next(reversed(self._waiting)))
 
     def wake(self) -> None:
         """Have the socket's ``send`` called: the socket has frames of its own to write."""
@@ -65,15 +90,27 @@ class Writer:
             self._stopped.set()
 
     def _take(self) -> list[bytes]:
-        waiting, self._waiting = self._waiting, []
-        self.pongs = 0
+        """Take what is written next: not all at once, as what is taken can't be withdrawn."""
         messages: list[bytes] = []
-        for origin, message in waiting:
-            if origin is not None:
-                if origin.withdrawn:
-                    continue
-                origin.written = True
+        size = 0
+        taken: list[Origin | int] = []
+        for origin, message in self._waiting.items():
+            taken.append(origin)
             messages.append(message)
+            size += len(message)
+            if not isinstance(origin, int):
+                origin.written = True
+            if size >= PORTION:
+                break
+        if len(taken) == len(self._waiting):
+            self._waiting = {}
+            self._pongs.clear()
+        else:
+            for origin in taken:
+                del self._waiting[origin]
+                self._pongs.discard(origin)
+            self._output.set()
+        self.waiting_size -= size
         return messages
 
     async def stop(self) -> None:

@@ -61,7 +61,6 @@ def test_chosen(offered: Any, name: str | None, expected: SubscriptionProtocol) 
     ("offered", "name", "told"),
     [
         (BOTH, "soap", "'soap', but was offered 'graphql-transport-ws', 'graphql-ws'"),
-        ((GRAPHQL_TRANSPORT_WS,), None, "named no subprotocol, but was offered"),
         ((GRAPHQL_WS,), "graphql-transport-ws", "but was offered 'graphql-ws'"),
         (BOTH, "", "chose the subprotocol ''"),
     ],
@@ -71,3 +70,10 @@ def test_not_offered(offered: Any, name: str | None, told: str) -> None:
         negotiated_protocol(offered, name)
     assert caught.value.code == 4406
     assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("protocol", [GRAPHQL_TRANSPORT_WS, GRAPHQL_WS])
+def test_a_server_that_names_none_speaks_the_only_one_offered(
+    protocol: SubscriptionProtocol,
+) -> None:
+    assert negotiated_protocol((protocol,), None) is protocol

@@ -618,3 +618,41 @@ async def test_complete_ends_8() -> None:
             await talk.say("complete", op)
             assert [event async for event in events] == [{"n": 1}]
     assert talk.kinds == ["connection_init", "start", "connection_terminate"]
+
+
+async def test_a_session_has_the_headers_of_its_handshake(connector: Connector) -> None:
+    """By lower-case name, to be read only."""
+
+    async def script(conn: PeerConnection) -> None:
+        await conn.request()
+        await conn.accept(NEW, {"X-Request-Id": "r-1"})
+        await conn.expect_type("connection_init")
+        await conn.send({"type": "connection_ack"})
+        await conn.wait_closed()
+
+    async with ScriptedPeer(script) as peer:
+        async with Client(WebSocketTransport(await peer.listen(), connector=connector)) as session:
+            assert session.response_headers["x-request-id"] == "r-1"
+            with pytest.raises(TypeError):
+                session.response_headers["x"] = "y"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("protocol", [NEW, OLD])
+async def test_a_server_that_names_no_subprotocol_speaks_the_only_one_offered(
+    connector: Connector, protocol: str
+) -> None:
+    start, result = ("subscribe", "next") if protocol == NEW else ("start", "data")
+
+    async def script(conn: PeerConnection) -> None:
+        await conn.accept(None)
+        await conn.expect_type("connection_init")
+        await conn.send({"type": "connection_ack"})
+        op = (await conn.expect_type(start))["id"]
+        await conn.send({"type": result, "id": op, "payload": {"data": {"n": 1}}})
+        await conn.wait_closed()
+
+    async with ScriptedPeer(script) as peer:
+        url = await peer.listen()
+        transport = WebSocketTransport(url, connector=connector, protocol=protocol)
+        async with Client(transport) as session:
+            assert await session.execute(HELLO) == {"n": 1}

@@ -177,7 +177,13 @@ CONNECTING = {
         "answered 301 to the WebSocket handshake. Redirects are not followed",
     ),
     "401": Case(at_handshake(refusing(401)), TransportServerError, 401, False, "answered 401"),
-    "403": Case(at_handshake(refusing(403)), TransportServerError, 403, False, "answered 403"),
+    "403": Case(
+        at_handshake(refusing(403)),
+        TransportServerError,
+        403,
+        False,
+        "Check the path and the credentials",
+    ),
     "404": Case(at_handshake(refusing(404)), TransportServerError, 404, False, "answered 404"),
     "503": Case(at_handshake(refusing(503)), TransportServerError, 503, True, "answered 503"),
     "TCP closed at once": Case(end, TransportConnectionFailed, None, True, "Is it"),
@@ -231,15 +237,6 @@ CONNECTING = {
         options={"protocol": "graphql-transport-ws"},
         reason="subprotocol not acceptable",
     ),
-    "no subprotocol": Case(
-        lambda conn: conn.accept(None),
-        TransportProtocolError,
-        4406,
-        False,
-        "named no subprotocol",
-        options={"protocol": "graphql-transport-ws"},
-        reason="subprotocol not acceptable",
-    ),
     "TCP closed before the ack": Case(
         after_init(end),
         TransportConnectionFailed,
@@ -269,7 +266,7 @@ CONNECTING = {
         TransportConnectionFailed,
         4403,
         True,
-        "closed with 4403 Forbidden",
+        "refused connection_init (4403 Forbidden): check init_payload",
         reason="Forbidden",
     ),
     "1011 before the ack": Case(
@@ -334,6 +331,7 @@ async def test_connecting(connector: Connector, name: str) -> None:
         assert "hush" not in str(error)
         if isinstance(error, TransportServerError):
             assert error.body == "why: because"
+            assert str(error).endswith(". It says: why: because")
         if isinstance(error, TransportConnectTimeout):
             assert isinstance(error, TimeoutError)
         async with client as session:
@@ -465,7 +463,10 @@ async def test_plain_server_under_wss(connector: Connector, answer: bytes | None
         await gone.wait()
     assert isinstance(error, TransportConnectionFailed)
     assert isinstance(error, TransportConnectTimeout) == (answer is None)
-    assert error.retryable == (not answer)
+    # Who ends the TLS handshake without a word most likely speaks no TLS.
+    assert error.retryable == (answer is None)
+    if answer is not None:
+        assert "should the URL begin with ws://?" in str(error)
     assert shown(url) in str(error)
     if answer:
         assert "no TLS connection to" in str(error)
@@ -521,7 +522,7 @@ TURNING = {
         TransportProtocolError,
         1009,
         False,
-        "(1009)",
+        "larger than max_message_size: ",
         options={"max_message_size": 1000},
     ),
     "over the limit, in fragments": Case(
@@ -953,3 +954,12 @@ async def test_no_secret_is_shown(
     assert failed == (name != "nothing wrong")
     leaks = [line for line in printed if HIDDEN in line]
     assert not leaks
+
+
+async def test_ws_to_a_tls_port(connector: Connector, server_tls: ssl.SSLContext) -> None:
+    """The message asks whether the URL has the right scheme."""
+    async with ScriptedPeer(serve) as peer:
+        url = (await peer.listen(ssl=server_tls)).replace("wss://", "ws://")
+        error = await failure(Client(WebSocketTransport(secretly(url), connector=connector)))
+    assert "should the URL begin with" in str(error)
+    assert "wss://?" in str(error)

@@ -6,7 +6,7 @@ message, as it fails the connection over anything that RFC 6455 forbids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from anyio.abc import TaskGroup
@@ -48,6 +48,11 @@ class WebSocket(Protocol):
     @property
     def subprotocol(self) -> str | None:
         """The subprotocol that the server chose, if it named one."""
+        ...
+
+    @property
+    def response_headers(self) -> Mapping[str, str]:
+        """The headers of the server's response to the handshake, by lower-case name."""
         ...
 
     async def receive(self) -> Sequence[bytes | str]:

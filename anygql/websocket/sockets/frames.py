@@ -14,7 +14,7 @@ try:
 except ImportError:  # where websockets came without its C extension
     from websockets.utils import apply_mask
 
-__all__ = ["FrameCutter", "text_frames"]
+__all__ = ["ENGINE_FRAMES", "FrameCutter", "text_frames"]
 
 #: The first byte of a text message in one frame: FIN, no reserved bit, opcode 1.
 WHOLE_TEXT = 0x81
@@ -22,6 +22,9 @@ WHOLE_TEXT = 0x81
 #: The first two bytes of such a frame, unmasked, and the same with a length of 16 bits.
 _SHORT = WHOLE_TEXT << 8
 _MEDIUM = _SHORT + 126
+
+#: Frames that the engine gets at a time. It takes some ten microseconds for each.
+ENGINE_FRAMES = 128
 
 #: The opcodes that exist (§5.2). The engine fails the connection over any other.
 _OPCODES = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
@@ -88,6 +91,11 @@ class FrameCutter:
                     self._cut_short(messages)
             self._engine_missing = self._measure_engine_frames()
         return self._take_engine_bytes()
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether there are bytes that were neither cut nor returned nor kept."""
+        return self._at < len(self._data)
 
     def drain(self) -> bytes:
         """Return all bytes that were neither cut nor returned."""
@@ -181,7 +189,7 @@ class FrameCutter:
         return False
 
     def _measure_engine_frames(self) -> int:
-        """Return the length in bytes of the next frames that are for the engine.
+        """Return the length in bytes of the next frames for the engine, ``ENGINE_FRAMES`` at most.
 
         The last of these frames need not be whole yet. Also notes whether they leave a message in
         fragments.
@@ -189,7 +197,9 @@ class FrameCutter:
         data = self._data
         size = len(data)
         begin = at = self._at
-        while at + 2 <= size:
+        for _ in range(ENGINE_FRAMES):
+            if at + 2 > size:
+                break
             head = data[at]
             if head == WHOLE_TEXT and at > begin:
                 break

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import msgspec
 from anyio.abc import ByteStream
 
 from ...exceptions import TransportProtocolError, TransportServerError
@@ -14,6 +16,7 @@ from ...net.retry_after import retry_after
 from ...net.statuses import is_retryable_status
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode
+from ...results.answers import read_refusal, server_words
 from .opening import Opening
 
 __all__ = ["check_subprotocols", "read_upgrade", "request_headers"]
@@ -56,8 +59,8 @@ def check_subprotocols(names: Sequence[str]) -> None:
             raise ValueError(f"{name!r} can't be the name of a subprotocol")
 
 
-async def read_upgrade(stream: ByteStream, opening: Opening) -> bytes:
-    """Read the server's response to the handshake; return it, and the bytes that came behind it.
+async def read_upgrade(stream: ByteStream, opening: Opening) -> ResponseHead:
+    """Read the server's response to the handshake, and the bytes that came behind it.
 
     The WebSocket engine checks the upgrade itself. Raises ``TransportServerError`` for another
     status than 101, ``TransportProtocolError``, ``EndOfStream``, and the errors of a broken stream.
@@ -72,26 +75,52 @@ async def read_upgrade(stream: ByteStream, opening: Opening) -> bytes:
     if response.status != 101:
         raise _refused(opening, response, await read_body(stream, response))
     _check_negotiated(opening, response)
-    return response.head + response.rest
+    return response
 
 
 def _refused(opening: Opening, response: ResponseHead, body: str) -> TransportServerError:
-    advice = ""
-    if 300 <= response.status < 400:
-        advice = ". Redirects are not followed: use the URL that it redirects to"
-    elif response.status in {401, 403}:
-        advice = ". Check the credentials in headers"
-    elif response.status < 300 or response.status in {400, 404, 426}:
-        advice = ". Check that WebSockets are served at this path"
+    payload = _decoded(body)
+    words = server_words(payload)
     error = TransportServerError(
-        f"{redact(opening.url)} answered {response.status} to the WebSocket handshake{advice}",
+        f"{redact(opening.url)} answered {response.status} to the WebSocket handshake"
+        f"{_advice(response.status)}{f'. It says: {words}' if words else ''}",
         code=response.status,
         retryable=is_retryable_status(response.status),
         headers=response.headers,
         body=body,
+        errors=_errors(payload),
     )
     error.retry_after = retry_after(response.headers)
     return error
+
+
+def _advice(status: int) -> str:
+    if 300 <= status < 400:
+        return ". Redirects are not followed: use the URL that it redirects to"
+    if status == 401:
+        return ". Check the credentials in headers"
+    if status == 403:  # Starlette's servers answer so for a path that they don't know
+        return ". Check the path and the credentials in headers"
+    if status < 300 or status in {400, 404, 426}:
+        return ". Check that WebSockets are served at this path"
+    return ""
+
+
+def _decoded(body: str) -> object:
+    """Return the JSON value in a refusal's body, or its text; nothing of an HTML page."""
+    text = body.strip()
+    if text.startswith("<"):
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _errors(payload: object) -> list[Any]:
+    if not isinstance(payload, Mapping) or not payload.get("errors"):  # pyright: ignore[reportUnknownMemberType]
+        return []
+    return read_refusal(payload).errors or []  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _check_negotiated(opening: Opening, response: ResponseHead) -> None:

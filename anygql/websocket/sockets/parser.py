@@ -13,7 +13,7 @@ from websockets.protocol import State
 
 from ...protocols.close_codes import CloseCode
 from .base import WebSocketEnded
-from .frames import FrameCutter
+from .frames import ENGINE_FRAMES, FrameCutter
 
 __all__ = ["MessageParser"]
 
@@ -44,48 +44,78 @@ class MessageParser:
         #: The fragments of a message that isn't whole.
         self._partial = bytearray()
         self._has_binary = False
+        #: Whether bytes that have come are still to be read.
+        self.is_behind = False
         self.end: WebSocketEnded | None = None
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the messages that ``data`` completes, up to the end of the connection."""
+        """Return the messages that ``data`` completes, up to the end of the connection.
+
+        If the rest of the frames is too many for one turn, ``is_behind`` is set: feed nothing but
+        ``b""`` then, after other tasks had their turns.
+        """
         messages: list[bytes] = []
-        protocol, cutter = self._protocol, self._cutter
-        cutter.feed(data)
-        while protocol.state is State.OPEN and not self._has_binary:
-            rest = cutter.cut(messages)
-            if not rest:
-                self._bound_pongs()
-                return messages
-            self._feed_engine(rest, messages)
+        if not self._advance(data, messages):
+            return messages
         # The engine must see the bytes behind the end too: it may have to answer them.
-        self._feed_engine(cutter.drain(), messages)
         if self._has_binary:
             self._fail_binary()
         else:
+            self._feed_engine(self._cutter.drain(), messages)
             self._notice_end()
         self._bound_pongs()
         return messages
 
     def discard(self, data: bytes) -> None:
-        """Drop messages, and look for nothing but the end of the connection."""
-        self._protocol.receive_data(self._cutter.drain() + data)
-        self._protocol.events_received()
+        """Drop messages, and look for nothing but the end. ``is_behind`` is set as by ``feed``."""
+        if self._advance(data, [], closing=True):
+            self._drop(self._cutter.drain())
         self._notice_end()
+
+    def _advance(self, data: bytes, messages: list[bytes], *, closing: bool = False) -> bool:
+        """Read a bounded number of frames. Return whether they ended the connection."""
+        protocol, cutter = self._protocol, self._cutter
+        cutter.feed(data)
+        self.is_behind = False
+        budget = ENGINE_FRAMES
+        while not self._has_binary and _reads_frames(protocol, closing=closing):
+            if budget <= 0 and cutter.has_rest:
+                self.is_behind = True
+                break
+            rest = cutter.cut(messages)
+            if not rest:
+                break
+            budget -= self._drop(rest) if closing else self._feed_engine(rest, messages)
+        else:
+            return True
         self._bound_pongs()
+        return False
+
+    def _drop(self, data: bytes) -> int:
+        """Give ``data`` to the engine, and drop the frames in it. Return their number, or 1."""
+        self._protocol.receive_data(data)
+        return max(1, len(self._protocol.events_received()))
 
     def finish(self, end: WebSocketEnded) -> None:
         """Note that no more bytes will come."""
         if self.end is None:
             self.end = end
-            self._protocol.receive_data(self._cutter.drain())
+            rest = self._cutter.drain()
+            if not self.is_behind:
+                self._protocol.receive_data(rest)
             self._protocol.receive_eof()
 
-    def _feed_engine(self, data: bytes, messages: list[bytes]) -> None:
-        """Give ``data`` to the engine, and append the messages in it, up to a binary one."""
+    def _feed_engine(self, data: bytes, messages: list[bytes]) -> int:
+        """Give ``data`` to the engine, and append the messages in it, up to a binary one.
+
+        Return the number of frames.
+        """
         self._protocol.receive_data(data)
-        for frame in self._protocol.events_received():
+        frames = self._protocol.events_received()
+        for frame in frames:
             if not self._has_binary and isinstance(frame, Frame):
                 self._handle_frame(frame, messages)
+        return max(1, len(frames))
 
     def _bound_pongs(self) -> None:
         writes = self._protocol.writes
@@ -110,6 +140,11 @@ class MessageParser:
             self._on_pong(bytes(frame.data))
 
     def _fail_binary(self) -> None:
+        budget = ENGINE_FRAMES
+        while budget > 0 and (rest := self._cutter.cut([])):
+            budget -= self._drop(rest)
+        if budget > 0:
+            self._drop(self._cutter.drain())
         reason = "binary messages are not supported"
         self.end = WebSocketEnded(CloseCode.UNSUPPORTED_DATA, reason, ours=True)
         if self._protocol.state is State.OPEN:
@@ -122,3 +157,10 @@ class MessageParser:
         elif protocol.parser_exc is not None and protocol.close_sent is not None:
             sent = protocol.close_sent
             self.end = WebSocketEnded(sent.code, sent.reason, ours=True)
+
+
+def _reads_frames(protocol: ClientProtocol, *, closing: bool) -> bool:
+    """Return whether the engine still looks at frames, rather than discarding what comes."""
+    if closing:
+        return protocol.close_rcvd is None and protocol.parser_exc is None
+    return protocol.state is State.OPEN

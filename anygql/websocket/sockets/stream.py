@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import anyio
@@ -84,14 +84,15 @@ class StreamConnector:
         try:
             with opening_errors(redact(opening.url)):
                 await stream.send(b"".join(protocol.data_to_send()))
-                data = await read_upgrade(stream, opening)
-            head, blank, rest = data.partition(b"\r\n\r\n")
-            protocol.receive_data(head + blank)
+                response = await read_upgrade(stream, opening)
+            protocol.receive_data(response.head)
             _check_handshake(protocol, opening)
         except BaseException:
             await anyio.aclose_forcefully(stream)
             raise
-        return StreamWebSocket(stream, protocol, opening.max_message_size, rest)
+        return StreamWebSocket(
+            stream, protocol, opening.max_message_size, response.rest, response.headers
+        )
 
 
 def _client_protocol(uri: WebSocketURI, opening: Opening, args: ConnectArgs) -> ClientProtocol:
@@ -141,8 +142,14 @@ class StreamWebSocket:
     """An open WebSocket: see ``anygql.websocket.sockets.base.WebSocket``."""
 
     def __init__(
-        self, stream: ByteStream, protocol: ClientProtocol, max_message_size: int, early: bytes
+        self,
+        stream: ByteStream,
+        protocol: ClientProtocol,
+        max_message_size: int,
+        early: bytes,
+        response_headers: Mapping[str, str] | None = None,
     ) -> None:
+        self.response_headers: Mapping[str, str] = response_headers or {}
         self.on_output: Callable[[], None] = _nothing
         self.on_received: Callable[[], None] = _nothing
         self.is_full_batch: Callable[[int], bool] = _always
@@ -170,10 +177,10 @@ class StreamWebSocket:
         Raises ``WebSocketEnded`` after the last message. Canceling loses nothing.
         """
         while self._parser.end is None and not self._unreturned:
-            data = await self._read()
+            data = await self._more()
             # Unless reading on, nothing waits from here to the return: no cancellation loses these.
-            if data and (messages := self._feed(data)):
-                if len(data) == CHUNK:
+            if (data or self._parser.is_behind) and (messages := self._feed(data)):
+                if len(data) == CHUNK and not self._parser.is_behind:
                     await self._read_on(messages)
                 return messages
         await checkpoint()
@@ -195,11 +202,18 @@ class StreamWebSocket:
                     return
                 if data := await self._read():
                     messages += self._feed(data)
-                if len(data) < CHUNK:
+                if len(data) < CHUNK or self._parser.is_behind:
                     return
         except BaseException:
             self._unreturned = messages
             raise
+
+    async def _more(self) -> bytes:
+        """Read some bytes, unless there are enough; other tasks have their turns in any case."""
+        if self._parser.is_behind:
+            await checkpoint()
+            return b""
+        return await self._read()
 
     async def _read(self) -> bytes:
         """Read some bytes. At the end, record it and return none."""
@@ -214,7 +228,8 @@ class StreamWebSocket:
         return b""
 
     def _feed(self, data: bytes) -> list[bytes]:
-        self.on_received()
+        if data:
+            self.on_received()
         messages = self._parser.feed(data)
         if self._parser.end is not None:
             self._release_pings()
@@ -318,7 +333,8 @@ class StreamWebSocket:
         if not await self._flush():
             return
         while we_close_first and self._parser.end is None:
-            if data := await self._read():
+            data = await self._more()
+            if self._parser.end is None:
                 self._parser.discard(data)
         await self._linger()
 

@@ -10,7 +10,7 @@ handshake.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import anyio
@@ -189,6 +189,7 @@ class _StreamAdapter(trio.abc.Stream):
         self._held: list[bytes] = []
         self._holding = False
         self.is_open = False
+        self.response_headers: Mapping[str, str] = {}
         #: Whether writing failed: half a frame may have been written.
         self.is_broken = False
         #: Whether a close frame was written.
@@ -201,9 +202,10 @@ class _StreamAdapter(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if not self._is_upgraded:
             with opening_errors(redact(self._opening.url)):
-                answer = await read_upgrade(self._stream, self._opening)
+                response = await read_upgrade(self._stream, self._opening)
             self._is_upgraded = True
-            return answer
+            self.response_headers = response.headers
+            return response.head + response.rest
         if not self._receive_yields:
             await trio.lowlevel.checkpoint()
         try:
@@ -286,6 +288,7 @@ class TrioWebSocket:
         self.on_output: Callable[[], None] = _nothing
         self.is_full_batch: Callable[[int], bool] = bool
         self.on_received: Callable[[], None] = _nothing
+        self.response_headers = stream.response_headers
         stream.on_received = lambda: self.on_received()
         self._connection = connection
         self._stream = stream
@@ -320,7 +323,8 @@ class TrioWebSocket:
             self._finish(WebSocketEnded(CloseCode.UNSUPPORTED_DATA, reason, ours=True))
             raise self._ended()
         if self._is_oversize(message):
-            reason = "the message is too long"
+            size = len(message.encode())
+            reason = f"message with {size} bytes exceeds limit of {self._max_message_size} bytes"
             self._finish(WebSocketEnded(CloseCode.MESSAGE_TOO_BIG, reason, ours=True))
             raise self._ended()
         return [message]
@@ -340,6 +344,9 @@ class TrioWebSocket:
             return _LOST
         text = reason.reason or ""
         ours = not self._stream.close_sent or text.startswith(_OVERSIZE)
+        if text.startswith(_OVERSIZE):  # before it knows how large the message is
+            limit = self._max_message_size
+            text = f"message with more than {limit} bytes exceeds limit of {limit} bytes"
         return WebSocketEnded(reason.code, text, ours=ours)
 
     def _finish(self, end: WebSocketEnded) -> None:

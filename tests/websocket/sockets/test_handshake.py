@@ -338,3 +338,39 @@ async def test_nothing_secret_is_logged(
         await websocket.receive()
         await websocket.aclose(1000, "")
     assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("body", "says", "errors"),
+    [
+        (b"token expired\nat line 3", "token expired", []),
+        (b'{"message": "token expired"}', "token expired", []),
+        (
+            b'{"errors": [{"message": "token expired"}]}',
+            "token expired",
+            [{"message": "token expired"}],
+        ),
+        (b"x" * 1000, f"{'x' * 199}…", []),
+        (b"<!DOCTYPE html><p>Sign in", None, []),
+        (b"", None, []),
+    ],
+)
+async def test_the_body_of_a_refusal_is_quoted(
+    connector: Connector, body: bytes, says: str | None, errors: list[object]
+) -> None:
+    error = await attempt(connector, answering("HTTP/1.1 403 Forbidden", body=body, then="end"))
+    assert isinstance(error, TransportServerError)
+    assert "Check the path and the credentials" in str(error)
+    assert str(error).endswith(f". It says: {says}") == (says is not None)
+    assert error.body == body.decode()
+    assert error.errors == errors
+
+
+async def test_the_headers_of_a_successful_handshake_are_kept(connected: Connected) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept("graphql-transport-ws")
+        await peer.gone()
+
+    async with connected(script, subprotocols=["graphql-transport-ws"]) as websocket:
+        assert websocket.response_headers["sec-websocket-protocol"] == "graphql-transport-ws"
+        assert "upgrade" in websocket.response_headers
