@@ -14,7 +14,11 @@ from anyio import CancelScope
 
 from ..exceptions import TransportClosed
 
-__all__ = ["AsyncioTaskGroup", "is_being_canceled", "is_running", "is_task_group", "start"]
+__all__ = ["AsyncioTaskGroup", "is_being_canceled", "is_task_group", "running_loop", "start"]
+
+
+#: Return the asyncio loop that runs here. Unlike its public twin, it returns None where none runs.
+running_loop = asyncio._get_running_loop
 
 
 class AsyncioTaskGroup(Protocol):
@@ -28,11 +32,6 @@ class AsyncioTaskGroup(Protocol):
 def is_task_group(given: object) -> bool:
     """Return whether this can start asyncio tasks, as an ``asyncio.TaskGroup`` does."""
     return callable(getattr(given, "create_task", None))
-
-
-def is_running(loop: object) -> bool:
-    """Return whether this asyncio loop runs here."""
-    return asyncio._get_running_loop() is loop  # None, unlike its public twin, where none runs
 
 
 def is_being_canceled() -> bool:

@@ -20,7 +20,7 @@ class RunningLoop:
     Make one in a task of that loop.
     """
 
-    __slots__ = ("_is_running", "new_waiter", "now", "shields_hold", "token", "wake")
+    __slots__ = ("_native", "_running", "new_waiter", "now", "shields_hold", "token", "wake")
 
     #: Return ``anyio.current_time``; unlike that, it may be called outside of a task.
     now: Callable[[], float]
@@ -35,12 +35,13 @@ class RunningLoop:
         self.token: EventLoopToken = current_token()
         native: Any = self.token.native_token
         self.now = getattr(native, "time", current_time)
-        self.new_waiter, self.wake, self._is_running = waiters_of(self.token)
+        self._native = native
+        self.new_waiter, self.wake, self._running = waiters_of(self.token)
         self.shields_hold = not hasattr(native, "create_future")
 
     def check(self, what: str) -> None:
         """Raise ``RuntimeError`` if another loop runs here, or none: ``what`` can't wait there."""
-        if not self._is_running(self.token.native_token):
+        if self._running() is not self._native:
             raise RuntimeError(
                 f"{what} belongs to another event loop: use it in the loop, and thread, in which "
                 "it was opened"

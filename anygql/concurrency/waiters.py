@@ -21,7 +21,7 @@ Waiter: TypeAlias = Awaitable[Any]
 
 
 _Functions: TypeAlias = (
-    "tuple[Callable[[], Waiter], Callable[[Waiter], None], Callable[[object], bool]]"
+    "tuple[Callable[[], Waiter], Callable[[Waiter], None], Callable[[], object]]"
 )
 
 
@@ -29,14 +29,14 @@ def waiters_of(token: EventLoopToken) -> _Functions:
     """Return three functions of the loop of ``token``.
 
     The first makes a waiter. The second wakes one, in the loop's own thread, before the task waits
-    or while it does; waking a waiter again does nothing. The third returns whether the loop with a
-    native token runs here.
+    or while it does; waking a waiter again does nothing. The third returns the native
+    token of the loop that runs here, if one does.
     """
     create_future = getattr(token.native_token, "create_future", None)
     if create_future is not None:
         from . import asyncio_tasks  # only where asyncio runs anyway
 
-        return create_future, _wake_future, asyncio_tasks.is_running
+        return create_future, _wake_future, asyncio_tasks.running_loop
     return _trio()
 
 
@@ -80,10 +80,13 @@ def _trio() -> _Functions:
         if task is not None:
             lowlevel.reschedule(task)
 
-    def is_running(token: object) -> bool:
-        return lowlevel.in_trio_run() and lowlevel.current_trio_token() is token
+    def running() -> object:
+        try:
+            return lowlevel.current_trio_token()
+        except RuntimeError:
+            return None
 
-    return TrioWaiter, wake, is_running
+    return TrioWaiter, wake, running
 
 
 def _wake_future(waiter: Any) -> None:

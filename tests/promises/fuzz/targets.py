@@ -36,7 +36,18 @@ from anygql.net.http1 import HEAD_LIMIT, read_head
 from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
 from anygql.protocols.base import SubscriptionProtocol
-from anygql.protocols.events import Ack, Complete, Error, KeepAlive, Next, Ping, Pong, Refusal
+from anygql.protocols.events import (
+    Ack,
+    Complete,
+    Error,
+    KeepAlive,
+    Malformed,
+    Next,
+    Ping,
+    Pong,
+    Refusal,
+    Unknown,
+)
 from anygql.results.incremental import IncrementalMerge
 from anygql.results.result import ExecutionResult
 from anygql.schema.results import results_plan
@@ -94,8 +105,8 @@ _FRAME_SEEDS = [
 
 # Subprotocols.
 
-_AFTER_ACK = (Next, Error, Complete)
-_EVENTS = (Ack, Next, Error, Complete, Ping, Pong, KeepAlive, Refusal)
+_AFTER_ACK = (Next, Error, Complete, Malformed)
+_EVENTS = (Ack, Next, Error, Complete, Ping, Pong, KeepAlive, Refusal, Malformed, Unknown)
 
 
 def graphql_transport_ws(data: bytes) -> None:

@@ -36,7 +36,17 @@ from anygql.exceptions import ProtocolViolation
 from anygql.json import MsgspecJSON
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
 from anygql.protocols.base import Codec
-from anygql.protocols.events import Ack, Complete, Error, KeepAlive, Next, Ping, Pong, Refusal
+from anygql.protocols.events import (
+    Ack,
+    Complete,
+    Error,
+    KeepAlive,
+    Next,
+    Ping,
+    Pong,
+    Refusal,
+    Unknown,
+)
 from anygql.session.session import Session
 from anygql.testing import PeerConnection
 from anygql.testing.memory import MemoryStream, memory_stream_pair
@@ -153,9 +163,22 @@ class LegacyCodecMachine(CodecMachine):
     def could_not_read(self, payload: Any) -> None:
         self.says({"type": "error", "payload": payload}, Refusal(payload))
 
+    @rule(type=st.sampled_from(["subscribe", "connection_init", "start", "Next", "", "start_ack"]))
+    def says_what_no_server_says(self, type: Any) -> None:
+        text = json.dumps({"type": type, "id": "1", "payload": {}})
+        assert self.codec.receive(text) == Unknown(type, text)
+
+    @rule(text=st.sampled_from(["", "{", "[]", "null", '{"type":"next"', "\x00"]))
+    def says_nonsense(self, text: str) -> None:
+        self.refuses(text)
+
+    @rule(text=st.sampled_from(["{}", '{"type":1}', '{"type":null,"message":"no"}']))
+    def says_something_without_a_type(self, text: str) -> None:
+        assert self.codec.receive(text) == Unknown(None, text)
+
     @rule()
     def no_pings(self) -> None:
-        self.refuses('{"type":"ping"}')
+        assert self.codec.receive('{"type":"ping"}') == Unknown("ping", '{"type":"ping"}')
         assert self.codec.ping() is None
         assert self.codec.pong() is None
 
@@ -196,6 +219,8 @@ class Operation:
     told: int = 0
     dropped: int = 0
     parked: bool = False
+    #: Whether it is a query that has its result, and that the server may go on with.
+    streaming: bool = False
     #: What is to come of what waits, and what has come.
     expected: list[Any] = field(default_factory=list)
     seen: list[Any] = field(default_factory=list)
@@ -206,10 +231,14 @@ class Operation:
 
     def next(self, number: int) -> None:
         if self.end is not None:
+            # The second result of a query shows that the server goes on.
+            self.told += self.streaming
+            self.streaming = False
             return
         if self.kind == "query":
             self.expected.append(number)
             self.end = "complete"
+            self.streaming = True
             return
         if len(self.queue) == self.limit and self.kind == "error":
             self.end = "overflow"
@@ -221,6 +250,7 @@ class Operation:
         self.queue.append(number)
 
     def stop(self, how: str) -> None:
+        self.streaming = False
         if self.end is None:
             self.end = how
             if self.kind == "query":
