@@ -168,12 +168,12 @@ LOST = "the connection was lost"
 SHORT = {"connect_timeout": 0.5}
 
 CONNECTING = {
-    "200": Case(at_handshake(refusing(200)), TransportServerError, 200, True, "answered 200"),
+    "200": Case(at_handshake(refusing(200)), TransportServerError, 200, False, "answered 200"),
     "301": Case(
         at_handshake(refusing(301, Location="/elsewhere")),
         TransportServerError,
         301,
-        True,
+        False,
         "answered 301 to the WebSocket handshake. Redirects are not followed",
     ),
     "401": Case(at_handshake(refusing(401)), TransportServerError, 401, False, "answered 401"),

@@ -52,10 +52,10 @@ def answering(*lines: str, body: bytes = b"", then: str = "open") -> Script:
 @pytest.mark.parametrize(
     ("status", "retryable"),
     [
-        (200, True),
-        (204, True),
-        (301, True),
-        (400, True),
+        (200, False),
+        (204, False),
+        (301, False),
+        (400, False),
         (401, False),
         (403, False),
         (404, False),
