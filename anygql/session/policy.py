@@ -15,7 +15,6 @@ import msgspec
 
 from ..exceptions import (
     TransportClosed,
-    TransportConnectionFailed,
     TransportError,
     TransportInvalidURL,
     TransportProtocolError,
@@ -191,9 +190,11 @@ def may_send_again(error: Exception) -> bool:
     """
     if isinstance(error, TransportProtocolError):
         return True  # it was the server that broke the protocol
-    return is_retryable(error) or (
-        isinstance(error, TransportConnectionFailed) and error.code == CloseCode.INTERNAL_ERROR
-    )
+    code = _close_code(error)
+    if code is None:
+        return is_retryable(error)
+    # By the code, since `retryable` may already say what it means for the session.
+    return is_retryable_code(code) or code == CloseCode.INTERNAL_ERROR
 
 
 def describe_rules() -> str:
