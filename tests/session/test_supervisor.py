@@ -143,7 +143,7 @@ async def test_mutation_that_may_have_run_is_not(server: GraphQLServer) -> None:
 
 
 async def test_mutation_that_never_left_is(server: GraphQLServer, events: Events) -> None:
-    client = Client(server.transport(), on_event=events, execute_timeout=0.05)
+    client = Client(server.transport(), on_event=events, execute_timeout=0.2)
     async with client.connect(reconnecting=True, retry_connect=AT_ONCE) as session:
         await server.stop()
         await events.wait(Disconnected)
@@ -154,7 +154,7 @@ async def test_mutation_that_never_left_is(server: GraphQLServer, events: Events
                     assert await session.execute("mutation { increment }") == {"increment": 1}
 
             tg.start_soon(mutate)
-            await anyio.sleep(0.08)  # longer than an attempt may take; this is none
+            await anyio.sleep(0.25)  # longer than an attempt may take; this is none
             await server.start()
 
 

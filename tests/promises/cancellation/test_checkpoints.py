@@ -36,6 +36,12 @@ def named(loop: str | Loop, native: bool) -> str:
 ways = pytest.mark.parametrize(("anyio_backend", "native"), WAYS, ids=[named(*way) for way in WAYS])
 
 
+@pytest.fixture(autouse=True)
+def no_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over TLS in memory, each end waits for the other to close: not in each of many runs."""
+    monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.01)
+
+
 @pytest.mark.parametrize(
     ("name", "anyio_backend", "native"),
     [
