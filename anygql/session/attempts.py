@@ -164,6 +164,6 @@ class _Call(Generic[_T]):
             return False
         if isinstance(error, TransportQueryError | TransportClosed):
             return False
-        if self._at_most_once and not error.unsent:
-            return False
-        return self._supervisor.may_send_again(error, lost=self._lost)
+        # Asked of every error: `error.retryable` is what the session's policy says.
+        may_send_again = self._supervisor.may_send_again(error, lost=self._lost)
+        return may_send_again and (error.unsent or not self._at_most_once)

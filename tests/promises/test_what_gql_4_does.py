@@ -74,7 +74,8 @@ async def test_row_refused_once_before_the_ack(client_of) -> None:
         await conn.wait_closed()
 
     async with ScriptedPeer([refuse, refuse, accept]) as peer:
-        client = client_of(await peer.listen())
+        # Asked anew at each attempt, so that another answer is possible.
+        client = client_of(await peer.listen(), init_payload=dict)
         async with client.connect(reconnecting=True) as session:
             assert session.state == "connected"
         assert len(peer.connections) == 3

@@ -159,9 +159,12 @@ BAD_FRAME = Fails("TransportProtocolError", False, 1002)
 TOO_LARGE = Fails("TransportProtocolError", False, 1009)
 NOT_UTF8 = Fails("TransportProtocolError", False, 1007)
 BAD_MESSAGE = Fails("TransportProtocolError", False, 4400)
-BAD_ANSWER = Fails("TransportProtocolError", False)
+#: The same of a server that has acknowledged: it spoke the protocol before.
+BAD_MESSAGE_LATER = Fails("TransportProtocolError", True, 4400)
+BAD_ANSWER = Fails("TransportProtocolError", False, 200)
 NOT_GRAPHQL = Fails("TransportProtocolError", False, 200)
-REFUSED = Fails("TransportServerError", True, 200)
+#: What a server that never acknowledged sends is taken for its last word.
+REFUSED = Fails("TransportServerError", False, 200)
 
 WORKS = "works"
 #: The silence of a shared event stream: there is nothing in HTTP by which to notice it.
@@ -182,6 +185,7 @@ NO_CLOSE_CODES = Absent("HTTP has no close codes")
 NO_ACK_IN_HTTP = Absent("nothing is acknowledged: the head of the answer is in the handshake")
 NO_IDLE_STREAM = Absent("a stream is there only while its subscription runs")
 NO_CLOSING_IN_HTTP = Absent("HTTP connections are closed without a handshake")
+IGNORED = Absent("messages that the legacy protocol doesn't have are ignored, as servers send some")
 NOT_INSIDE = Absent("a message can't begin inside another: that is garbage")
 
 
@@ -222,10 +226,16 @@ _WEB_SOCKET: _Rows = {
         LOST, NO_CONNECTION, NOT_WEBSOCKET, REFUSED, NOT_WEBSOCKET, NO_CLOSE_FRAME_YET
     ),
     Moment.BEFORE_ACK: _row(ABNORMAL, NO_ACK, BAD_FRAME, BAD_MESSAGE, TOO_LARGE, BAD_FRAME),
-    Moment.IDLE: _row(ABNORMAL, DEAD, BAD_FRAME, BAD_MESSAGE, TOO_LARGE, BAD_FRAME),
-    Moment.WAITING: _row(ABNORMAL, DEAD, BAD_FRAME, BAD_MESSAGE, TOO_LARGE, BAD_FRAME),
+    Moment.IDLE: _row(ABNORMAL, DEAD, BAD_FRAME, BAD_MESSAGE_LATER, TOO_LARGE, BAD_FRAME),
+    Moment.WAITING: _row(ABNORMAL, DEAD, BAD_FRAME, BAD_MESSAGE_LATER, TOO_LARGE, BAD_FRAME),
     Moment.LARGE: _row(ABNORMAL, DEAD, NOT_UTF8, NOT_INSIDE, TOO_LARGE, BAD_FRAME),
     Moment.CLOSING: _row(WORKS, WORKS, WORKS, WORKS, WORKS, WORKS),
+}
+_LEGACY_WEB_SOCKET: _Rows = {
+    moment: {**row, Fault.NONSENSE: IGNORED}
+    if moment in {Moment.BEFORE_ACK, Moment.IDLE, Moment.WAITING}
+    else row
+    for moment, row in _WEB_SOCKET.items()
 }
 _HTTP: _Rows = {
     Moment.BEFORE_HANDSHAKE: _row(LOST, NO_ANSWER, LOST, NOT_GRAPHQL, LOST),
@@ -258,7 +268,7 @@ _SINGLE: _Rows = {
 
 TABLE: Mapping[Protocol, _Rows] = {
     Protocol.TRANSPORT_WS: _WEB_SOCKET,
-    Protocol.LEGACY_WS: _WEB_SOCKET,
+    Protocol.LEGACY_WS: _LEGACY_WEB_SOCKET,
     Protocol.HTTP: _HTTP,
     Protocol.SSE: _STREAM,
     Protocol.SINGLE_SSE: _SINGLE,
@@ -313,6 +323,9 @@ def _outcome(cell: Cell, meaning: Meaning) -> Outcome:
         return asked
     if permanent and meaning.retryable:
         return _mended(cell, asked, meaning)
+    if permanent and cell.protocol in SHARED and cell.moment not in OPENING:
+        # A server that has once served is being deployed, not mistaken.
+        return _mended(cell, asked, replace(meaning, retryable=True))
     if cell.protocol not in SHARED:
         return _failed(asked, meaning)
     if cell.moment in OPENING:

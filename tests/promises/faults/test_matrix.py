@@ -104,14 +104,14 @@ async def answered(ask: Awaitable[Any]) -> str | Fails:
     return "answered"
 
 
-async def query(session: Session, timeout: float = 10) -> str | Fails:
+async def query(session: Session, timeout: Any = ...) -> str | Fails:
     async def ask() -> None:
         assert (await session.execute(QUERY, timeout=timeout))["hello"] == "world"
 
     return await answered(ask())
 
 
-async def mutation(session: Session, timeout: float = 10) -> str | Fails:
+async def mutation(session: Session, timeout: Any = ...) -> str | Fails:
     async def ask() -> None:
         assert (await session.execute(MUTATION, timeout=timeout))["add"] == 1
 
@@ -158,10 +158,13 @@ class Play:
         self.got: dict[str, str | Fails] = {}
         self._lost = anyio.Event()
         self._through = anyio.Event()
-        self._client = Client(transport(cell, peer.url), on_event=self._on_event)
         # Where nothing else ends a silence; what is answered as usual has its usual time.
         silent = TABLE[cell.protocol][cell.moment][cell.fault] in {NO_ANSWER, UNNOTICED}
-        self._timeout = SILENCE if silent else 10
+        self._client = Client(
+            transport(cell, peer.url),
+            on_event=self._on_event,
+            execute_timeout=SILENCE if silent else 10,
+        )
 
     def _on_event(self, event: SessionEvent) -> None:
         if isinstance(event, Disconnected):
@@ -219,8 +222,8 @@ class Play:
             if isinstance(TABLE[cell.protocol][cell.moment][cell.fault], Fails):
                 await self._lost.wait()  # nobody has to ask for it to be noticed
         async with anyio.create_task_group() as tg:
-            tg.start_soon(self._party, "query", query(session, self._timeout))
-            tg.start_soon(self._party, "mutation", mutation(session, self._timeout))
+            tg.start_soon(self._party, "query", query(session))
+            tg.start_soon(self._party, "mutation", mutation(session))
             if cell.moment in {Moment.WAITING, Moment.LARGE}:
                 tg.start_soon(self._party, "subscription", subscription(cell, session, self.peer))
 
@@ -232,7 +235,7 @@ class Play:
                 assert await query(session) == "answered"
                 self.peer.idle.set()
                 await self.peer.committed.wait()
-            self.got[name] = await ask(session, self._timeout)
+            self.got[name] = await ask(session)
 
     async def _party(self, name: str, got: Awaitable[str | Fails]) -> None:
         self.got[name] = await got
