@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from anyio import AsyncContextManagerMixin, create_task_group, get_current_task
 
 from .concurrency.exception_groups import unwrapped
+from .concurrency.interrupts import uninterruptible
 from .delivery.interfaces import Transport
 from .net.urls import check_url
 from .schema.shared import SharedSchema
@@ -282,6 +283,7 @@ class _SessionContext(AsyncContextManagerMixin):
         return self._supervisor.fault_was_told
 
     @asynccontextmanager
+    @uninterruptible
     async def __asynccontextmanager__(self) -> AsyncGenerator[Session]:
         if self._is_used:
             self._supervisor = Supervisor(self._transport, self._options)

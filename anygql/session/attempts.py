@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from anyio import move_on_after
 
+from ..concurrency.interrupts import uninterruptible
 from ..delivery.interfaces import Connection
 from ..documents.request import OperationKind
 from ..exceptions import TransportClosed, TransportError, TransportQueryError, TransportTimeout
@@ -29,6 +30,7 @@ class Attempts:
         self._supervisor = supervisor
         self._options = supervisor.options
 
+    @uninterruptible
     async def run(
         self,
         kind: OperationKind,
