@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Unpack, overload
 from anyio import AsyncContextManagerMixin, create_task_group, get_current_task
 
 from .concurrency.exception_groups import unwrapped
+from .concurrency.interrupts import uninterruptible
 from .delivery.interfaces import Transport
 from .exceptions import TransportError
 from .net.headers import Headers
@@ -465,6 +466,7 @@ class _SessionContext(AsyncContextManagerMixin):
         return self._supervisor.fault_was_told
 
     @asynccontextmanager
+    @uninterruptible
     async def __asynccontextmanager__(self) -> AsyncGenerator[Session]:
         if self._is_used:
             self._supervisor = Supervisor(self._transport, self._options)

@@ -39,10 +39,12 @@ from graphql.pyutils import AwaitableOrValue, Path, Undefined
 
 from ..concurrency.cancellation import stray_cancellation
 from ..concurrency.exception_groups import single
+from ..concurrency.interrupts import uninterruptible
 
 __all__ = ["AnyioExecutor", "AnyioExecutorMixin", "aclose", "aclose_within", "gather"]
 
 
+@uninterruptible
 async def gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
     """Await all at once. The first exception cancels the others, and is raised."""
     results: list[Any] = [None] * len(awaitables)

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 from anyio import move_on_after
 
+from ..concurrency.interrupts import uninterruptible
 from ..delivery.interfaces import Connection
 from ..documents.request import OperationKind
 from ..exceptions import TransportClosed, TransportError, TransportQueryError, TransportTimeout
@@ -38,6 +39,7 @@ class Attempts:
         self._supervisor = supervisor
         self._options = supervisor.options
 
+    @uninterruptible
     async def run(
         self,
         kind: OperationKind,

@@ -11,6 +11,7 @@ from anyio import ClosedResourceError, EndOfStream
 from anyio.lowlevel import checkpoint
 
 from ..concurrency.cancellation import cancelled_first
+from ..concurrency.interrupts import uninterruptible
 from ..delivery.interfaces import Results
 from ..exceptions import TransportError
 from ..results.result import ExecutionResult
@@ -103,6 +104,7 @@ class Subscription(Generic[T_co]):
         """
         return self._results.reconnects if self._results is not None else 0
 
+    @uninterruptible
     async def __aenter__(self) -> Self:
         """Begin the subscription. If canceled, it has not begun.
 
@@ -131,6 +133,7 @@ class Subscription(Generic[T_co]):
     def __aiter__(self) -> Self:
         return self
 
+    @uninterruptible
     async def __anext__(self) -> T_co:
         """Return the next result, as ``receive`` does.
 
@@ -157,6 +160,7 @@ class Subscription(Generic[T_co]):
             shorten_traceback(error)
             raise
 
+    @uninterruptible
     async def receive(self) -> T_co:
         """Return the next result.
 
@@ -197,6 +201,7 @@ class Subscription(Generic[T_co]):
             await results.wait()
             self._credit = RESULTS_BETWEEN_CHECKPOINTS
 
+    @uninterruptible
     async def aclose(self) -> None:
         """End the subscription: tell the server once, and throw away the results that wait.
 
