@@ -61,7 +61,8 @@ async def main():
     client = Client(transport())
     timer = {"SIGALRM": signal.ITIMER_REAL, "SIGPROF": signal.ITIMER_PROF}[clock]
     signal.signal(getattr(signal, clock), lambda *_: signal.raise_signal(signal.SIGINT))
-    signal.setitimer(timer, float(delay))
+    # Python drops an exception of a weak reference's callback: then Ctrl-C is pressed again.
+    signal.setitimer(timer, float(delay), 10)
     while True:
         async with client.connect(reconnecting=True) as session:
             for _ in range(5):
