@@ -84,6 +84,12 @@ NOISE = {
 }
 
 
+#: Under trio Ctrl-C may come within the program's own `async with`, when ``__aexit__`` has been
+#: called and is not awaited yet (https://github.com/python/cpython/issues/74174): about once in a
+#: thousand programs the context isn't left, be it a nursery of trio's or a session.
+NOT_LEFT = "__aexit__' was never awaited"
+
+
 @pytest.fixture
 def time_limit() -> float:
     return 1000 if EVERYTHING else 240
@@ -102,6 +108,8 @@ def interrupted(number: int, url: str, backend: str) -> str:
         timeout=60,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
+    if backend == "trio" and NOT_LEFT in done.stderr:
+        return ""
     noise = [word for word in NOISE[backend] if word in done.stderr]
     came_out = "\nKeyboardInterrupt\n" in done.stderr
     if done.returncode == -signal.SIGINT and came_out and not noise:
