@@ -14,8 +14,8 @@ def unwrapped() -> Generator[None]:
     """Raise the one exception that a task group inside has wrapped in a group.
 
     Exactly one layer is taken off, the task group's own: an exception group that the caller raised
-    arrives as it was. A group of nothing but ``KeyboardInterrupt`` is one, however deep: one Ctrl-C
-    may have come out of the task group of a library below.
+    arrives as it was. Only a ``KeyboardInterrupt`` takes precedence over everything else in the
+    group, however deep: the rest follows from it, or doesn't matter any more.
     """
     try:
         yield
@@ -35,14 +35,12 @@ def unwrapped() -> Generator[None]:
 
 
 def _interrupt(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """Return the first ``KeyboardInterrupt`` of a group that holds nothing else."""
-    first: BaseException | None = None
+    """Return the first ``KeyboardInterrupt`` in a group, however deep."""
     for error in group.exceptions:
         leaf = _interrupt(error) if isinstance(error, BaseExceptionGroup) else error  # pyright: ignore[reportUnknownArgumentType]
-        if not isinstance(leaf, KeyboardInterrupt):
-            return None
-        first = first or leaf
-    return first
+        if isinstance(leaf, KeyboardInterrupt):
+            return leaf
+    return None
 
 
 def single(error: BaseException) -> BaseException:

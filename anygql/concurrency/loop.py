@@ -9,6 +9,7 @@ from typing import Any
 from anyio import current_time
 from anyio.lowlevel import EventLoopToken, current_token
 
+from .interrupts import uninterruptible
 from .waiters import Waiter, waiters_of
 
 __all__ = ["RunningLoop"]
@@ -47,6 +48,7 @@ class RunningLoop:
                 "it was opened"
             )
 
+    @uninterruptible  # Python would drop an interrupt of a finalizer
     def call_soon(self, function: Callable[[], None]) -> None:
         """Have the loop call ``function``, outside of any task.
 

@@ -30,7 +30,15 @@ PROGRAMS = 200 if EVERYTHING else 20
 #: The latest moment, in seconds after the loop has begun to run.
 LATEST = 0.2
 
-PROGRAM = """
+#: Seconds after which a program that goes on says where it is, and ends.
+HUNG = 30
+
+PROGRAM = (
+    f"""
+import faulthandler
+faulthandler.dump_traceback_later({HUNG}, exit=True)
+"""
+    """
 import signal, sys
 import anyio, httpx
 from anygql import Client, HTTPTransport, LocalSchemaTransport
@@ -53,7 +61,8 @@ async def main():
     client = Client(transport())
     timer = {"SIGALRM": signal.ITIMER_REAL, "SIGPROF": signal.ITIMER_PROF}[clock]
     signal.signal(getattr(signal, clock), lambda *_: signal.raise_signal(signal.SIGINT))
-    signal.setitimer(timer, float(delay))
+    # Python drops an exception of a weak reference's callback: then Ctrl-C is pressed again.
+    signal.setitimer(timer, float(delay), 10)
     while True:
         async with client.connect(reconnecting=True) as session:
             for _ in range(5):
@@ -65,9 +74,20 @@ async def main():
 
 anyio.run(main, backend=backend)
 """
+)
 
-#: What must not be in what a program says.
-NOISE = ("Group", "InternalError", "Exception ignored", "never", "destroyed", "Task ")
+#: What must not be in what a program says. trio's and anyio's own code may be interrupted before it
+#: awaits a coroutine or has begun a generator, of which Python complains; asyncio's may not.
+NOISE = {
+    "asyncio": ("Group", "Exception ignored", "never", "destroyed", "Timeout"),
+    "trio": ("Group", "InternalError", "corrupted", "Timeout"),
+}
+
+
+#: Under trio Ctrl-C may come within the program's own `async with`, when ``__aexit__`` has been
+#: called and is not awaited yet (https://github.com/python/cpython/issues/74174): about once in a
+#: thousand programs the context isn't left, be it a nursery of trio's or a session.
+NOT_LEFT = "__aexit__' was never awaited"
 
 
 @pytest.fixture
@@ -88,9 +108,11 @@ def interrupted(number: int, url: str, backend: str) -> str:
         timeout=60,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    end = done.stderr.rstrip().rpartition("\n")[2]
-    noise = [word for word in NOISE if word in done.stderr]
-    if done.returncode == -signal.SIGINT and end == "KeyboardInterrupt" and not noise:
+    if backend == "trio" and NOT_LEFT in done.stderr:
+        return ""
+    noise = [word for word in NOISE[backend] if word in done.stderr]
+    came_out = "\nKeyboardInterrupt\n" in done.stderr
+    if done.returncode == -signal.SIGINT and came_out and not noise:
         return ""
     return f"{number} {arguments[1:]}: {done.returncode} {noise}\n{done.stderr}"
 
