@@ -153,7 +153,6 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a quarter as long for a peer that no answer is expected from."""
     monkeypatch.setattr("anygql.websocket.connection.BRIEFLY", 0.25)
     monkeypatch.setattr("anygql.http.httpx.incoming.CLOSE_TIMEOUT", 0.25)
-    monkeypatch.setattr("anygql.http.httpx.pool.CLOSE_TIMEOUT", 0.25)
     monkeypatch.setattr("anygql.http.single_connection.BRIEFLY", 0.25)
     monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.02)
     monkeypatch.setattr("anygql.websocket.sockets.trio_adapter.LINGER", 0.02)

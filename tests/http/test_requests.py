@@ -427,7 +427,9 @@ async def test_a_query_is_asked_again(refusal: str) -> None:
 
 async def test_a_mutation_is_not_sent_again() -> None:
     async with (
-        peer(None, http("", "503 Later"), kept(http('{"data": {"a": 1}}'))) as server,
+        peer(
+            None, http("", "503 Later", connection="close"), kept(http('{"data": {"a": 1}}'))
+        ) as server,
         Client(server.url).connect(reconnecting=True) as session,
     ):
         for _ in range(2):

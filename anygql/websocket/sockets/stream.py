@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, SocketStream, TaskGroup, UNIXSocketStream
+from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 from anyio.lowlevel import checkpoint
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidHeader
@@ -21,6 +21,7 @@ from websockets.uri import WebSocketURI
 from ...exceptions import TransportProtocolError
 from ...net.dial import OpenStream, dial
 from ...net.errors import FAULTS, opening_errors
+from ...net.streams import CHUNK, NetworkStream
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
@@ -30,9 +31,6 @@ from .opening import ConnectArgs, Opening, destination, parse_url
 from .parser import MessageParser
 
 __all__ = ["StreamConnector", "StreamWebSocket"]
-
-#: Maximum number of bytes to read at a time: asyncio's transports read no more.
-CHUNK = 2**18
 
 #: Maximum number of reads, of ``CHUNK`` bytes each, before their messages are returned.
 MAX_READS = 8
@@ -156,7 +154,7 @@ class StreamWebSocket:
         self._stream = stream
         self._protocol = protocol
         # Only these streams are known to let other tasks run whenever they receive.
-        self._receive_yields = isinstance(stream, (SocketStream, UNIXSocketStream))
+        self._receive_yields = isinstance(stream, NetworkStream)
         self._has_more = _poll(stream) if self._receive_yields else _unknown
         # Pings by payload, oldest first, until their pongs come.
         self._pings: dict[bytes, anyio.Event] = {}
