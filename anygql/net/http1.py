@@ -95,10 +95,13 @@ class ResponseParser:
 
     Args:
         head_only: Whether to stop behind the head, whatever follows: for CONNECT and upgrades.
+        is_lenient: Whether a length that can't be read is no fault: in refusals, which are only
+            shown.
     """
 
-    def __init__(self, *, head_only: bool = False) -> None:
+    def __init__(self, *, head_only: bool = False, is_lenient: bool = False) -> None:
         self._head_only = head_only
+        self._is_lenient = is_lenient
         self._parser: Any = HttpResponseParser(self)
         self.start()
 
@@ -222,6 +225,8 @@ class ResponseParser:
             if name == b"content-length"
             for length in line.partition(b":")[2].split(b",")
         }
+        if self._is_lenient and not all(map(bytes.isdigit, lengths)):
+            lengths.clear()
         if len(lengths) > 1:
             raise NotHTTP("the answer has several lengths that differ")
         # RFC 9112 §6.1 and §6.3: chunks take precedence over a length, and equal lengths are one.
@@ -322,7 +327,7 @@ async def read_head(stream: ByteStream) -> ResponseHead:
         anyio.EndOfStream: The stream ended.
         OSError: The stream broke; or anyio's errors for that.
     """
-    parser = ResponseParser(head_only=True)
+    parser = ResponseParser(head_only=True, is_lenient=True)
     while parser.head is None:
         parser.feed(await stream.receive())
     return parser.head
@@ -333,8 +338,7 @@ async def read_body(stream: ByteStream, response: ResponseHead) -> str:
 
     Only what comes within ``BODY_PATIENCE`` seconds is read. Raise nothing for a broken stream.
     """
-    parser = ResponseParser()
-    body = b""
+    parser = ResponseParser(is_lenient=True)
     try:
         with anyio.move_on_after(BODY_PATIENCE):
             parser.feed(response.head + response.rest)

@@ -27,7 +27,7 @@ from ..requests import HTTPRequest, merged_headers
 from ..upload import UploadBody
 from .connection import Connection, ConnectionLost
 from .faults import connect_timeout_error, lost_error, not_http_error, silence_error
-from .head import CallOptions, HeaderPairs, head_lines
+from .head import CallOptions, HeaderPairs, check_sendable, head_lines
 from .incoming import EngineResponse
 from .pool import Pool
 from .target import Target, parse_target
@@ -326,6 +326,7 @@ class _Call:
         head, body = outgoing.head, outgoing.body
         cookie = self._exchange.cookie_header(outgoing.target, self._options.cookies)
         if cookie and not _value_of(outgoing.headers, "cookie"):
+            check_sendable(outgoing.target, "Cookie", cookie)
             head += f"Cookie: {cookie}\r\n".encode("latin-1")
         if isinstance(body, bytes):
             return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
