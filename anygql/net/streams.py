@@ -29,6 +29,9 @@ CHUNK = 2**16
 class NetworkStream(ByteStream):
     """A byte stream that one task may read while another one writes."""
 
+    #: Maximum number of bytes to read at a time.
+    read_size = CHUNK
+
     @property
     @abstractmethod
     def bytes_sent(self) -> int:
@@ -120,7 +123,7 @@ class SocketStream(NetworkStream):
         if self._is_closed:
             raise anyio.ClosedResourceError
         try:
-            return self._socket.recv(CHUNK)
+            return self._socket.recv(self.read_size)
         except (BlockingIOError, InterruptedError):
             return None
 
@@ -247,7 +250,7 @@ class _WatchedSocketStream(SocketStream):
         waiter = self._reading
         if waiter is not None:
             try:
-                self._received = self._socket.recv(CHUNK)
+                self._received = self._socket.recv(self.read_size)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:

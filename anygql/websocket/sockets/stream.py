@@ -20,7 +20,7 @@ from websockets.uri import WebSocketURI
 from ...exceptions import TransportProtocolError
 from ...net.dial import OpenStream, dial
 from ...net.errors import FAULTS, opening_errors
-from ...net.streams import CHUNK, NetworkStream
+from ...net.streams import NetworkStream
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
@@ -30,6 +30,9 @@ from .opening import ConnectArgs, Opening, destination, parse_url
 from .parser import MessageParser
 
 __all__ = ["StreamConnector", "StreamWebSocket"]
+
+#: Maximum number of bytes to read at a time: in bursts, larger reads are cheaper than more of them.
+CHUNK = 2**18
 
 #: Maximum number of reads, of ``CHUNK`` bytes each, before their messages are returned.
 MAX_READS = 8
@@ -154,6 +157,8 @@ class StreamWebSocket:
         self._protocol = protocol
         # Only these streams are known to let other tasks run whenever they receive.
         self._receive_yields = isinstance(stream, NetworkStream)
+        if isinstance(stream, NetworkStream):
+            stream.read_size = CHUNK
         # Pings by payload, oldest first, until their pongs come.
         self._pings: dict[bytes, anyio.Event] = {}
         self._payloads = itertools.count()

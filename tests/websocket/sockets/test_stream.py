@@ -11,9 +11,9 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from anygql.net.streams import CHUNK, NetworkStream
+from anygql.net.streams import NetworkStream
 from anygql.websocket.sockets.base import WebSocketEnded
-from anygql.websocket.sockets.stream import MAX_READS, StreamWebSocket
+from anygql.websocket.sockets.stream import CHUNK, MAX_READS, StreamWebSocket
 from tests.support.websocket_peer import close, frame, text
 
 MAX_SIZE = 2**24
@@ -97,7 +97,7 @@ async def test_what_waits_is_handed_out_together() -> None:
 async def test_no_more_than_is_wanted() -> None:
     reads, messages = chunks(MAX_READS)
     stream, websocket = opened(reads)
-    websocket.is_full_batch = lambda count: count >= 120
+    websocket.is_full_batch = lambda count: count >= 500
     got = await websocket.receive()
     assert len(stream.reads) == MAX_READS - 2
     websocket.is_full_batch = lambda count: True
@@ -117,11 +117,11 @@ async def test_a_read_that_is_not_full_is_the_last() -> None:
 
 async def test_nothing_waits_behind_a_full_read() -> None:
     """A peer that sends just so much, and then waits for an answer, gets one."""
-    exact = text(b"x" * (CHUNK - 4))
+    exact = text(b"x" * (CHUNK - 10))
     assert len(exact) == CHUNK
     stream, websocket = opened([exact])
     stream.has_ended = False
-    assert await websocket.receive() == [b"x" * (CHUNK - 4)]
+    assert await websocket.receive() == [b"x" * (CHUNK - 10)]
 
 
 async def test_the_end_comes_behind_what_came_before_it() -> None:
