@@ -57,7 +57,7 @@ class HTTPConnection(IndependentConnection):
         self, request: GraphQLRequest, transport_args: TransportArgs = None
     ) -> ExecutionResult:
         """Run one query or mutation. Canceling closes the response, which tells the server."""
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
         in_task = self._exchange.needs_task or has_files(request)
         if not self._hashing or has_files(request):
             return await self._run(
@@ -73,7 +73,7 @@ class HTTPConnection(IndependentConnection):
         An error that concerns one entry of the response stands in its place. Raises an error that
         concerns the whole response.
         """
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
 
         async def exchange() -> list[ExecutionResult | TransportError]:
             incoming = await self._exchange.send(self._operations.batch(requests, args))
@@ -92,6 +92,12 @@ class HTTPConnection(IndependentConnection):
             return False
         make_parameters(self._json, request)
         return True
+
+    def _checked_args(self, transport_args: TransportArgs) -> Mapping[str, Any]:
+        args = checked_args(transport_args)
+        if args:
+            self._exchange.check(args)
+        return args
 
     async def _result(self, outgoing: HTTPRequest) -> ExecutionResult:
         incoming = await self._exchange.send(outgoing)
@@ -125,7 +131,7 @@ class HTTPConnection(IndependentConnection):
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> RunningFeed:
         """Start a subscription; the caller must leave the feed."""
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
         outgoing = self._operations.single(request, args, get=False, accept=ACCEPT_STREAM)
 
         async def follow(stream: RunningStream) -> None:
@@ -152,7 +158,7 @@ class HTTPConnection(IndependentConnection):
         self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
     ) -> RunningFeed:
         """Run a query or mutation whose result comes in parts; the caller must leave the feed."""
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
         outgoing = self._operations.single(request, args, accept=ACCEPT_INCREMENTAL)
 
         async def follow(stream: RunningStream) -> None:

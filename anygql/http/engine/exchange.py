@@ -74,6 +74,10 @@ class Exchange:
         """Close all connections. Raise nothing."""
         self._pool.close()
 
+    def check(self, args: Mapping[str, Any]) -> None:
+        """Raise ``TypeError`` or ``ValueError`` for ``transport_args`` that can't be heeded."""
+        CallOptions.parse(args)
+
     @uninterruptible
     async def send(self, request: HTTPRequest, *, streaming: bool = False) -> EngineResponse:
         """Send a request, and return its response, which the caller must close.
