@@ -7,6 +7,7 @@ its first read to its end, and whatever interrupts a connection can close it on 
 
 from __future__ import annotations
 
+import os
 import socket
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ __all__ = ["CHUNK", "NetworkStream", "SocketStream", "socket_stream"]
 
 #: Bytes that are read at a time.
 CHUNK = 2**16
+
+_ERROR = socket.SOL_SOCKET, socket.SO_ERROR
 
 
 class NetworkStream(ByteStream):
@@ -202,6 +205,7 @@ class _WatchedSocketStream(SocketStream):
     def __init__(self, connected: socket.socket, loop: Any) -> None:
         super().__init__(connected)
         self._loop = loop
+        self._tells_once = type(loop).__module__.startswith("uvloop")
         self._new_waiter, self._wake, _ = waiters_of(current_token())
         self._is_watched = False
         self._reading: Waiter | None = None
@@ -214,9 +218,11 @@ class _WatchedSocketStream(SocketStream):
         data, self._received = self._received, None
         if data is not None:
             return data
-        if self._failed is not None:
-            raise self._failed
-        return super().receive_nowait()
+        if self._failed is None:
+            return super().receive_nowait()
+        if data := super().receive_nowait():  # came before the failure
+            return data
+        raise self._failed
 
     async def wait_readable(self) -> None:
         if self._is_closed:
@@ -248,6 +254,9 @@ class _WatchedSocketStream(SocketStream):
         if waiter is not None:
             try:
                 self._received = self._socket.recv(CHUNK)
+                # With bytes and a reset at once, uvloop calls here, and then never again.
+                if self._tells_once and (code := self._socket.getsockopt(*_ERROR)):
+                    self._failed = OSError(code, os.strerror(code))
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
