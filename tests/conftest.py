@@ -18,7 +18,7 @@ from tests.support.amount import EVERY_LOOP
 from tests.support.loops import ASYNCIO_LOOPS, LOOPS, Loop, is_chosen, rows_of
 
 #: Fixtures for every folder.
-pytest_plugins = ("tests.support.sessions", "tests.support.sockets")
+pytest_plugins = ("tests.support.http_clients", "tests.support.sessions", "tests.support.sockets")
 
 
 @pytest.fixture(params=LOOPS, ids=str)
@@ -161,8 +161,9 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Each test runs on trio and on one of asyncio's loops, and each row of a large table on one.
 
-    Which one is its own, and the same every time; `ANYGQL_EVERY_LOOP=1` runs all of them, and a
-    test that was asked for with its loop runs on that.
+    So does each test over HTTP with httpx, or with httpx2. Which one is its own, and the same
+    every time; `ANYGQL_EVERY_LOOP=1` runs all of them, and a test that was asked for with its loop
+    runs on that.
     """
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []

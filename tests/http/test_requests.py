@@ -30,6 +30,8 @@ from anygql import (
 from anygql.http.persisted import document_id
 from tests.support.http_peer import http, kept, peer
 
+pytestmark = pytest.mark.over_http
+
 URL = "https://api.test/graphql?tenant=7"
 HELLO = "query Hello($name: String) { hello(name: $name) }"
 SET = "mutation { set }"

@@ -237,6 +237,7 @@ class _Call:
 
     async def send(self, outgoing: _Outgoing, *, has_turn: bool) -> EngineResponse:
         """Send the request, and follow redirects if the call says so."""
+        first = outgoing.target.shown
         redirects = 0
         while True:
             response = await self._response(outgoing, has_turn=has_turn)
@@ -254,7 +255,7 @@ class _Call:
             redirects += 1
             if redirects > MAX_REDIRECTS:
                 raise TransportProtocolError(
-                    f"{outgoing.target.shown}: redirected too many times. Use the final URL"
+                    f"{first}: redirected too many times. Use the final URL"
                 )
             outgoing = following
 
