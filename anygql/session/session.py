@@ -442,9 +442,10 @@ class Session:
                 limit. If an ``execute`` waits, the subscription ends there at once. Default: 10.
             on_resubscribe: A function or async function that is called before the subscription is
                 sent again, with the subscription and its last data (``None`` if there were none).
-                It may query what was missed, and return new variables. If it raises an error that
-                may be retried, it is called again; any other ends the subscription. Default:
-                ``None``.
+                It may query what was missed, and return new variables. The object that it is given
+                does not keep the subscription running: leaving or dropping that cancels the
+                function. If it raises an error that may be retried, it is called again; any other
+                ends the subscription. Default: ``None``.
             serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
             parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
             camel_case: As for ``Client``, for this call. Default: ``None``, the client's.
@@ -716,7 +717,7 @@ class Session:
     ) -> Subscription[_T]:
         """Make a subscription: one that resumes, unless the session retries none."""
         from .resuming import Resuming
-        from .subscription import Subscription
+        from .subscription import Subscription, borrow
 
         request = prepared.request
         if self._supervisor.retry_subscribe.is_disabled:
@@ -732,7 +733,8 @@ class Session:
             subscription = subscription_ref()
             if on_resubscribe is None or subscription is None:
                 return None
-            return on_resubscribe(subscription, None if last is None else last_item(last))
+            handed, subscription = borrow(subscription), None
+            return on_resubscribe(handed, None if last is None else last_item(last))
 
         resuming = Resuming(
             self._supervisor,
