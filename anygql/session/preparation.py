@@ -60,7 +60,7 @@ class Conversions(msgspec.Struct, frozen=True):
         """Prepare a request to be sent, and its results to be converted.
 
         Raises ``GraphQLValidationError``, ``VariableError`` or another ``ValueError``, or
-        ``TypeError`` when something is wrong with the request.
+        ``TypeError`` when something is wrong with the request, or with ``path``.
         """
         parse: Callable[[Any], Any] | None = None
         serialize: Callable[[GraphQLRequest], GraphQLRequest] | None = None
@@ -85,10 +85,13 @@ class Conversions(msgspec.Struct, frozen=True):
         if result_type is not None or path is not None:
             from ..results.types import converter
 
+            keys = () if path is None else _response_keys(path)
+            if keys:
+                request.check_path(keys)
             convert = converter(
                 Any if result_type is None else result_type,
                 camel_case=self.camel_case,
-                path=() if path is None else _response_keys(path),
+                path=keys,
                 partial=is_partial,
                 of_answers=True,
                 parsed=parse is not None,

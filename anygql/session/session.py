@@ -267,7 +267,8 @@ class Session:
             GraphQLSyntaxError: Before sending, when the document doesn't parse.
             GraphQLValidationError: Before sending, when the document doesn't fit the schema.
             ValueError: Before sending, when it isn't clear which operation to run, the operation is
-                a subscription, or the schema refuses a variable.
+                a subscription, the schema refuses a variable, or the document doesn't select
+                ``path``.
             TypeError: Before sending, when a variable has no JSON form, or no data can be read as
                 ``result_type``.
         """
