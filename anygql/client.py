@@ -21,7 +21,7 @@ from .net.urls import check_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
 from .session.hosting import Hosts, TaskGroupLike
-from .session.options import ConnectOptions, PermanentOptions, SessionOptions
+from .session.options import PermanentOptions, SessionOptions
 from .session.policy import is_retryable
 from .session.preparation import Conversions
 from .session.session import Session
@@ -267,16 +267,16 @@ class Client:
         self._schema.graphql = _load_schema(schema)
 
     @overload
-    def connect(
-        self, *, reconnecting: Literal[False] = False
-    ) -> AbstractAsyncContextManager[Session]: ...
+    def connect(self, *, reconnecting: bool = False) -> AbstractAsyncContextManager[Session]: ...
 
     @overload
     def connect(
-        self, *, reconnecting: bool, **options: Unpack[PermanentOptions]
+        self, *, reconnecting: Literal[True], **options: Unpack[PermanentOptions]
     ) -> AbstractAsyncContextManager[Session]: ...
 
-    def connect(self, **options: Unpack[ConnectOptions]) -> AbstractAsyncContextManager[Session]:
+    def connect(
+        self, *, reconnecting: bool = False, **options: Unpack[PermanentOptions]
+    ) -> AbstractAsyncContextManager[Session]:
         """Open a session: entering the context connects, leaving it closes.
 
         A plain session has one connection. It fails fast, both when it connects and when the
@@ -313,7 +313,11 @@ class Client:
                 ends so later, every waiting call raises the last error, and so does leaving the
                 ``async with``.
         """
-        return _Edge(_SessionContext(self.transport, self._options.for_session(**options)))
+        return _Edge(self._context(reconnecting, options))
+
+    def _context(self, reconnecting: bool, options: PermanentOptions) -> _SessionContext:
+        options_of_session = self._options.for_session(reconnecting=reconnecting, **options)
+        return _SessionContext(self.transport, options_of_session)
 
     async def __aenter__(self) -> Session:
         """Open a plain session, as ``connect()`` does."""
@@ -355,7 +359,7 @@ class Client:
         self,
         task_group: TaskGroupLike | None = None,
         *,
-        reconnecting: Literal[False] = False,
+        reconnecting: bool = False,
     ) -> Session: ...
 
     @overload
@@ -363,12 +367,16 @@ class Client:
         self,
         task_group: TaskGroupLike | None = None,
         *,
-        reconnecting: bool,
+        reconnecting: Literal[True],
         **options: Unpack[PermanentOptions],
     ) -> Session: ...
 
     async def connect_async(
-        self, task_group: TaskGroupLike | None = None, **options: Unpack[ConnectOptions]
+        self,
+        task_group: TaskGroupLike | None = None,
+        *,
+        reconnecting: bool = False,
+        **options: Unpack[PermanentOptions],
     ) -> Session:
         """Open a session for an owner that cannot hold an ``async with`` open.
 
@@ -385,7 +393,8 @@ class Client:
         Args:
             task_group: An anyio task group, a trio nursery, or an ``asyncio.TaskGroup``. Default:
                 ``None``, under asyncio alone.
-            options: The options of ``connect``.
+            reconnecting: As for ``connect``. Default: ``False``.
+            options: The other options of ``connect``.
 
         Raises:
             TypeError: When ``task_group`` is none of these, or is missing under trio.
@@ -393,7 +402,7 @@ class Client:
             TransportError: When the session cannot connect, as for ``connect``.
             TransportClosed: When ``close_async`` is called while it connects.
         """
-        context = _SessionContext(self.transport, self._options.for_session(**options))
+        context = self._context(reconnecting, options)
         try:
             session = await self._hosts.open(context, task_group)
         except TransportError as error:
