@@ -14,7 +14,6 @@ from anyio import AsyncContextManagerMixin, create_task_group, get_current_task
 from .concurrency.exception_groups import unwrapped
 from .concurrency.interrupts import uninterruptible
 from .delivery.interfaces import Transport
-from .exceptions import TransportError
 from .net.headers import Headers
 from .net.options import NoOptions, Provider, refuse_options
 from .net.urls import check_url
@@ -26,7 +25,7 @@ from .session.policy import is_retryable
 from .session.preparation import Conversions
 from .session.session import Session
 from .session.supervisor import Supervisor
-from .session.tracebacks import shorten_traceback
+from .session.tracebacks import short_tracebacks
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -322,11 +321,8 @@ class Client:
     async def __aenter__(self) -> Session:
         """Open a plain session, as ``connect()`` does."""
         context = self.connect()
-        try:
+        with short_tracebacks:
             session = await context.__aenter__()
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
         self._entered.setdefault(get_current_task().id, []).append(context)
         return session
 
@@ -348,11 +344,8 @@ class Client:
         context = contexts.pop()
         if not contexts:
             del self._entered[task]
-        try:
+        with short_tracebacks:
             return await context.__aexit__(exc_type, exc_value, traceback)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     @overload
     async def connect_async(
@@ -403,11 +396,8 @@ class Client:
             TransportClosed: When ``close_async`` is called while it connects.
         """
         context = self._context(reconnecting, options)
-        try:
+        with short_tracebacks:
             session = await self._hosts.open(context, task_group)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
         if task_group is None:
             session.owner = self
             if self._finalizer is None:
@@ -434,11 +424,8 @@ class _Edge(AbstractAsyncContextManager[Session]):
         self._context = context
 
     async def __aenter__(self) -> Session:
-        try:
+        with short_tracebacks:
             return await self._context.__aenter__()
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def __aexit__(
         self,
@@ -446,11 +433,8 @@ class _Edge(AbstractAsyncContextManager[Session]):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        try:
+        with short_tracebacks:
             return await self._context.__aexit__(exc_type, exc_value, traceback)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     def __await__(self) -> NoReturn:
         raise TypeError(

@@ -23,7 +23,7 @@ from ..delivery.interfaces import Connection, ConnectionResults, TransportArgs
 from ..documents.request import GraphQLRequest
 from ..exceptions import SubscriptionOverflow, TransportError, copy_to_raise
 from ..results.result import ExecutionResult
-from .retry import wait_after
+from .retry import requested_wait, wait_after
 from .supervisor import STABLE_AFTER, Supervisor
 
 __all__ = ["Resuming"]
@@ -179,7 +179,7 @@ class Resuming:
             return
         stable = current_time() - self._began_at >= STABLE_AFTER
         self._losses = 1 if stable else self._losses + 1
-        wait = max(wait_after(self._losses), fault.retry_after or 0.0)
+        wait = max(wait_after(self._losses), requested_wait(fault))
         self._supervisor.task_group.start_soon(
             self._resume_later, fault, wait, name="anygql: resubscribe"
         )

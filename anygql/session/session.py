@@ -21,7 +21,7 @@ from .events import SessionState
 from .hints import check_timeout, refuse_call
 from .preparation import Conversions, PreparedRequest
 from .supervisor import Supervisor
-from .tracebacks import shorten_traceback
+from .tracebacks import short_tracebacks
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -93,11 +93,8 @@ class Session:
             TransportError: When there is none and there will be none; it says why.
         """
         await checkpoint()
-        try:
+        with short_tracebacks:
             await self._supervisor.connection()
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def wait_closed(self) -> None:
         """Wait until the session is over: it has no connection and will get none."""
@@ -139,13 +136,10 @@ class Session:
 
         introspection = Introspection(options)
         schema: GraphQLSchema | None = None
-        try:
+        with short_tracebacks:
             while schema is None:
                 answer = await self._introspect(introspection.request(), timeout)
                 schema = introspection.answer(answer)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
         self._options.schema.graphql = schema
         return schema
 
@@ -277,12 +271,9 @@ class Session:
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
         prepared = options.prepare(request, self._options.schema.current, result_type, path)
-        try:
+        with short_tracebacks:
             result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
             return prepared.read_data(result)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def execute_result(
         self,
@@ -307,12 +298,9 @@ class Session:
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
-        try:
+        with short_tracebacks:
             result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
             return prepared.parse_result(result)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def _execute(
         self,
@@ -620,7 +608,7 @@ class Session:
         """
         if mistaken:
             refuse_call(self.execute_batch, mistaken)
-        try:
+        with short_tracebacks:
             results = await self._execute_batch(
                 requests,
                 self._options.conversions.override(serialize_variables, parse_results),
@@ -629,9 +617,6 @@ class Session:
                 transport_args,
             )
             return [data_or_raise(result) for result in results]
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def execute_batch_results(
         self,
@@ -650,7 +635,7 @@ class Session:
         """
         if mistaken:
             refuse_call(self.execute_batch_results, mistaken)
-        try:
+        with short_tracebacks:
             return await self._execute_batch(
                 requests,
                 self._options.conversions.override(serialize_variables, parse_results),
@@ -658,9 +643,6 @@ class Session:
                 retry_mutations,
                 transport_args,
             )
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def _execute_batch(
         self,

@@ -15,7 +15,7 @@ from ..concurrency.interrupts import uninterruptible
 from ..delivery.interfaces import Results
 from ..exceptions import TransportError
 from ..results.result import ExecutionResult
-from .tracebacks import shorten_traceback
+from .tracebacks import short_tracebacks, shorten_traceback
 
 __all__ = ["Subscription", "borrow"]
 
@@ -121,11 +121,8 @@ class Subscription(Generic[T_co]):
         """
         if self._results is not None or self._closed:
             raise RuntimeError("a subscription can be entered once: subscribe again")
-        try:
+        with short_tracebacks:
             await self._start()
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
         return self
 
     async def __aexit__(

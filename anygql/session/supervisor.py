@@ -28,7 +28,15 @@ from .events import Closed, Connected, Connecting, Disconnected, SessionEvent, S
 from .options import SessionOptions
 from .outage import Outage
 from .policy import is_retryable, may_connect_again, may_send_again
-from .retry import Policy, Retry, connect_policy, execute_policy, subscribe_policy, wait_after
+from .retry import (
+    Policy,
+    Retry,
+    connect_policy,
+    execute_policy,
+    requested_wait,
+    subscribe_policy,
+    wait_after,
+)
 
 __all__ = ["Resumable", "Supervisor"]
 
@@ -308,7 +316,7 @@ class Supervisor:
     def _before_waiting(self, error: Exception, seconds: float) -> None:
         """Report a failed attempt, before the wait for the next one."""
         self.state = "waiting"
-        self._not_before = current_time() + (getattr(error, "retry_after", None) or 0.0)
+        self._not_before = current_time() + requested_wait(error)
         self._emit_disconnected(error, will_retry=True, next_wait=seconds)
 
     async def _wait_for_next_attempt(self, seconds: float, tg: TaskGroup) -> None:
@@ -325,7 +333,7 @@ class Supervisor:
                     raise
                 if self.may_connect_again(exc):
                     now = current_time()
-                    asked = now + (getattr(exc, "retry_after", None) or 0.0)
+                    asked = now + requested_wait(exc)
                     until = max(until, asked, self._attempt_began + BROUGHT_FORWARD)
                     self._before_waiting(exc, until - now)
                     continue
@@ -415,10 +423,10 @@ class Supervisor:
             return
         stable = current_time() - self._connected_at >= STABLE_AFTER
         self._short_lived = 1 if stable else self._short_lived + 1
-        wait = max(wait_after(self._short_lived), fault.retry_after or 0.0)
+        wait = max(wait_after(self._short_lived), requested_wait(fault))
         self._outage.begin()
         now = current_time()
-        self._not_before = now + (fault.retry_after or 0.0)
+        self._not_before = now + requested_wait(fault)
         self._emit_disconnected(fault, will_retry=True, next_wait=wait)
         await self._is_called_before(now + wait)
 
