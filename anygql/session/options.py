@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..concurrency.locks import LoopLock
+from ..exceptions import TransportError
 from ..net.options import check_seconds, refuse_options, seconds
 from ..schema.shared import SharedSchema
 from .events import SessionEvent
@@ -89,6 +90,15 @@ class SessionOptions(msgspec.Struct, frozen=True):
         for name in ("lazy", "retry_mutations", "first_connect_timeout"):
             if getattr(self, name):
                 raise ValueError(f"{name} needs reconnecting=True")
+
+    def decide(self, error: Exception, *, retryable: bool) -> bool:
+        """Return whether an error may be retried, given whether the policy calls it retryable.
+
+        The user's ``is_retryable`` decides, if there is one.
+        """
+        if isinstance(error, TransportError):
+            error.retryable = retryable
+        return retryable if self.is_retryable is is_retryable else self.is_retryable(error)
 
     def for_session(
         self, *, reconnecting: bool, **options: Unpack[PermanentOptions]

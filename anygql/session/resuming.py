@@ -23,8 +23,9 @@ from ..delivery.interfaces import Connection, ConnectionResults, TransportArgs
 from ..documents.request import GraphQLRequest
 from ..exceptions import SubscriptionOverflow, TransportError, copy_to_raise
 from ..results.result import ExecutionResult
+from .connect_attempts import STABLE_AFTER
 from .retry import requested_wait, wait_after
-from .supervisor import STABLE_AFTER, Supervisor
+from .supervisor import Supervisor
 
 __all__ = ["Resuming"]
 
