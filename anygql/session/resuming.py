@@ -19,7 +19,7 @@ from ..concurrency.cancellation import stray_cancellation
 from ..concurrency.interrupts import interruptible, uninterruptible
 from ..concurrency.signal import Signal
 from ..delivery.buffering import Delivery
-from ..delivery.interfaces import Connection, ConnectionResults, TransportArgs
+from ..delivery.interfaces import AnyTransportArgs, Connection, ConnectionResults
 from ..documents.request import GraphQLRequest
 from ..exceptions import SubscriptionOverflow, TransportError, copy_to_raise
 from ..results.result import ExecutionResult
@@ -50,7 +50,7 @@ class Resuming:
         delivery: Delivery,
         on_resubscribe: Callable[[ExecutionResult | None], Any] | None,
         with_variables: Callable[[Mapping[str, Any]], GraphQLRequest],
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> None:
         self._args = transport_args
         self._losses = 0

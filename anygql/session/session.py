@@ -11,7 +11,7 @@ from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
 from ..delivery.buffering import Delivery, OnOverflow
-from ..delivery.interfaces import Batching, Connection, Incremental, Results, TransportArgs
+from ..delivery.interfaces import AnyTransportArgs, Batching, Connection, Incremental, Results
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
 from ..exceptions import TransportError
 from ..net.options import NoOptions
@@ -164,7 +164,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> Any: ...
 
     @overload
@@ -182,7 +182,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> _T: ...
 
     @overload
@@ -200,7 +200,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> _T: ...
 
     async def execute(
@@ -217,7 +217,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> Any:
         """Run a query or mutation, and return its data.
@@ -286,7 +286,7 @@ class Session:
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> ExecutionResult:
         """Run a query or mutation, and return its whole result, with or without errors.
@@ -307,7 +307,7 @@ class Session:
         request: GraphQLRequest,
         timeout: float | EllipsisType | None,
         retry_mutations: bool | None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> ExecutionResult:
         """Run a query or mutation, as often as the retry policy allows."""
         check_timeout(timeout)
@@ -337,7 +337,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> Subscription[Any]: ...
 
     @overload
@@ -357,7 +357,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> Subscription[_T]: ...
 
     @overload
@@ -377,7 +377,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> Subscription[_T]: ...
 
     def subscribe(
@@ -396,7 +396,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> Subscription[Any]:
         """Subscribe to the data of each result of a subscription.
@@ -477,7 +477,7 @@ class Session:
         on_resubscribe: OnResubscribe | None = None,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> Subscription[ExecutionResult]:
         """Subscribe to each whole result of a subscription, with or without errors.
@@ -511,7 +511,7 @@ class Session:
         buffer_size: int = 1024,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> Subscription[Any]:
         """Run a query or mutation with ``@defer`` or ``@stream``, and give its data as they grow.
@@ -582,7 +582,7 @@ class Session:
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> list[Any]:
         """Run several queries and mutations, and return their data in the same order.
@@ -626,7 +626,7 @@ class Session:
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> list[ExecutionResult]:
         """Run several queries and mutations, and return their whole results in the same order.
@@ -650,7 +650,7 @@ class Session:
         options: Conversions,
         timeout: float | EllipsisType | None,
         retry_mutations: bool | None,
-        transport_args: TransportArgs,
+        transport_args: AnyTransportArgs,
     ) -> list[ExecutionResult]:
         """Run several queries and mutations, and return their results in the same order."""
         check_timeout(timeout)
@@ -675,7 +675,7 @@ class Session:
         return [each.parse_result(result) for each, result in zip(prepared, results, strict=True)]
 
     async def _execute_once(
-        self, connection: Connection, request: GraphQLRequest, args: TransportArgs
+        self, connection: Connection, request: GraphQLRequest, args: AnyTransportArgs
     ) -> ExecutionResult:
         """Run a query or mutation on one connection, with others if the client batches."""
         if self._batcher is not None and args is None and isinstance(connection, Batching):
@@ -696,7 +696,7 @@ class Session:
         convert: Callable[[ExecutionResult], _T],
         last_item: Callable[[ExecutionResult], Any],
         on_resubscribe: OnResubscribe | None,
-        transport_args: TransportArgs,
+        transport_args: AnyTransportArgs,
     ) -> Subscription[_T]:
         """Make a subscription: one that resumes, unless the session retries none."""
         from .resuming import Resuming
@@ -734,7 +734,7 @@ class Session:
 
 
 async def _execute_all(
-    connection: Connection, requests: Sequence[GraphQLRequest], args: TransportArgs
+    connection: Connection, requests: Sequence[GraphQLRequest], args: AnyTransportArgs
 ) -> Sequence[ExecutionResult | Exception]:
     """Run requests as one batch, or else at the same time; return an error in its place.
 
