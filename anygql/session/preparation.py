@@ -85,13 +85,10 @@ class Conversions(msgspec.Struct, frozen=True):
         if result_type is not None or path is not None:
             from ..results.types import converter
 
-            keys = () if path is None else _response_keys(path)
-            if keys:
-                request.check_path(keys)
             convert = converter(
                 Any if result_type is None else result_type,
                 camel_case=self.camel_case,
-                path=keys,
+                path=() if path is None else _response_keys(path, request),
                 partial=is_partial,
                 of_answers=True,
                 parsed=parse is not None,
@@ -111,8 +108,8 @@ def _in_camel_case(request: GraphQLRequest) -> GraphQLRequest:
     return in_camel_case(request)
 
 
-def _response_keys(path: str) -> tuple[str, ...]:
-    """Return the keys of a dotted path."""
+def _response_keys(path: str, request: GraphQLRequest) -> tuple[str, ...]:
+    """Return the keys of a dotted path, which the request must select."""
     if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
             f'path is a text of response keys, such as "orders.nodes", not {type(path).__name__}'
@@ -123,6 +120,7 @@ def _response_keys(path: str) -> tuple[str, ...]:
             f'path is made of response keys with dots between them, such as "orders.nodes", '
             f"not {path!r}"
         )
+    request.check_path(keys)
     return keys
 
 
