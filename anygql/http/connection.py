@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from ..delivery.buffering import Delivery
 from ..delivery.independent import IndependentConnection, RunningFeed, RunningStream
-from ..delivery.interfaces import TransportArgs
+from ..delivery.interfaces import AnyTransportArgs
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult
@@ -54,7 +54,7 @@ class HTTPConnection(IndependentConnection):
     # Queries and mutations.
 
     async def execute(
-        self, request: GraphQLRequest, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
     ) -> ExecutionResult:
         """Run one query or mutation. Canceling closes the response, which tells the server."""
         args = self._checked_args(transport_args)
@@ -66,7 +66,7 @@ class HTTPConnection(IndependentConnection):
         return await self._run(lambda: self._persisted(request, args), in_task=in_task)
 
     async def execute_batch(
-        self, requests: Sequence[GraphQLRequest], transport_args: TransportArgs = None
+        self, requests: Sequence[GraphQLRequest], transport_args: AnyTransportArgs = None
     ) -> list[ExecutionResult | TransportError]:
         """Send several queries and mutations as one array, and return their results in order.
 
@@ -93,7 +93,7 @@ class HTTPConnection(IndependentConnection):
         make_parameters(self._json, request)
         return True
 
-    def _checked_args(self, transport_args: TransportArgs) -> Mapping[str, Any]:
+    def _checked_args(self, transport_args: AnyTransportArgs) -> Mapping[str, Any]:
         args = checked_args(transport_args)
         if args:
             self._exchange.check(args)
@@ -128,7 +128,7 @@ class HTTPConnection(IndependentConnection):
     # Subscriptions.
 
     def subscribe(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> RunningFeed:
         """Start a subscription; the caller must leave the feed."""
         args = self._checked_args(transport_args)
@@ -155,7 +155,7 @@ class HTTPConnection(IndependentConnection):
         return feed
 
     def execute_incremental(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> RunningFeed:
         """Run a query or mutation whose result comes in parts; the caller must leave the feed."""
         args = self._checked_args(transport_args)

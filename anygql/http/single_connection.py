@@ -22,7 +22,7 @@ from ..concurrency.exception_groups import unwrapped
 from ..concurrency.interrupts import uninterruptible
 from ..delivery.faults import closed
 from ..delivery.feed import Feed
-from ..delivery.interfaces import TransportArgs
+from ..delivery.interfaces import AnyTransportArgs
 from ..delivery.multiplexed import MultiplexedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
@@ -170,7 +170,9 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
 
     # Operations.
 
-    def _start(self, route: Route, request: GraphQLRequest, transport_args: TransportArgs) -> None:
+    def _start(
+        self, route: Route, request: GraphQLRequest, transport_args: AnyTransportArgs
+    ) -> None:
         args = checked_args(transport_args)
         self._exchange.check(args)
         named = request.replace(extensions={**(request.extensions or {}), "operationId": route.id})

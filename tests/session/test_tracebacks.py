@@ -39,6 +39,10 @@ ENTER = "async with client: ..."
 CONNECT = "async with client.connect(): ..."
 POLICY = """policy = tenacity.AsyncRetrying(stop=tenacity.stop_after_attempt(2))
     async with client.connect(reconnecting=True, retry_connect=policy): ..."""
+CONNECT_ASYNC = """async with anyio.create_task_group() as tg:
+        await client.connect_async(tg)"""
+LAZY = """async with client.connect(reconnecting=True, lazy=True) as session:
+        await session.execute("{ a }", timeout=0.1)"""
 EXECUTE = 'async with client as session: await session.execute("{ a }")'
 SUBSCRIBE = """async with client as session:
         async with session.subscribe("subscription { a }") as events:
@@ -70,7 +74,7 @@ def error_of(program: str, **environment: str) -> list[str]:
     )
     assert ran.returncode == 1
     # Newer CPythons mark the place in more of the lines; the marks are no frames.
-    return [line for line in ran.stderr.splitlines() if line.strip("~^ ") or not line]
+    return [line for line in ran.stderr.splitlines() if line.strip("~^ |") or "^" not in line]
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -93,6 +97,30 @@ def test_the_server_is_not_up(closed_port: int, scheme: str, body: str, run: str
     assert lines[-1].startswith(f"anygql.TransportConnectionFailed: can't connect to {url}")
     assert "The above exception was the direct cause of the following exception:" in lines
     assert not [line for line in lines if "/anygql/" in line]
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_no_connection_in_time(closed_port: int, run: str) -> None:
+    url = f"ws://127.0.0.1:{closed_port}/graphql"
+    lines = error_of(PROGRAM.format(url=url, body=LAZY, run=run))
+    assert len(lines) <= LINES, "\n".join(lines)
+    assert lines[-1].startswith(f"anygql.TransportTimeout: {url}: no connection for the query")
+    assert not [line for line in lines if "/anygql/" in line]
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_server_is_not_up_in_the_callers_task_group(closed_port: int, run: str) -> None:
+    """The group is the caller's, and so are its frames: our part of them is the error in it."""
+    url = f"ws://127.0.0.1:{closed_port}/graphql"
+    lines = error_of(PROGRAM.format(url=url, body=CONNECT_ASYNC, run=run))
+    assert not [line for line in lines if "/anygql/" in line]
+    begin = next(at for at, line in enumerate(lines) if line.startswith("  +-+--"))
+    ours = [line.strip("+-| ") for line in lines[begin + 1 :]]
+    assert ours[0].startswith("ConnectionRefusedError: ")  # the cause is kept
+    assert [line for line in ours if line.startswith("File")] == ours[5:6]
+    assert ours[5].endswith(", in main")
+    assert ours[6].startswith(f"anygql.TransportConnectionFailed: can't connect to {url}")
+    assert set(ours[7:]) <= {"-" * 36, ""}
 
 
 def test_full_tracebacks_can_be_had(closed_port: int) -> None:
