@@ -26,8 +26,8 @@ from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("soon")
 
-RESTARTS = 200 if EVERYTHING else 40
-REAL_RESTARTS = 200 if EVERYTHING else 20
+RESTARTS = 200 if EVERYTHING else 15
+REAL_RESTARTS = 200 if EVERYTHING else 8
 SUBSCRIPTIONS = 50
 EXECUTING = 20
 
@@ -240,7 +240,7 @@ async def real_server(tmp_path: Path) -> AsyncGenerator[tuple[Process, FaultProx
 async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
     # Most are the proxy's, which the server sees as clients that vanish; in some its process dies,
     # and they take as long as it takes to start another.
-    killed = set(range(10, REAL_RESTARTS, 40))
+    killed = set(range(5, REAL_RESTARTS, 40))
     events, sockets = Events(), open_sockets()
     async with real_server(tmp_path) as (process, proxy):
         url = f"ws://127.0.0.1:{proxy.port}/"
