@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gc
 import inspect
@@ -11,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio._backends._asyncio import AsyncIOBackend
 
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
@@ -56,6 +58,23 @@ def frozen() -> Generator[None]:
     # What was in use when it was frozen, as servers of a whole module are, and dropped later.
     gc.unfreeze()
     gc.collect()
+
+
+async def _wait_all_tasks_blocked(_: object) -> None:
+    await anyio.lowlevel.checkpoint()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    while any(task._fut_waiter is None or task._fut_waiter.done() for task in others):
+        await asyncio.sleep(0.001)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def impatient() -> Iterator[None]:
+    """Let `wait_all_tasks_blocked` look every millisecond: under asyncio it waits 0.1 s."""
+    with pytest.MonkeyPatch.context() as patch:
+        blocked = classmethod(_wait_all_tasks_blocked)
+        patch.setattr(AsyncIOBackend, "wait_all_tasks_blocked", blocked)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -150,11 +169,12 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a quarter as long for a peer that no answer is expected from."""
-    monkeypatch.setattr("anygql.websocket.connection.BRIEFLY", 0.25)
-    monkeypatch.setattr("anygql.http.httpx.incoming.CLOSE_TIMEOUT", 0.25)
-    monkeypatch.setattr("anygql.http.httpx.pool.CLOSE_TIMEOUT", 0.25)
-    monkeypatch.setattr("anygql.http.single_connection.BRIEFLY", 0.25)
+    """Wait a tenth as long for a peer that no answer is expected from."""
+    monkeypatch.setattr("anygql.websocket.connection.BRIEFLY", 0.1)
+    monkeypatch.setattr("anygql.http.httpx.incoming.CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("anygql.http.httpx.pool.CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("anygql.http.single_connection.BRIEFLY", 0.1)
+    monkeypatch.setattr("anygql.net.http1.BODY_PATIENCE", 0.1)
     monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.02)
     monkeypatch.setattr("anygql.websocket.sockets.trio_adapter.LINGER", 0.02)
 
