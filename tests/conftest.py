@@ -20,7 +20,7 @@ from tests.support.amount import EVERY_LOOP
 from tests.support.loops import ASYNCIO_LOOPS, LOOPS, Loop, is_chosen, rows_of
 
 #: Fixtures for every folder.
-pytest_plugins = ("tests.support.sessions", "tests.support.sockets")
+pytest_plugins = ("tests.support.programs", "tests.support.sessions", "tests.support.sockets")
 
 
 @pytest.fixture(params=LOOPS, ids=str)

@@ -13,6 +13,8 @@ from anygql.websocket.sockets.frames import ENGINE_FRAMES
 from anygql.websocket.sockets.stream import CHUNK, StreamWebSocket
 from tests.support.websocket_peer import MemoryStream, text
 
+pytestmark = pytest.mark.table
+
 FLOODS = {
     "empty fragments": b"\x01\x00" + b"\x00\x00" * (CHUNK // 2 - 1),
     "pings": b"\x89\x00" * (CHUNK // 2),
