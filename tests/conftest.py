@@ -17,7 +17,7 @@ from anyio._backends._asyncio import AsyncIOBackend
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
 from tests.support.amount import EVERY_LOOP
-from tests.support.loops import ASYNCIO_LOOPS, LOOPS, Loop, is_chosen, rows_of
+from tests.support.loops import ASYNCIO_LOOPS, LOOPS, Loop, is_chosen, of_chosen_sockets, rows_of
 
 #: Fixtures for every folder.
 pytest_plugins = ("tests.support.programs", "tests.support.sessions", "tests.support.sockets")
@@ -181,6 +181,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Each test runs on trio and on one of asyncio's loops, and each row of a large table on one.
+    What is marked `one_socket` runs over one of the sockets, another every day.
 
     Which one is its own, and the same every time; `ANYGQL_EVERY_LOOP=1` runs all of them, and a
     test that was asked for with its loop runs on that.
@@ -188,9 +189,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     tests = [item for item in items if _is_one(item)]
+    if not EVERY_LOOP:
+        tests = of_chosen_sockets(tests)
     rows = rows_of(tests)
+    chosen = {item for item in tests if EVERY_LOOP or is_chosen(item, rows)}
     for item in items:
-        wanted = _is_one(item) and (EVERY_LOOP or is_chosen(item, rows))
+        wanted = item in chosen
         (kept if wanted else left_out).append(item)
     assert rows.keys() == rows_of(kept).keys(), "a row is on no loop at all"
     config.hook.pytest_deselected(items=left_out)

@@ -143,6 +143,17 @@ def test_the_tree_of_errors_is_the_module_s() -> None:
     assert set(names) == exported
 
 
+def test_what_is_tried_in_part_is_listed() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    listed = page.partition("## What `make test` tries of it")[2].partition("\n## ")[0]
+    in_part = re.compile(r" if EVERYTHING else |mark\.(sampled|one_socket)\b")
+    files = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if path != Path(__file__)]
+    found = [path for path in files if in_part.search(path.read_text(encoding="utf-8"))]
+    names = [path.relative_to(ROOT).as_posix() for path in found]
+    assert len(names) >= 10
+    assert [name for name in names if f"`{name}`" not in listed] == []
+
+
 def test_there_are_examples() -> None:
     assert len(PROGRAMS) >= 15
     assert len(SERVERS) == 1

@@ -15,6 +15,7 @@ EVERY_LOOP = EVERYTHING or os.environ.get("ANYGQL_EVERY_LOOP") == "1"
 
 #: What chooses the part that is tried: set it to try the part of another day.
 DAY = os.environ.get("ANYGQL_DAY") or datetime.date.today().isoformat()
+os.environ["ANYGQL_DAY"] = DAY  # workers that are started at midnight have the same day
 
 
 def examples(count: int) -> int:
