@@ -438,6 +438,7 @@ async def test_document_ids() -> None:
 FAST = {"reconnecting": True}
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("refusal", ["429 Slow Down", "502 Bad", "503 Later", "504 Late"])
 async def test_a_query_is_asked_again(refusal: str) -> None:
     answers = (http("", refusal, retry_after="0"), None, kept(http('{"data": {"a": 1}}')))

@@ -351,6 +351,7 @@ async def test_a_document_that_does_not_fit_comes_before_its_type(way: Backend) 
         ([0, -1], {"ticks": None}),
     ],
 )
+@pytest.mark.usefixtures("soon")
 async def test_what_came_last_is_of_the_type(
     websocket: OverWebSocket, numbers: list[int], expected: Any
 ) -> None:

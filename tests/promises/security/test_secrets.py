@@ -367,7 +367,7 @@ async def test_what_a_user_s_function_raises(told: Collected, connector: Connect
 
     async with serving(hang_up) as port:
         it = WebSocketTransport(f"ws://127.0.0.1:{port}/", headers=fails, connector=connector)  # type: ignore[arg-type]
-        with anyio.move_on_after(0.3):
+        with anyio.move_on_after(0.1):
             async with Client(it).connect(reconnecting=True):
                 pass
 
@@ -425,7 +425,7 @@ async def test_http_that_fails(
             retry = (
                 {} if answer in {"cut", "closed", "short", "busy", "no HTTP"} else {"timeout": 5}
             )
-            with anyio.move_on_after(0.3 if reconnecting and not retry else 20):
+            with anyio.move_on_after(0.1 if reconnecting and not retry else 20):
                 async with session.subscribe("subscription { n }", transport_args=args) as events:
                     told.add("repr", events)
                     try:

@@ -14,6 +14,8 @@ from anygql.websocket.sockets.stream import CHUNK, StreamWebSocket
 from tests.support.sockets import Connected
 from tests.support.websocket_peer import MemoryStream, Peer, take, text
 
+pytestmark = pytest.mark.table
+
 FLOODS = {
     "empty fragments": b"\x01\x00" + b"\x00\x00" * (CHUNK // 2 - 1),
     "pings": b"\x89\x00" * (CHUNK // 2),

@@ -21,7 +21,7 @@ from anygql.websocket.sockets.opening import Opening
 from tests.support.sockets import Connected
 from tests.support.websocket_peer import Peer, Script, refusing, serving
 
-pytestmark = pytest.mark.table
+pytestmark = [pytest.mark.table, pytest.mark.usefixtures("brief")]
 
 
 async def attempt(connector: Connector, script: Script, **opening: object) -> TransportError:
