@@ -1,11 +1,11 @@
 """README.md and docs: every example runs, and prints what the page says it prints.
 
-A block of ``python`` that starts an event loop is a program: it is run in a process of its own,
-with the example URL replaced by a real server's. If a block of ``text`` follows, that is its
-output. (The process is forked from one that has loaded other projects, and nothing of anygql.)
-Other blocks are snippets: they must compile, and their imports of anygql must exist. A
-block marked ``python server`` serves for ever, and ``python no-run`` isn't ours. The blocks of
-``docs/testing.md`` are run in ``tests/testing``.
+A block of ``python`` that starts an event loop, or that is marked ``python run``, is a program: it
+is run in a process of its own, with the example URL replaced by a real server's. If a block of
+``text`` follows, that is its output. (The process is forked from one that has loaded other
+projects, and nothing of anygql.) Other blocks are snippets: they must compile, and their imports of
+anygql must exist. A block marked ``python server`` serves for ever, and ``python no-run`` isn't
+ours. The blocks of ``docs/testing.md`` are run in ``tests/testing``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Example:
 
     @property
     def is_program(self) -> bool:
-        return not self.mark and re.search(r"\b(anyio|trio)\.run\(", self.source) is not None
+        starts_loop = re.search(r"\b(anyio|trio)\.run\(", self.source) is not None
+        return self.mark == "run" or (not self.mark and starts_loop)
 
 
 def examples() -> list[Example]:

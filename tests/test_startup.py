@@ -157,6 +157,14 @@ async def test_the_first_execute_loads_what_it_uses(anyio_backend_name: str) -> 
     assert "websockets.server" not in websockets
 
 
+def test_documents_are_built_without_graphql_core() -> None:
+    modules = loaded(
+        "from anygql.dsl import query, select, var",
+        "select(query('hero', dict, id=var('ID!'))).kind",
+    )
+    assert not modules & (OPTIONAL - {"anygql.results.types.shaping"})
+
+
 @pytest.mark.parametrize(("document", "parsed"), [("{ a }", False), (r'{ a(b: "\u00e9") }', True)])
 def test_the_parser_is_loaded_for_what_is_rare(document: str, parsed: bool) -> None:
     modules = loaded("from anygql import gql", f"gql({document!r}).kind")
