@@ -185,7 +185,11 @@ def arguments_of(
 
 
 def _argument(name: Any, value: Any, is_python: bool) -> Argument:
-    return Argument(checked_name(name, "an argument"), _input(value), is_python)
+    name = checked_name(name, "an argument")
+    try:
+        return Argument(name, _input(value), is_python)
+    except RecursionError:
+        raise TypeError(f"the argument {name!r} is nested too deeply, or within itself") from None
 
 
 def _input(value: Any) -> Input:

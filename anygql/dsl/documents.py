@@ -97,6 +97,8 @@ def _build(
             printer.add(operation)
     except NeedsSchema as missing:
         raise ValueError(str(missing)) from None
+    except RecursionError:
+        raise ValueError("the document is nested too deeply") from None
     printed, definitions = printer.finish()
     built = {
         operation.name: BuiltOperation(each.values, *operation.result, camel_case)

@@ -38,6 +38,9 @@ __all__ = [
     "selections_of",
 ]
 
+#: How many selections may be within each other. Beyond thousands, comparing them would crash.
+MAX_DEPTH = 100
+
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 
@@ -46,6 +49,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """Something that can be selected (specification §2.5)."""
 
     attached: tuple[Directive, ...] = ()
+    levels: int = 0  #: how many selections are within each other in this one
 
     def directives(self, *directives: Directive) -> Self:
         """Return the selection with further directives."""
@@ -125,7 +129,7 @@ class Fragment(Selection, Generic[_T_co], frozen=True, kw_only=True):
 
     def spread(self) -> FragmentSpread[_T_co]:
         """Return a spread of the fragment, which can have directives of its own."""
-        return FragmentSpread(fragment=self)
+        return FragmentSpread(fragment=self, levels=self.levels)
 
     def include(self, condition_: bool | Variable) -> Any:
         """Refuse: ``@include`` is for the spread, as in ``fragment.spread().include(…)``."""
@@ -207,10 +211,12 @@ def field(name: str, /, *parts: Any, **more: Any) -> FieldSelection[Any]:
         TypeError: A part can't be selected.
     """
     arguments, parts = _split(parts)
+    selections = selections_of(parts)
     return FieldSelection(
         name=checked_name(name, "a field"),
         arguments=arguments_of(arguments, more),
-        selections=selections_of(parts),
+        selections=selections,
+        levels=_levels(selections),
     )
 
 
@@ -229,7 +235,8 @@ def on(type_condition: str | None, /, *parts: Any) -> InlineFragment:
     name = None if type_condition is None else checked_name(type_condition, "a type")
     if not parts:
         raise ValueError(f"on({type_condition!r}) selects nothing")
-    return InlineFragment(type_condition=name, selections=selections_of(parts))
+    selections = selections_of(parts)
+    return InlineFragment(type_condition=name, selections=selections, levels=_levels(selections))
 
 
 @overload
@@ -269,7 +276,9 @@ def fragment(name: str, type: Any, /, *parts: Any) -> Fragment[Any]:
     if not parts:
         raise ValueError(f"the fragment {name!r} selects nothing")
     condition_ = checked_name(type, "a type")
-    return Fragment(name=name, type_condition=condition_, selections=selections_of(parts))
+    selections = selections_of(parts)
+    levels = _levels(selections)
+    return Fragment(name=name, type_condition=condition_, selections=selections, levels=levels)
 
 
 def _split(parts: tuple[Any, ...]) -> tuple[Mapping[str, Any] | None, tuple[Any, ...]]:
@@ -289,6 +298,14 @@ def fragment_of(selection: Selection) -> Fragment[Any] | None:
     if isinstance(selection, FragmentSpread):
         return cast("FragmentSpread[Any]", selection).fragment
     return cast("Fragment[Any]", selection) if isinstance(selection, Fragment) else None
+
+
+def _levels(selections: tuple[Selection, ...]) -> int:
+    """Return how many selections are within each other, including the one around these."""
+    levels = 1 + max((selection.levels for selection in selections), default=0)
+    if levels > MAX_DEPTH:
+        raise ValueError(f"more than {MAX_DEPTH} selections are within each other")
+    return levels
 
 
 def selections_of(parts: tuple[Any, ...]) -> tuple[Selection, ...]:

@@ -351,6 +351,18 @@ def test_mistakes(make: Any, message: str) -> None:
         make()
 
 
+def test_what_is_nested_too_deeply() -> None:
+    nested = field("a")
+    with pytest.raises(ValueError, match="more than 100 selections are within each other"):
+        for _ in range(101):
+            nested = field("a", {}, nested)
+    assert select(query(nested)).text.count("{") == 100
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(TypeError, match="'x' is nested too deeply, or within itself"):
+        field("a", x=value)
+
+
 def test_values_are_not_shown() -> None:
     secret = "s3cret"
     operation = query("login", {"password": secret, "x": var("A", default=secret)})

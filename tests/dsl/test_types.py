@@ -178,6 +178,32 @@ def test_a_type_of_the_whole_data() -> None:
     assert (request.result_type, request.path) == (Dashboard, None)
 
 
+@dataclass
+class Ship:
+    name: str
+    length: Annotated[float | None, Field(args={"unit": "FOOT"})]
+
+
+@dataclass
+class Pilot:
+    name: str
+    starships: list[Ship] | None
+
+
+@pytest.mark.parametrize("more", [(), (fragment("Ships", Ship).on("Starship"),)], ids=len)
+def test_values_in_a_type_need_a_schema(more: Any) -> None:
+    operation = query("human", Pilot | None, id="1000")
+    with pytest.raises(ValueError, match=r"\(id:\): its GraphQL type isn't known"):
+        select(operation, *more)
+    with pytest.raises(ValueError, match=r"length\(unit:\): its GraphQL type isn't known"):
+        select(query("human", Pilot), *more)
+    request = select(operation, *more, schema=SCHEMA)
+    assert request.text.startswith("query ($id: ID!, $unit: LengthUnit) {")
+    assert request.variable_values == {"id": "1000", "unit": "FOOT"}
+    assert ("...Ships" in request.text) == bool(more)
+    CHECKED.validate(request.source)
+
+
 # Point 3: names are strings.
 
 
@@ -483,6 +509,11 @@ def test_a_recursive_type_to_a_depth() -> None:
     assert twice.count("children") == 2
     assert text_of(query("tree", Node), depth=2).count("name") == 7
     assert text_of(query("author", Author), depth=1).count("title") == 2
+
+
+def test_a_recursive_type_to_too_great_a_depth() -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        select(query("tree", Tree), depth=2000)
 
 
 def test_a_recursive_type_needs_an_end() -> None:
