@@ -1,5 +1,7 @@
-"""Names and types in GraphQL's spelling, and constant values: checked, so that nothing can be
-smuggled into a document."""
+"""Names, types and constants as GraphQL writes them.
+
+They are checked, so that nothing else can be smuggled into a document.
+"""
 
 from __future__ import annotations
 
