@@ -15,7 +15,7 @@ from ...concurrency.loop import RunningLoop
 from ...exceptions import TransportError, TransportProtocolError
 from ...net.dial import Destination, DialArgs, dial_through
 from ...net.errors import NotHTTP
-from ...net.headers import Headers, pairs
+from ...net.headers import Headers, check_header, pairs
 from ...net.http1 import ResponseHead
 from ...net.options import resolve
 from ...net.streams import NetworkStream
@@ -197,9 +197,9 @@ class Exchange:
             return ""
         from .cookies import cookie_header
 
-        found = [] if self._cookies is None else [self._cookies.header(target.url)]
+        found = [] if self._cookies is None else [self._cookies.header(target.plain_url)]
         if isinstance(given, CookieJar):
-            found.append(cookie_header(given, target.url))
+            found.append(cookie_header(given, target.plain_url))
         elif given is not None:
             found += [f"{name}={value}" for name, value in given.items()]
         return "; ".join(filter(None, found))
@@ -212,7 +212,7 @@ class Exchange:
             from .cookies import Cookies
 
             self._cookies = Cookies()
-        self._cookies.take(target.url, head.cookies)
+        self._cookies.take(target.plain_url, head.cookies)
 
 
 class _Call:
@@ -326,6 +326,7 @@ class _Call:
         head, body = outgoing.head, outgoing.body
         cookie = self._exchange.cookie_header(outgoing.target, self._options.cookies)
         if cookie and not _value_of(outgoing.headers, "cookie"):
+            check_header("Cookie", cookie)
             head += f"Cookie: {cookie}\r\n".encode("latin-1")
         if isinstance(body, bytes):
             return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)

@@ -47,8 +47,9 @@ class CallOptions(msgspec.Struct, frozen=True):
             return _NONE
         if "extensions" in args:
             raise _needs_client("extensions", args["extensions"])
-        timeout = args.get("timeout", _ABSENT)
-        if timeout != _ABSENT:
+        timeout = _ABSENT
+        if "timeout" in args:
+            timeout = args["timeout"]
             if timeout is not None and not isinstance(timeout, int | float):
                 raise _needs_client("timeout", timeout)
             seconds("timeout", timeout)
