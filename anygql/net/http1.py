@@ -247,14 +247,14 @@ class ResponseParser:
     def _set_framing(self, status: int) -> None:
         coding = self._raw.get(b"transfer-encoding")
         length = self._raw.get(b"content-length")
+        if coding is not None and coding.lower() != b"chunked":
+            raise NotHTTP("the answer has a transfer coding that was not asked for")
         if status in {204, 304}:
             self._length = 0
             # RFC 9112 §6.1 and RFC 9110 §8.6 allow neither at 204: a body may follow all the same.
             if status == 204 and (coding is not None or (length or b"0").strip(b"0")):
                 self.is_reusable = False
         elif coding is not None:
-            if coding.lower() != b"chunked":
-                raise NotHTTP("the answer has a transfer coding that was not asked for")
             self._is_chunked = True
             # RFC 9112 §6.1: HTTP/1.0 has no chunks, so its framing is faulty.
             self._must_close = self._must_close or self._parser.get_http_version() == "1.0"

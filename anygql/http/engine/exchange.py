@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin
 
@@ -33,6 +32,8 @@ from .pool import Pool
 from .target import Target, parse_target
 
 if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
+
     from .cookies import Cookies
 
 __all__ = ["Exchange"]
@@ -201,9 +202,9 @@ class Exchange:
             return ""
         from .cookies import cookie_header
 
-        found = [] if self._cookies is None else [self._cookies.header(target.url)]
-        if isinstance(given, CookieJar):
-            found.append(cookie_header(given, target.url))
+        found = [] if self._cookies is None else [self._cookies.header(target.plain_url)]
+        if given is not None and not isinstance(given, Mapping):
+            found.append(cookie_header(given, target.plain_url))
         elif given is not None:
             found += [f"{name}={value}" for name, value in given.items()]
         return "; ".join(filter(None, found))
@@ -216,7 +217,7 @@ class Exchange:
             from .cookies import Cookies
 
             self._cookies = Cookies()
-        self._cookies.take(target.url, head.cookies)
+        self._cookies.take(target.plain_url, head.cookies)
 
 
 class _Call:
