@@ -30,7 +30,7 @@ from ..results.result import ExecutionResult, Origin, ResultWithOrigin
 from .accept import EVENT_STREAM
 from .formats.graphql_multipart import IncrementalMultipart, MultipartSubscription
 from .formats.graphql_sse import DistinctStream, IncrementalStream
-from .formats.payloads import BadPayload
+from .formats.payloads import BadPayload, require_object
 from .httpx.incoming import IncomingResponse
 
 __all__ = ["MILLI", "Reader", "deliver", "read_merged", "violation_error"]
@@ -176,6 +176,7 @@ async def _hand_out(events: Iterable[object], stream: RunningStream, origin: Ori
         if not await stream.room():  # left meanwhile, or overflowed; the scope is canceled
             return
         if isinstance(event, Next):
+            require_object(event.payload)
             stream.feed.next(ResultWithOrigin.make(event.payload, origin))
         elif isinstance(event, Error):
             stream.feed.reject(event.payload)
