@@ -17,7 +17,7 @@ from .delivery.interfaces import Transport
 from .exceptions import TransportError
 from .net.headers import Headers
 from .net.options import NoOptions, Provider, refuse_options
-from .net.urls import check_url
+from .net.urls import check_url, is_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
 from .session.hosting import Hosts, TaskGroupLike
@@ -45,7 +45,7 @@ def _as_transport(
     ssl: SSLContext | None,
 ) -> Transport:
     """Return the transport that was given, or make the one for a URL's scheme."""
-    if not isinstance(given, str):
+    if not isinstance(given, str) and not is_url(given):
         options = {"headers": headers, "init_payload": init_payload, "ssl": ssl}
         return _check_transport(given, [name for name in options if options[name] is not None])
     url = check_url(given, ("https", "http", "wss", "ws"))

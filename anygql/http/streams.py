@@ -179,7 +179,8 @@ async def _hand_out(events: Iterable[object], stream: RunningStream, origin: Ori
             require_object(event.payload)
             stream.feed.next(ResultWithOrigin.make(event.payload, origin))
         elif isinstance(event, Error):
-            stream.feed.reject(event.payload)
+            refusal = ExecutionResult(errors=event.payload)
+            stream.feed.refuse(ResultWithOrigin.make(refusal, origin))
 
 
 def _is_unset_event(result: ExecutionResult) -> bool:
