@@ -242,6 +242,8 @@ class Client:
                 message += (
                     f": a session has it. Write `async with client as session: session.{name}`"
                 )
+            elif name.removesuffix("_async").removesuffix("_sync") in {*_OF_SESSIONS, "session"}:
+                message += ": write `async with client as session:`, and call the session's methods"
             elif name in {"close", "aclose"}:
                 message += ": write `async with client as session:`, whose end closes the session"
             raise AttributeError(message, name=name, obj=self)
