@@ -38,6 +38,10 @@ __all__ = ["TrioConnector", "TrioWebSocket"]
 #: Maximum number of bytes to read at a time.
 CHUNK = 2**16
 
+#: Bytes that wsproto is given at a time. It cuts out all their frames before anything else runs,
+#: at some 20 microseconds for each, and an empty frame has 2 bytes.
+PORTION = 2**11
+
 #: Seconds to wait for the server to end the TCP connection after the closing handshake.
 LINGER = 0.25
 
@@ -185,6 +189,7 @@ class _StreamAdapter(trio.abc.Stream):
         self._opening = opening
         self._is_upgraded = False
         self._receive_yields = isinstance(stream, (SocketStream, UNIXSocketStream))
+        self._rest = memoryview(b"")
         self._lock = trio.Lock()
         self._held: list[bytes] = []
         self._holding = False
@@ -206,15 +211,17 @@ class _StreamAdapter(trio.abc.Stream):
             self._is_upgraded = True
             self.response_headers = response.headers
             return response.head + response.rest
-        if not self._receive_yields:
+        if self._rest or not self._receive_yields:
             await trio.lowlevel.checkpoint()
-        try:
-            data = await self._stream.receive(max_bytes or CHUNK)
-        except (anyio.EndOfStream, *FAULTS):
-            self.ended.set()
-            return b""
-        self.on_received()
-        return data
+        if not self._rest:
+            try:
+                self._rest = memoryview(await self._stream.receive(max_bytes or CHUNK))
+            except (anyio.EndOfStream, *FAULTS):
+                self.ended.set()
+                return b""
+            self.on_received()
+        portion, self._rest = bytes(self._rest[:PORTION]), self._rest[PORTION:]
+        return portion
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         data = bytes(data)

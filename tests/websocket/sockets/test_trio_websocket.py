@@ -6,9 +6,11 @@ import sys
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from anygql.websocket.sockets.opening import Opening
 from anygql.websocket.sockets.trio_websocket import trio_websocket_connector
+from tests.support.websocket_peer import MemoryStream
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -31,3 +33,34 @@ def test_trio_websocket_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delitem(sys.modules, "anygql.websocket.sockets.trio_adapter", raising=False)
     with pytest.raises(ImportError, match=r"pip install 'anygql\[trio\]'"):
         trio_websocket_connector()
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_the_engine_gets_portions_with_turns_for_others_between() -> None:
+    from anygql.websocket.sockets.trio_adapter import PORTION, _StreamAdapter
+
+    ours, theirs = MemoryStream.pair()
+    adapter = _StreamAdapter(ours, Opening("ws://localhost:1/"))
+    adapter._is_upgraded = True
+    flood = b"\x8a\x00" * (16 * PORTION)
+    await theirs.send(flood)
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await checkpoint()
+
+    got = b""
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(take_turns)
+        while len(got) < len(flood):
+            portion = await adapter.receive_some()
+            assert len(portion) <= PORTION
+            got += portion
+        tg.cancel_scope.cancel()
+    assert got == flood
+    assert turns >= len(flood) // PORTION - 1
+    await theirs.aclose()
+    await ours.aclose()
