@@ -11,7 +11,6 @@ or moment (``REFUSALS``).
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -28,6 +27,7 @@ from ..results.answers import (
     first_line,
     read_result,
     server_words,
+    without_markup,
 )
 from ..results.result import ExecutionResult, Origin, ResultWithOrigin
 from .accept import ACCEPT_JSON, GRAPHQL_JSON
@@ -240,10 +240,7 @@ class Response:
         """Return the first line of what the server says, in JSON or in text."""
         if payload is not None:
             return server_words(payload)
-        text = self.text
-        if "<" in text:
-            text = _without_markup(text)
-        return first_line(text)
+        return first_line(without_markup(self.text))
 
     def _advice(self, *, is_limit: bool) -> str:
         """Return the end of a refusal's message: what to do about it."""
@@ -261,21 +258,6 @@ class Response:
             f" A redirect turned the POST into a GET of {self.asked_nothing}, which asks nothing: "
             "use the URL that takes the POST"
         )
-
-
-# What a page holds beside its text. Each pattern stops at the next "<", or at the end.
-_INLINE = re.compile(r"</?(?:a|b|code|em|i|span|strong|tt|u)\b[^<>]*>", re.IGNORECASE)
-_UNSEEN = re.compile(
-    r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[a-z!/?][^<>]*(?:>|\Z)",
-    re.DOTALL | re.IGNORECASE,
-)
-
-
-def _without_markup(text: str) -> str:
-    import html  # only for a page in the place of an answer
-
-    lines = html.unescape(_UNSEEN.sub(" ", _INLINE.sub("", text))).splitlines()
-    return "\n".join(" ".join(line.split()) for line in lines)
 
 
 @lru_cache(maxsize=64)

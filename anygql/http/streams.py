@@ -30,7 +30,7 @@ from ..results.result import ExecutionResult, Origin, ResultWithOrigin
 from .accept import EVENT_STREAM
 from .formats.graphql_multipart import IncrementalMultipart, MultipartSubscription
 from .formats.graphql_sse import DistinctStream, IncrementalStream
-from .formats.payloads import BadPayload
+from .formats.payloads import BadPayload, require_object
 from .incoming import IncomingResponse
 
 __all__ = ["MILLI", "Reader", "deliver", "read_merged", "violation_error"]
@@ -176,9 +176,11 @@ async def _hand_out(events: Iterable[object], stream: RunningStream, origin: Ori
         if not await stream.room():  # left meanwhile, or overflowed; the scope is canceled
             return
         if isinstance(event, Next):
+            require_object(event.payload)
             stream.feed.next(ResultWithOrigin.make(event.payload, origin))
         elif isinstance(event, Error):
-            stream.feed.reject(event.payload)
+            refusal = ExecutionResult(errors=event.payload)
+            stream.feed.refuse(ResultWithOrigin.make(refusal, origin))
 
 
 def _is_unset_event(result: ExecutionResult) -> bool:

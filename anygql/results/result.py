@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -133,12 +133,21 @@ def is_result(result: ExecutionResult) -> bool:
     return bool(result.errors) or _raw_data(result) is None
 
 
+#: The message of an error that has none.
+_NO_REASON = "an error without a message: the server gave no reason"
+
+
 def _message(error: Any) -> str:
     if isinstance(error, dict) and "message" in error:
         path: Any = error.get("path")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
         where = f" (at {'.'.join(map(str, path))})" if isinstance(path, list) and path else ""  # pyright: ignore[reportUnknownArgumentType]
-        return f"{error['message']}{where}"
-    return str(error)  # pyright: ignore[reportUnknownArgumentType]
+        message = cast("dict[Any, Any]", error)["message"]
+        return f"{_NO_REASON if message is None else _or_no_reason(str(message))}{where}"
+    return _or_no_reason(str(error))  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _or_no_reason(text: str) -> str:
+    return text if text.strip() else _NO_REASON
 
 
 def data_or_raise(result: ExecutionResult) -> Any:

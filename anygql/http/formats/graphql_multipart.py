@@ -45,8 +45,8 @@ class MultipartPayloads(StreamParser[dict[str, Any]]):
 
     @property
     def finished(self) -> bool:
-        """Whether the last delimiter has come."""
-        return self._reader.finished
+        """Whether the last delimiter has come, and no fault before it."""
+        return self._reader.finished and self._fault is None
 
     def close(self) -> None:
         """Raise ``CutOff`` if the body is incomplete, after its last byte.

@@ -14,7 +14,7 @@ from ...protocols.messages import read_replacing_surrogates
 from ...results.answers import NotAResult, read_result, server_words
 from ...results.result import ExecutionResult
 
-__all__ = ["BadPayload", "payload_reader", "read_payload", "result_reader"]
+__all__ = ["BadPayload", "payload_reader", "read_payload", "require_object", "result_reader"]
 
 _T = TypeVar("_T")
 
@@ -59,6 +59,15 @@ def read_payload(payload: object, name: str = "a result") -> ExecutionResult:
         return read_result(payload, any_data=True)
     except NotAResult as what:
         raise BadPayload(f"{name} is {what}", payload) from None
+
+
+def require_object(result: ExecutionResult) -> None:
+    """Raise ``BadPayload`` for a result without errors whose data are no object."""
+    if result.data.__class__ is not dict and not result.errors:
+        try:
+            read_result({"data": result.data})
+        except NotAResult as what:
+            raise BadPayload(f"a result is {what}", {"data": result.data}) from None
 
 
 def result_reader(json: JSON) -> Callable[[bytes | str], ExecutionResult]:
