@@ -18,7 +18,14 @@ from typing import Any, Protocol, TypeGuard, TypeVar, cast
 
 import msgspec
 
-__all__ = ["JSON", "MsgspecJSON", "decode_typed", "encode_named", "replace_lone_surrogates"]
+__all__ = [
+    "JSON",
+    "MsgspecJSON",
+    "checked_utf8",
+    "decode_typed",
+    "encode_named",
+    "replace_lone_surrogates",
+]
 
 _T = TypeVar("_T")
 
@@ -109,6 +116,16 @@ def replace_lone_surrogates(text: bytes | str) -> bytes:
     """
     given = text.encode() if isinstance(text, str) else bytes(text)
     return re.sub(_ESCAPE, _replace_lone_surrogate, given)
+
+
+def checked_utf8(text: bytes | str) -> bytes | str:
+    """Return ``text``; raise ``UnicodeDecodeError`` if it isn't UTF-8.
+
+    msgspec checks only the text that it decodes, and not what it leaves as ``Raw``.
+    """
+    if isinstance(text, bytes) and not text.isascii():
+        text.decode()
+    return text
 
 
 def decode_typed(decoder: msgspec.json.Decoder[_T], text: bytes | str, /) -> _T:

@@ -275,7 +275,13 @@ class Session:
             refuse_call(self.execute, mistaken)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
-        prepared = options.prepare(request, self._options.schema.current, result_type, path)
+        prepared = options.prepare(
+            request,
+            self._options.schema.current,
+            result_type,
+            path,
+            server=self._supervisor.description,
+        )
         try:
             result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
             return prepared.read_data(result)
@@ -464,7 +470,14 @@ class Session:
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
-        prepared = options.prepare(request, self._options.schema.current, result_type, path)
+        prepared = options.prepare(
+            request,
+            self._options.schema.current,
+            result_type,
+            path,
+            may_drop=on_overflow == "drop_oldest",
+            server=self._supervisor.description,
+        )
         return self._subscription(
             prepared,
             delivery,
