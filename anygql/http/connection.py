@@ -59,7 +59,9 @@ class HTTPConnection(IndependentConnection):
         """Run one query or mutation. Canceling closes the response, which tells the server."""
         args = checked_args(transport_args)
         if not self._hashing or has_files(request):
-            return await self._run(lambda: self._result(self._operations.single(request, args)))
+            return await self._run(
+                lambda: self._result(request, self._operations.single(request, args))
+            )
         return await self._run(lambda: self._persisted(request, args))
 
     async def execute_batch(
@@ -86,14 +88,14 @@ class HTTPConnection(IndependentConnection):
         make_parameters(self._json, request)
         return True
 
-    async def _result(self, outgoing: HTTPRequest) -> ExecutionResult:
+    async def _result(self, request: GraphQLRequest, outgoing: HTTPRequest) -> ExecutionResult:
         async with self._exchange.send(outgoing) as incoming:
-            return await read_merged(incoming, self._json)
+            return await read_merged(incoming, self._json, takes_json=request.takes_json)
 
     async def _persisted(self, request: GraphQLRequest, args: Mapping[str, Any]) -> ExecutionResult:
         hashed = request.replace(extensions=persisted_extensions(request))
         try:
-            result = await self._result(self._operations.single(hashed, args, text=False))
+            result = await self._result(request, self._operations.single(hashed, args, text=False))
             refused = persisted_query_refusal(result.errors)
         except TransportServerError as error:
             # Some servers refuse a hash with a status, in JSON that is trusted for this alone.
@@ -105,9 +107,9 @@ class HTTPConnection(IndependentConnection):
             return result
         if refused is PersistedQueryRefusal.NOT_FOUND:
             # By POST: a document for which a hash pays may be too long for a URL.
-            return await self._result(self._operations.single(hashed, args, get=False))
+            return await self._result(request, self._operations.single(hashed, args, get=False))
         self._hashing = False
-        return await self._result(self._operations.single(request, args))
+        return await self._result(request, self._operations.single(request, args))
 
     # Subscriptions.
 
@@ -117,16 +119,19 @@ class HTTPConnection(IndependentConnection):
         """Start a subscription; the caller must leave the feed."""
         args = checked_args(transport_args)
         outgoing = self._operations.single(request, args, get=False, accept=ACCEPT_STREAM)
+        takes_json = request.takes_json
 
         async def follow(stream: RunningStream) -> None:
             async with self._exchange.send(outgoing, streaming=True) as incoming:
                 again = wants_event_stream_alone(incoming.status, incoming.accepted)
                 if not again or has_files(request):  # which can be read only once
-                    await deliver(incoming, stream, self._json, merging=False)
+                    await deliver(
+                        incoming, stream, self._json, merging=False, takes_json=takes_json
+                    )
                     return
             plain = self._operations.single(request, args, get=False, accept=EVENT_STREAM)
             async with self._exchange.send(plain, streaming=True) as incoming:
-                await deliver(incoming, stream, self._json, merging=False)
+                await deliver(incoming, stream, self._json, merging=False, takes_json=takes_json)
 
         feed = self._start(delivery, follow)
         feed.transport_args = transport_args
