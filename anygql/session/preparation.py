@@ -57,7 +57,7 @@ class Conversions(msgspec.Struct, frozen=True):
         *,
         is_partial: bool = False,
         may_drop: bool = False,
-        server: str = "the server",
+        server: Callable[[], str] = lambda: "the server",
     ) -> PreparedRequest:
         """Prepare a request to be sent, and its results to be converted.
 
@@ -68,7 +68,7 @@ class Conversions(msgspec.Struct, frozen=True):
             path: The response keys that lead to the data to return, with dots between them.
             is_partial: Whether data that don't reach the end of ``path`` are ``None``.
             may_drop: Whether results may be dropped that nobody has looked at.
-            server: The server, fit for messages.
+            server: Returns the server's description for messages. It isn't free, and rarely needed.
 
         Raises ``GraphQLValidationError``, ``VariableError`` or another ``ValueError``, or
         ``TypeError`` when something is wrong with the request.
@@ -144,8 +144,7 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
     _parse: Callable[[Any], Any] | None
     _convert: Callable[[Any], Any] | None
     _decode: Callable[[Any], Any] | None
-    #: The server, fit for messages.
-    _server: str
+    _server: Callable[[], str]
 
     def with_variables(self, variables: Mapping[str, Any]) -> GraphQLRequest:
         """Return the request with other variables. Raises as ``prepare`` does."""
@@ -180,7 +179,7 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
                     return self._decode(text)
                 except Exception:  # noqa: BLE001, S110 - the plain data show what is wrong, and where
                     pass
-            decode_data(result, self._server)
+            decode_data(result, self._server())
         data = data_or_raise(result)
         return data if self._convert is None else self._convert(data)
 

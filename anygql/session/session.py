@@ -280,7 +280,7 @@ class Session:
             self._options.schema.current,
             result_type,
             path,
-            server=self._supervisor.description,
+            server=self._server,
         )
         try:
             result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
@@ -476,7 +476,7 @@ class Session:
             result_type,
             path,
             may_drop=on_overflow == "drop_oldest",
-            server=self._supervisor.description,
+            server=self._server,
         )
         return self._subscription(
             prepared,
@@ -710,6 +710,10 @@ class Session:
         if self._batcher is not None and args is None and isinstance(connection, Batching):
             return await self._batcher.execute(connection, request)
         return await connection.execute(request, args)
+
+    def _server(self) -> str:
+        """Return the server's description, fit for messages."""
+        return self._supervisor.description
 
     def _label(self, request: GraphQLRequest) -> str:
         """Return the operation's name, if it has one, and the server, for a subscription's repr."""
