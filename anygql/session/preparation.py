@@ -191,6 +191,8 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
         return self._parse_and_convert
 
     def _parse_and_convert(self, result: ExecutionResult) -> Any:
+        if json_text(result) is not None:
+            decode_data(result, self._server())
         return self.convert_data(self.parse_result(result))
 
     def best_effort_data(self, result: ExecutionResult) -> Any:
