@@ -112,9 +112,11 @@ class GraphQLRequest:
 
     def taking_json(self) -> GraphQLRequest:
         """Return the request for a caller that decodes the data itself."""
-        new = self.replace()
-        object.__setattr__(new, "takes_json", True)
-        object.__setattr__(new, "_operation", self._operation)
+        new = object.__new__(GraphQLRequest)
+        put = object.__setattr__
+        for name in self.__slots__:  # they have been checked
+            put(new, name, getattr(self, name))
+        put(new, "takes_json", True)
         return new
 
     @property

@@ -150,8 +150,9 @@ def read_undecoded(text: bytes | str) -> UndecodedResult | None:
 
 def is_undecoded_object(result: ExecutionResult) -> bool:
     """Return whether the data are the JSON text of an object, and there are no errors."""
-    data = _raw_data(result)
-    return data.__class__ is msgspec.Raw and not result.errors and memoryview(data)[0] == _BRACE
+    data = result.raw_data  # type: ignore[attr-defined]  # pyright: ignore
+    is_text = data.__class__ is msgspec.Raw  # pyright: ignore
+    return is_text and not result.errors and memoryview(data)[0] == _BRACE  # pyright: ignore
 
 
 def json_text(result: ExecutionResult) -> msgspec.Raw | None:
