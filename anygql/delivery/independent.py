@@ -159,19 +159,22 @@ class IndependentConnection(BaseConnection, AsyncContextManagerMixin):
                 stream.scope.cancel()
         return ended
 
-    async def _run(self, work: Callable[[], Awaitable[_T]]) -> _T:
+    async def _run(self, work: Callable[[], Awaitable[_T]], *, in_task: bool = True) -> _T:
         """Run ``work`` until the connection ends, or the caller is canceled.
 
-        Under asyncio it runs in a task of the connection's. asyncio's own cancellation knows no
-        shields: it would interrupt the HTTP client in the middle of its cleanup, and its pool
-        would lose a connection, or a file that a thread opens would stay open.
+        Args:
+            work: What to run.
+            in_task: Whether ``work`` has cleanup that waits. Under asyncio it then runs in a task
+                of the connection's. asyncio's own cancellation knows no shields: it would interrupt
+                the user's HTTP client in the middle of its cleanup, and its pool would lose a
+                connection, or a file that a thread opens would stay open.
         """
         if self.fault is not None:
             await self._refuse_unless_canceled()
         self.idle_since = None
         call = _RunningCall(work)
         self._calls.add(call)
-        if self.loop.shields_hold:
+        if self.loop.shields_hold or not in_task:
             await self._run_task(call)
         else:
             self._tasks.start_soon(self._run_task, call, name="anygql: operation")

@@ -12,13 +12,13 @@ from typing import Any, Self
 
 from ..delivery.buffering import Delivery
 from ..delivery.independent import IndependentConnection, RunningFeed, RunningStream
-from ..delivery.interfaces import TransportArgs
+from ..delivery.interfaces import AnyTransportArgs
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult
 from .accept import ACCEPT_INCREMENTAL, ACCEPT_STREAM, EVENT_STREAM, wants_event_stream_alone
 from .endpoint import HTTPEndpoint
-from .httpx.exchange import Exchange
+from .exchange import exchange_of
 from .operations import RequestBuilder, has_files
 from .persisted import PersistedQueryRefusal, persisted_extensions, persisted_query_refusal
 from .requests import HTTPRequest, checked_args, make_parameters
@@ -37,16 +37,16 @@ class HTTPConnection(IndependentConnection):
     def __init__(self, transport: HTTPEndpoint) -> None:
         super().__init__(transport)
         self._json = transport.json
-        self._exchange = Exchange(transport)
+        self._exchange = exchange_of(transport)
         self._operations = RequestBuilder(transport)
         # Whether hashes are worth a try. They aren't once the server has refused them as such.
         self._hashing = transport.persisted_queries is True
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        self._exchange.open()
         try:
             async with super().__asynccontextmanager__():
+                self._exchange.open(self.loop, self._tasks)
                 yield self
         finally:
             await self._exchange.aclose()
@@ -54,32 +54,38 @@ class HTTPConnection(IndependentConnection):
     # Queries and mutations.
 
     async def execute(
-        self, request: GraphQLRequest, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
     ) -> ExecutionResult:
         """Run one query or mutation. Canceling closes the response, which tells the server."""
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
+        in_task = self._exchange.needs_task or has_files(request)
         if not self._hashing or has_files(request):
             return await self._run(
-                lambda: self._result(request, self._operations.single(request, args))
+                lambda: self._result(request, self._operations.single(request, args)),
+                in_task=in_task,
             )
-        return await self._run(lambda: self._persisted(request, args))
+        return await self._run(lambda: self._persisted(request, args), in_task=in_task)
 
     async def execute_batch(
-        self, requests: Sequence[GraphQLRequest], transport_args: TransportArgs = None
+        self, requests: Sequence[GraphQLRequest], transport_args: AnyTransportArgs = None
     ) -> list[ExecutionResult | TransportError]:
         """Send several queries and mutations as one array, and return their results in order.
 
         An error that concerns one entry of the response stands in its place. Raises an error that
         concerns the whole response.
         """
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
 
         async def exchange() -> list[ExecutionResult | TransportError]:
-            async with self._exchange.send(self._operations.batch(requests, args)) as incoming:
+            incoming = await self._exchange.send(self._operations.batch(requests, args))
+            try:
                 response = await incoming.read_response()
+            finally:
+                await incoming.aclose()
             return batch_results(response, self._json, len(requests))
 
-        return await self._run(exchange)
+        in_task = self._exchange.needs_task or any(map(has_files, requests))
+        return await self._run(exchange, in_task=in_task)
 
     def may_batch(self, request: GraphQLRequest) -> bool:
         """Return whether the request may travel with others. Raises what keeps it from that."""
@@ -88,9 +94,18 @@ class HTTPConnection(IndependentConnection):
         make_parameters(self._json, request)
         return True
 
+    def _checked_args(self, transport_args: AnyTransportArgs) -> Mapping[str, Any]:
+        args = checked_args(transport_args)
+        if args:
+            self._exchange.check(args)
+        return args
+
     async def _result(self, request: GraphQLRequest, outgoing: HTTPRequest) -> ExecutionResult:
-        async with self._exchange.send(outgoing) as incoming:
+        incoming = await self._exchange.send(outgoing)
+        try:
             return await read_merged(incoming, self._json, takes_json=request.takes_json)
+        finally:
+            await incoming.aclose()
 
     async def _persisted(self, request: GraphQLRequest, args: Mapping[str, Any]) -> ExecutionResult:
         hashed = request.replace(extensions=persisted_extensions(request))
@@ -114,38 +129,47 @@ class HTTPConnection(IndependentConnection):
     # Subscriptions.
 
     def subscribe(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> RunningFeed:
         """Start a subscription; the caller must leave the feed."""
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
         outgoing = self._operations.single(request, args, get=False, accept=ACCEPT_STREAM)
         takes_json = request.takes_json
 
         async def follow(stream: RunningStream) -> None:
-            async with self._exchange.send(outgoing, streaming=True) as incoming:
+            incoming = await self._exchange.send(outgoing, streaming=True)
+            try:
                 again = wants_event_stream_alone(incoming.status, incoming.accepted)
                 if not again or has_files(request):  # which can be read only once
                     await deliver(
                         incoming, stream, self._json, merging=False, takes_json=takes_json
                     )
                     return
+            finally:
+                await incoming.aclose()
             plain = self._operations.single(request, args, get=False, accept=EVENT_STREAM)
-            async with self._exchange.send(plain, streaming=True) as incoming:
+            incoming = await self._exchange.send(plain, streaming=True)
+            try:
                 await deliver(incoming, stream, self._json, merging=False, takes_json=takes_json)
+            finally:
+                await incoming.aclose()
 
         feed = self._start(delivery, follow)
         feed.transport_args = transport_args
         return feed
 
     def execute_incremental(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> RunningFeed:
         """Run a query or mutation whose result comes in parts; the caller must leave the feed."""
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
         outgoing = self._operations.single(request, args, accept=ACCEPT_INCREMENTAL)
 
         async def follow(stream: RunningStream) -> None:
-            async with self._exchange.send(outgoing, streaming=True) as incoming:
+            incoming = await self._exchange.send(outgoing, streaming=True)
+            try:
                 await deliver(incoming, stream, self._json, merging=True)
+            finally:
+                await incoming.aclose()
 
         return self._start(delivery, follow)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl as ssl_module
 from collections.abc import Callable
+from os import PathLike
 from typing import Protocol
 
 from ..documents.request import GraphQLRequest
@@ -22,6 +23,9 @@ class HTTPEndpoint(Protocol):
     headers: Provider[Headers] | None
     client: HTTPClient | None
     ssl: ssl_module.SSLContext | None
+    proxy: str | bool | None
+    uds: str | PathLike[str] | None
+    max_connections: int
     connect_timeout: float | None
     keep_alive_timeout: float | None
     max_response_size: int | None

@@ -61,10 +61,13 @@ class RequestBuilder:
             document_id=self._document_id(request),
         )
         if files:
-            return as_upload(parameters, files, args, accept=accept)
-        if get and self._endpoint.use_get_for_queries and request.kind == "query":
-            return as_get(parameters, request.text, args, accept=accept)
-        return as_post(parameters, args, accept=accept)
+            outgoing = as_upload(parameters, files, args, accept=accept)
+        elif get and self._endpoint.use_get_for_queries and request.kind == "query":
+            outgoing = as_get(parameters, request.text, args, accept=accept)
+        else:
+            outgoing = as_post(parameters, args, accept=accept)
+        outgoing.is_repeatable = request.kind != "mutation"
+        return outgoing
 
     def batch(self, requests: Sequence[GraphQLRequest], args: Mapping[str, Any]) -> HTTPRequest:
         """Return the HTTP request of several operations as one array. Raise as ``single`` does."""
@@ -78,4 +81,6 @@ class RequestBuilder:
             )
             for request, variables in zip(requests, batch, strict=True)
         ]
-        return as_upload(parameters, files, args) if files else as_post(parameters, args)
+        outgoing = as_upload(parameters, files, args) if files else as_post(parameters, args)
+        outgoing.is_repeatable = all(request.kind != "mutation" for request in requests)
+        return outgoing

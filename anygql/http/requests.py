@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..json import JSON
-from ..net.headers import Headers, pairs
 from ..protocols.messages import Maybe, value_or_unset
 from .accept import ACCEPT
-from .compression import ACCEPT_ENCODING
 from .upload import UploadBody
 
 __all__ = [
+    "BUILD_NAMES",
+    "SEND_NAMES",
     "HTTPRequest",
     "Parameters",
     "as_get",
@@ -25,6 +24,7 @@ __all__ = [
     "as_upload",
     "checked_args",
     "make_parameters",
+    "merged_headers",
 ]
 
 
@@ -33,8 +33,8 @@ __all__ = [
 PREFLIGHT = ("Apollo-Require-Preflight", "true")
 
 # The names in `transport_args`: for the client's `build_request`, for its `send`, and our own.
-_BUILD_NAMES = frozenset({"cookies", "extensions", "headers", "params", "timeout"})
-_SEND_NAMES = frozenset({"auth", "follow_redirects"})
+BUILD_NAMES = frozenset({"cookies", "extensions", "headers", "params", "timeout"})
+SEND_NAMES = frozenset({"auth", "follow_redirects"})
 _OUR_NAMES = frozenset({"progress"})
 
 _encode = msgspec.json.Encoder().encode
@@ -85,7 +85,7 @@ def make_parameters(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HTTPRequest:
     """One HTTP request, without the URL and the headers that all requests have.
 
@@ -96,6 +96,7 @@ class HTTPRequest:
         fixed: Headers that the user can't override.
         params: What to add to the query of the URL.
         args: The user's ``transport_args``.
+        is_repeatable: Whether the server may get it twice: it has no mutation.
     """
 
     method: str
@@ -104,40 +105,14 @@ class HTTPRequest:
     fixed: Sequence[tuple[str, str]] = ()
     params: Sequence[tuple[str, str]] | None = None
     args: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-    def build_arguments(self, url: str, headers: Headers | None) -> dict[str, Any]:
-        """Return the arguments for the client's ``build_request``.
-
-        ``headers`` are the transport's.
-        """
-        args = {name: value for name, value in self.args.items() if name in _BUILD_NAMES}
-        args["headers"] = _merged(
-            self.headers,
-            pairs(headers),
-            pairs(args.pop("headers", None)),
-            self.fixed,
-            [ACCEPT_ENCODING],
-        )
-        extra: Any = args.pop("params", None)
-        if self.params is not None or extra is not None:
-            # The client replaces the URL's query by the params that it is given.
-            query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-            more: Iterable[Any] = extra.items() if hasattr(extra, "items") else extra or ()
-            args["params"] = [*query, *(self.params or ()), *more]
-        if isinstance(self.body, bytes):
-            args["content"] = self.body
-        return {"method": self.method, "url": url, **args}
+    is_repeatable: bool = False
 
     def with_header(self, name: str, value: str) -> HTTPRequest:
         """Return the same request with one more header, which can't be overridden."""
         return replace(self, fixed=[*self.fixed, (name, value)])
 
-    def send_arguments(self) -> dict[str, Any]:
-        """Return the arguments for the client's ``send``."""
-        return {name: value for name, value in self.args.items() if name in _SEND_NAMES}
 
-
-def _merged(*layers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def merged_headers(*layers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Merge layers of headers; a later layer's replace all earlier ones of the same name."""
     result: list[tuple[str, str]] = []
     for layer in layers:
@@ -156,7 +131,7 @@ def checked_args(args: Mapping[str, Any] | None) -> Mapping[str, Any]:
         return {}
     if not isinstance(args, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"transport_args must be a mapping, not {type(args).__name__}")
-    known = _BUILD_NAMES | _SEND_NAMES | _OUR_NAMES
+    known = BUILD_NAMES | SEND_NAMES | _OUR_NAMES
     unknown = sorted(map(str, args.keys() - known))
     if unknown:
         raise TypeError(
@@ -170,7 +145,7 @@ def as_post(
     parameters: Parameters | Sequence[Parameters], args: Mapping[str, Any], *, accept: str = ACCEPT
 ) -> HTTPRequest:
     """Return the POST of an operation, or of a batch, as JSON."""
-    headers = [("Accept", accept), ("Content-Type", "application/json")]
+    headers = (("Accept", accept), ("Content-Type", "application/json"))
     return HTTPRequest("POST", _encode(parameters), headers, args=args)
 
 

@@ -22,7 +22,7 @@ from ..concurrency.exception_groups import unwrapped
 from ..concurrency.interrupts import uninterruptible
 from ..delivery.faults import closed
 from ..delivery.feed import Feed
-from ..delivery.interfaces import TransportArgs
+from ..delivery.interfaces import AnyTransportArgs
 from ..delivery.multiplexed import MultiplexedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
@@ -38,10 +38,10 @@ from ..protocols.close_codes import CloseCode
 from ..protocols.events import Error, Next
 from .accept import ACCEPT_JSON, EVENT_STREAM, PLAIN_TEXT
 from .endpoint import HTTPEndpoint
+from .exchange import exchange_of
 from .formats.graphql_sse import BadResult, IncrementalPart, SingleStream
 from .formats.payloads import BadPayload
-from .httpx.exchange import Exchange
-from .httpx.incoming import IncomingResponse
+from .incoming import IncomingResponse
 from .operations import RequestBuilder
 from .requests import HTTPRequest, checked_args
 from .responses import Response
@@ -94,7 +94,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         super().__init__()
         self._transport = transport
         self._json = transport.json
-        self._exchange = Exchange(transport)
+        self._exchange = exchange_of(transport)
         self._operations = RequestBuilder(transport)
         self._starting: dict[str, _StartRequest] = {}
         self._reserved = ""
@@ -108,10 +108,10 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
     async def __asynccontextmanager__(self) -> AsyncGenerator[SingleConnection]:
         self._take_loop()
         self._reading = CancelScope()
-        self._exchange.open()
         try:
             with unwrapped():
                 async with create_task_group() as self._tasks:
+                    self._exchange.open(self.loop, self._tasks)
                     await self._open()
                     self.routes.idle_since = self.loop.now()
                     try:
@@ -133,8 +133,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
 
     async def _reserve(self) -> str:
         outgoing = HTTPRequest("PUT", None, [("Accept", PLAIN_TEXT)])
-        async with self._exchange.send(outgoing) as incoming:
-            answer = await incoming.read_response()
+        answer = await self._response(outgoing)
         if not answer.ok:
             raise answer.refused(answer.shown_payload(self._json))
         token = answer.body.strip()
@@ -145,6 +144,13 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         ):
             raise answer.not_graphql("something else than the token of a reserved event stream")
         return token.decode()
+
+    async def _response(self, outgoing: HTTPRequest) -> Response:
+        incoming = await self._exchange.send(outgoing)
+        try:
+            return await incoming.read_response()
+        finally:
+            await incoming.aclose()
 
     def drop(self, why: str) -> None:
         """Give the connection up: its calls and subscriptions get ``TransportConnectionFailed``."""
@@ -164,11 +170,15 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
 
     # Operations.
 
-    def _start(self, route: Route, request: GraphQLRequest, transport_args: TransportArgs) -> None:
+    def _start(
+        self, route: Route, request: GraphQLRequest, transport_args: AnyTransportArgs
+    ) -> None:
+        args = checked_args(transport_args)
+        self._exchange.check(args)
         named = request.replace(extensions={**(request.extensions or {}), "operationId": route.id})
-        outgoing = self._operations.single(
-            named, checked_args(transport_args), get=False, accept=ACCEPT_JSON
-        ).with_header(TOKEN, self._reserved)
+        outgoing = self._operations.single(named, args, get=False, accept=ACCEPT_JSON).with_header(
+            TOKEN, self._reserved
+        )
         self.routes.register(route)
         self._starting[route.id] = start = _StartRequest(route)
         self._tasks.start_soon(self._send_start, start, outgoing, name="anygql: operation")
@@ -181,8 +191,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         try:
             with start.scope:
                 route.written = True
-                async with self._exchange.send(outgoing) as incoming:
-                    answer = await incoming.read_response()
+                answer = await self._response(outgoing)
                 self._accepted(route, answer)
         except TransportServerError as refusal:
             start.left = False
@@ -241,8 +250,7 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         )
         try:
             with move_on_after(BRIEFLY):
-                async with self._exchange.send(outgoing) as incoming:
-                    await incoming.read_response()
+                await self._response(outgoing)
         except Exception as exc:  # noqa: BLE001 - no caller waits for it
             logger.info("%s: could not stop an operation: %r", self._transport.description, exc)
 
@@ -253,11 +261,14 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
         outgoing = HTTPRequest("GET", None, [("Accept", EVENT_STREAM), (TOKEN, self._reserved)])
         try:
             with self._reading:
-                async with self._exchange.send(outgoing, streaming=True) as incoming:
+                incoming = await self._exchange.send(outgoing, streaming=True)
+                try:
                     if not incoming.ok or incoming.media_type != EVENT_STREAM:
                         raise _no_stream(await incoming.read_response(), self._json)
                     task_status.started()
                     self._end(await self._receive(incoming))
+                finally:
+                    await incoming.aclose()
         finally:
             # Without a fault so far, this is a cancellation, or a defect on its way out.
             self._end(closed(self._transport.description, code=CloseCode.NORMAL))

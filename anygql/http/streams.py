@@ -31,7 +31,7 @@ from .accept import EVENT_STREAM
 from .formats.graphql_multipart import IncrementalMultipart, MultipartSubscription
 from .formats.graphql_sse import DistinctStream, IncrementalStream
 from .formats.payloads import BadPayload
-from .httpx.incoming import IncomingResponse
+from .incoming import IncomingResponse
 
 __all__ = ["MILLI", "Reader", "deliver", "read_merged", "violation_error"]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ssl as ssl_module
 from collections.abc import Callable
 from inspect import signature
-from typing import Unpack
+from os import PathLike
+from typing import Any, Unpack
 
 from ..documents.request import GraphQLRequest
 from ..json import JSON, MsgspecJSON
 from ..net.headers import Headers, check_headers
 from ..net.options import NoOptions, Provider, refuse_options, seconds
+from ..net.proxy import parse_proxy
 from ..net.urls import check_url, redact
 from .connection import HTTPConnection
 from .httpx.client import HTTPClient, library_of
@@ -41,8 +43,9 @@ class HTTPTransport:
         headers: Headers of each request, as a mapping or pairs of ``str``; or a function or async
             function that returns them, called for each request. Default: none.
         client: Your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``, with its auth, proxies,
-            cookies, limits and timeouts. It is used as it is, and never closed here. Default: each
-            connection makes its own clients, and closes them.
+            cookies, limits and timeouts. It is used as it is, and never closed here; ``ssl``,
+            ``proxy``, ``uds`` and ``max_connections`` are then its own. Default: anygql's own
+            HTTP/1.1 client, of which each session has one.
         use_get_for_queries: Whether queries go by GET, which caches understand. Default: False.
         persisted_queries: ``True`` sends the hash of a document, and its text only to a server
             that doesn't know the hash ("automatic persisted queries"). A function from a request
@@ -51,9 +54,15 @@ class HTTPTransport:
         single_connection: Whether the results of all operations come by one event stream, which
             each session opens (graphql-sse's "single connection mode"). It is for servers that
             require it, and for where connections are few. Default: False.
-        ssl: The TLS context of our own clients. Default: one that verifies the server. Not
-            together with ``client``.
-        connect_timeout: Maximum time until a connection of our own clients is open, in seconds;
+        ssl: The TLS context. Default: one that verifies the server by the system's certificates.
+        proxy: The URL of an HTTP proxy, ``http://`` or ``https://``, perhaps with user and
+            password; ``True`` for that of the environment (``http_proxy``, ``https_proxy``,
+            ``all_proxy``, ``no_proxy``), ``None`` for none. Default: True.
+        uds: The path of a Unix socket to connect to. The URL's host then only names what is asked
+            for. Default: none.
+        max_connections: Maximum number of queries and mutations at a time, each on a connection of
+            its own; others wait. Subscriptions don't count. Default: 100.
+        connect_timeout: Maximum time until a connection is open, in seconds;
             ``None`` for no limit. Default: 10. With ``single_connection``, also the time until the
             event stream is open.
         keep_alive_timeout: Maximum silence on a stream, in seconds, before it counts as lost;
@@ -79,6 +88,9 @@ class HTTPTransport:
         persisted_queries: bool | Callable[[GraphQLRequest], str] = False,
         single_connection: bool = False,
         ssl: ssl_module.SSLContext | None = None,
+        proxy: str | bool | None = True,
+        uds: str | PathLike[str] | None = None,
+        max_connections: int = 100,
         connect_timeout: float | None = 10,
         keep_alive_timeout: float | None = None,
         max_response_size: int | None = 2**26,
@@ -94,9 +106,13 @@ class HTTPTransport:
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"ssl is an ssl.SSLContext, not {type(ssl).__name__}")
         if client is not None:
-            library_of(client)
-            if ssl is not None:
-                raise ValueError("ssl is for our own client: give yours its own verify=")
+            _check_client(client, ssl=ssl, proxy=proxy, uds=uds, max_connections=max_connections)
+        if uds is not None and isinstance(proxy, str):
+            raise ValueError("uds and proxy contradict each other: a Unix socket needs no proxy")
+        if isinstance(proxy, str):
+            parse_proxy(proxy)
+        if max_connections < 1:
+            raise ValueError(f"max_connections must be at least 1, not {max_connections}")
         self.url = url
         self.headers = headers
         self.client = client
@@ -109,6 +125,9 @@ class HTTPTransport:
         self.persisted_queries = persisted_queries
         self.single_connection = single_connection
         self.ssl = ssl
+        self.proxy = proxy
+        self.uds = uds
+        self.max_connections = max_connections
         self.connect_timeout = seconds("connect_timeout", connect_timeout)
         self.keep_alive_timeout = seconds("keep_alive_timeout", keep_alive_timeout)
         if max_response_size is not None and max_response_size < 1:
@@ -127,3 +146,21 @@ class HTTPTransport:
 
     def __repr__(self) -> str:
         return f"<HTTPTransport {self.description}>"
+
+
+def _check_client(client: HTTPClient, **ours: Any) -> None:
+    """Raise if this is no client, or comes with options that it has of its own."""
+    library_of(client)
+    defaults = signature(HTTPTransport).parameters
+    for name, value in ours.items():
+        if value != defaults[name].default:
+            raise ValueError(f"{name} is for our own client: {_THEIRS[name]}")
+
+
+#: What to write for a client of the user's in place of our own options.
+_THEIRS = {
+    "ssl": "give yours its own verify=",
+    "proxy": "give yours its own proxy=",
+    "uds": "give yours its own transport=httpx.AsyncHTTPTransport(uds=…)",
+    "max_connections": "give yours its own limits=",
+}

@@ -227,6 +227,12 @@ class UploadBody:
         self.size: int | None = None
 
     @property
+    def is_repeatable(self) -> bool:
+        """Whether the body can be read, though it was read before."""
+        files = [field.value for field in self._fields if isinstance(field.value, FileVar)]
+        return all(file.replayable or not file.used for file in files)
+
+    @property
     def content_type(self) -> str:
         """The media type of the body, with the boundary."""
         return f"multipart/form-data; boundary={self._boundary}"

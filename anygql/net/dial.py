@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import ssl
 from collections.abc import Awaitable, Callable
 from os import PathLike
@@ -11,10 +10,13 @@ import anyio
 import msgspec
 from anyio.abc import ByteStream
 
+from . import tls
+from .connecting import connect_tcp, connect_unix
 from .errors import opening_errors
 from .proxy import Proxy, environment_proxy, open_tunnel, parse_proxy
+from .streams import NetworkStream
 
-__all__ = ["Destination", "DialArgs", "OpenStream", "dial"]
+__all__ = ["Destination", "DialArgs", "OpenStream", "dial", "dial_through"]
 
 
 #: A function that opens a byte stream to a host and port, in place of TCP.
@@ -51,7 +53,8 @@ class Destination(msgspec.Struct, frozen=True):
 async def dial(to: Destination, args: DialArgs, open_stream: OpenStream | None) -> ByteStream:
     """Open a byte stream to a server: directly, through a Unix socket or through a proxy.
 
-    If canceled, what was opened is closed.
+    If canceled, what was opened is closed. The stream is a ``NetworkStream`` unless
+    ``open_stream`` has opened it.
 
     Args:
         to: The server.
@@ -63,22 +66,50 @@ async def dial(to: Destination, args: DialArgs, open_stream: OpenStream | None) 
         TransportConnectionFailed: No stream could be opened, or TLS failed.
         TransportInvalidURL: The URL of the proxy can't be used.
     """
-    proxy = None if args.uds is not None else _choose_proxy(to, args, open_stream)
+    return await dial_through(_choose_proxy(to, args, open_stream), to, args, open_stream)
+
+
+async def dial_through(
+    proxy: Proxy | None,
+    to: Destination,
+    args: DialArgs,
+    open_stream: OpenStream | None = None,
+    *,
+    tunnel: bool = True,
+) -> ByteStream:
+    """Open a byte stream as ``dial`` does, through a given proxy or through none.
+
+    Args:
+        proxy: The proxy.
+        to: The server.
+        args: How to open the stream.
+        open_stream: A function that opens it in place of TCP.
+        tunnel: Whether to ask the proxy for a tunnel. Otherwise the stream ends at the proxy.
+    """
     with opening_errors(proxy.shown if proxy else to.shown):
         stream = await _open(to, args, proxy, open_stream)
     try:
         if proxy is not None:
-            stream = await _through(proxy, stream, to)
+            stream = await _through(proxy, stream, to, tunnel=tunnel)
         if to.secure:
             with opening_errors(to.shown, in_tls=True):
                 stream = await _wrap(stream, args.server_hostname or to.host, to.context)
     except BaseException:
-        await anyio.aclose_forcefully(stream)
+        await _abort(stream)
         raise
     return stream
 
 
+async def _abort(stream: ByteStream) -> None:
+    if isinstance(stream, NetworkStream):
+        stream.close()
+    else:
+        await anyio.aclose_forcefully(stream)
+
+
 def _choose_proxy(to: Destination, args: DialArgs, open_stream: OpenStream | None) -> Proxy | None:
+    if args.uds is not None:
+        return None
     if isinstance(args.proxy, str):
         return parse_proxy(args.proxy)
     if args.proxy and open_stream is None:
@@ -90,41 +121,37 @@ async def _open(
     to: Destination, args: DialArgs, proxy: Proxy | None, open_stream: OpenStream | None
 ) -> ByteStream:
     if args.uds is not None:
-        return await anyio.connect_unix(args.uds)
+        return await connect_unix(args.uds)
     host, port = (proxy.host, proxy.port) if proxy else (to.host, to.port)
     if open_stream is not None:
         return await open_stream(host, port)
-    return await anyio.connect_tcp(
-        host,
-        port,
-        local_host=args.local_host,
-        happy_eyeballs_delay=args.happy_eyeballs_delay,
+    return await connect_tcp(
+        host, port, local_host=args.local_host, delay=args.happy_eyeballs_delay
     )
 
 
-async def _through(proxy: Proxy, stream: ByteStream, to: Destination) -> ByteStream:
+async def _through(
+    proxy: Proxy, stream: ByteStream, to: Destination, *, tunnel: bool
+) -> ByteStream:
     """Return the stream at the far end of a tunnel; the caller closes it even if this raises."""
     with opening_errors(proxy.shown):
         if proxy.secure:
             stream = await _wrap(stream, proxy.host, None)
-        await open_tunnel(stream, proxy, to.host, to.port)
+        if tunnel:
+            await open_tunnel(stream, proxy, to.host, to.port)
     return stream
 
 
 async def _wrap(stream: ByteStream, name: str, context: ssl.SSLContext | None) -> ByteStream:
+    if isinstance(stream, NetworkStream):
+        return await tls.wrap(stream, name, context)
     from anyio.streams.tls import TLSStream
 
-    # WebSocket and HTTP messages say where they end, so TLS need not say it (close_notify).
+    # WebSocket messages say where they end, so TLS need not say it (close_notify).
     return await TLSStream.wrap(
         stream,
         server_side=False,
         hostname=name,
-        ssl_context=context or _default_context(),
+        ssl_context=context or tls.default_context(),
         standard_compatible=False,
     )
-
-
-@functools.cache
-def _default_context() -> ssl.SSLContext:
-    # Reading the certificates takes tens of milliseconds: once.
-    return ssl.create_default_context()

@@ -39,8 +39,9 @@ def opening_errors(server: str, *, in_tls: bool = False) -> Generator[None]:
     except TransportError:
         raise
     except anyio.EndOfStream as error:
+        kind = "a WebSocket server" if server.startswith("ws") else "an HTTP server"
         raise TransportConnectionFailed(
-            f"{server} closed the connection before it was established. Is it a WebSocket server, "
+            f"{server} closed the connection before it was established. Is it {kind}, "
             f"and is it up?{_other_scheme(server)}",
             retryable=not in_tls,
         ) from error

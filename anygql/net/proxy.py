@@ -15,7 +15,14 @@ from .http1 import read_head
 from .statuses import is_retryable_status
 from .urls import redact
 
-__all__ = ["Proxy", "environment_proxy", "open_tunnel", "parse_proxy"]
+__all__ = [
+    "HTTP_PROXIES",
+    "WEBSOCKET_PROXIES",
+    "Proxy",
+    "environment_proxy",
+    "open_tunnel",
+    "parse_proxy",
+]
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -54,10 +61,23 @@ def parse_proxy(url: str) -> Proxy:
     )
 
 
-def environment_proxy(host: str, port: int, *, secure: bool) -> Proxy | None:
+#: The proxies of WebSockets: for each, the names in the environment, in the order of preference.
+WEBSOCKET_PROXIES = ("ws", "http", "all"), ("wss", "https", "all")
+
+#: The same of requests.
+HTTP_PROXIES = ("http", "all"), ("https", "all")
+
+
+def environment_proxy(
+    host: str,
+    port: int,
+    *,
+    secure: bool,
+    names: tuple[tuple[str, ...], tuple[str, ...]] = WEBSOCKET_PROXIES,
+) -> Proxy | None:
     """Return the proxy of the environment, or of the system's settings.
 
-    For a secure connection this is ``wss_proxy``, ``https_proxy`` or ``all_proxy``, in this order;
+    For a WebSocket over TLS this is ``wss_proxy``, ``https_proxy`` or ``all_proxy``, in this order;
     otherwise ``ws_proxy``, ``http_proxy`` or ``all_proxy``. Hosts in ``no_proxy`` have no proxy,
     nor has this machine, which a proxy elsewhere can't reach. Raise ``TransportInvalidURL``.
     """
@@ -68,7 +88,7 @@ def environment_proxy(host: str, port: int, *, secure: bool) -> Proxy | None:
     if proxy_bypass(f"{host}:{port}"):
         return None
     proxies = getproxies()
-    for scheme in ("wss", "https", "all") if secure else ("ws", "http", "all"):
+    for scheme in names[secure]:
         if url := proxies.get(scheme):
             return parse_proxy(url)
     return None

@@ -25,41 +25,39 @@ from anygql import (
 )
 from anygql.testing.loopback import LoopbackListener, SocketStream
 from tests.support.http_peer import Peer, Request, cut, endless, http, kept, peer
-from tests.support.pools import in_use, plain_client
+from tests.support.pools import held_by
 
-pytestmark = pytest.mark.table
+pytestmark = [pytest.mark.over_http, pytest.mark.table]
 
 GRAPHQL = "application/graphql-response+json"
 HTML = "<html><title>Sign in</title></html>"
 HELLO = json.dumps({"data": {"hello": "you"}})
 REFUSED = json.dumps({"errors": [{"message": "no such field"}]})
 COUNT = "subscription { n }"
+FOLLOW = {"follow_redirects": True}
 
 GOOD = kept(http(HELLO))
 
 
 @asynccontextmanager
-async def facing(*bad: Any, client: Any = None, **options: Any) -> AsyncGenerator[Any]:
+async def facing(*bad: Any, **options: Any) -> AsyncGenerator[Any]:
     """A session with a server that gives these answers, and good ones after them.
 
     When the context is left, the next query gets its good answer, and no connection is in use.
     """
-    async with peer(*bad, GOOD) as server, asking(server, client, **options) as session:
+    async with peer(*bad, GOOD) as server, asking(server, **options) as session:
         yield session, server
 
 
 @asynccontextmanager
-async def asking(server: Peer, client: Any = None, **options: Any) -> AsyncGenerator[Session]:
+async def asking(server: Peer, **options: Any) -> AsyncGenerator[Session]:
     url = server.url.replace("//", "//user:secret@") + "?key=hidden"
-    async with (
-        client or plain_client() as own,
-        Client(HTTPTransport(url, client=own), **options) as session,
-    ):
+    async with Client(HTTPTransport(url), **options) as session:
         yield session
-        assert in_use(own) == []
+        assert held_by(session) == []
         assert session.state == "connected"
         assert await session.execute("{ hello }") == {"hello": "you"}
-        assert in_use(own) == []
+        assert held_by(session) == []
 
 
 def says_where(error: Exception, server: Peer) -> bool:
@@ -312,8 +310,9 @@ def never(head: bytes, *, end: bool = False) -> Any:
 async def test_a_refusal_is_known_by_its_status(
     status: int, kind: str, how: str, operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anygql.http.httpx.incoming.ANSWER_PATIENCE", 0.2)
-    monkeypatch.setattr("anygql.http.httpx.incoming.REFUSAL_PATIENCE", 0.2)
+    patience = 0.1 if how == "never comes" else 2
+    monkeypatch.setattr("anygql.http.incoming.ANSWER_PATIENCE", patience)
+    monkeypatch.setattr("anygql.http.incoming.REFUSAL_PATIENCE", patience)
     named = {"content_encoding": how} if how in {"gzip", "br"} else {}
     length = None if named else 1000
     head = http("go away", f"{status} No", kind, length, retry_after="3", **named)
@@ -408,13 +407,12 @@ async def test_a_redirect_says_what_to_do(status: str) -> None:
 async def test_a_redirect_that_turns_a_post_into_a_get_is_named(
     status: str, then: bytes, error: Any
 ) -> None:
-    client = plain_client(follow_redirects=True)
     redirect = kept(http("", status, location="/elsewhere?token=cookie"))
-    async with facing(redirect, kept(then), client=client) as (session, server):
+    async with facing(redirect, kept(then)) as (session, server):
         with pytest.raises(
             error, match=r"turned the POST into a GET of http.*/elsewhere"
         ) as caught:
-            await session.execute("{ hello }")
+            await session.execute("{ hello }", transport_args=FOLLOW)
         assert server.requests[1].line.startswith("GET")
     assert "cookie" not in str(caught.value)
 
@@ -430,10 +428,9 @@ async def test_a_loop_of_redirects(status: str, places: int) -> None:
         await stream.send(answer)
         return True
 
-    client = plain_client(follow_redirects=True, max_redirects=5)
-    async with peer(redirect) as server, asking(server, client) as session:
+    async with peer(redirect) as server, asking(server) as session:
         with pytest.raises(TransportProtocolError, match="redirected too many times") as caught:
-            await session.execute("{ hello }")
+            await session.execute("{ hello }", transport_args=FOLLOW)
         assert says_where(caught.value, server)
         assert not caught.value.retryable
         looping = False
@@ -443,11 +440,10 @@ async def test_a_loop_of_redirects(status: str, places: int) -> None:
 async def test_a_redirect_to_nowhere() -> None:
     async with peer(None) as gone:
         nowhere = gone.url
-    client = plain_client(follow_redirects=True)
     redirect = kept(http("", "307 Temporary", location=nowhere))
-    async with facing(redirect, client=client) as (session, _):
+    async with facing(redirect) as (session, _):
         with pytest.raises(TransportConnectionFailed):
-            await session.execute("{ hello }")
+            await session.execute("{ hello }", transport_args=FOLLOW)
 
 
 # Batches.
@@ -872,10 +868,6 @@ async def test_a_reset_of_a_subscription(kind: str) -> None:
         http("", length=10),
         http(gzip.compress(HELLO.encode(), mtime=0)[:9], length=1000, content_encoding="gzip"),
         cut(b'{"data"', kind="application/json"),
-        b"220 smtp.test ESMTP\r\n",
-        b"\x15\x03\x01\x00\x02\x02\x46",  # a TLS alert
-        b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
     ],
 )
 async def test_a_connection_that_breaks(torn: Any) -> None:
@@ -885,3 +877,22 @@ async def test_a_connection_that_breaks(torn: Any) -> None:
         assert says_where(caught.value, server)
         assert caught.value.retryable
         assert not caught.value.unsent
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"220 smtp.test ESMTP\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",  # a TLS alert
+        b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
+    ],
+)
+async def test_what_is_no_http(answer: bytes) -> None:
+    """Whatever stands between the server and us may have said it."""
+    async with facing(answer) as (session, server):
+        with pytest.raises(TransportConnectionFailed) as caught:
+            await session.execute("{ hello }")
+        assert says_where(caught.value, server)
+        assert not caught.value.unsent
+        assert caught.value.retryable

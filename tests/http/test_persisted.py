@@ -21,6 +21,8 @@ from anygql.http.persisted import (
     persisted_query_refusal,
 )
 
+pytestmark = pytest.mark.over_http
+
 # Apollo's documentation has this pair.
 TYPENAME = "{__typename}"
 TYPENAME_HASH = "ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"

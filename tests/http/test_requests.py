@@ -18,6 +18,7 @@ from anygql import (
     Client,
     GraphQLRequest,
     HTTPTransport,
+    TransportClosed,
     TransportConnectionFailed,
     TransportInvalidURL,
     TransportProtocolError,
@@ -29,6 +30,8 @@ from anygql import (
 )
 from anygql.http.persisted import document_id
 from tests.support.http_peer import http, kept, peer
+
+pytestmark = pytest.mark.over_http
 
 URL = "https://api.test/graphql?tenant=7"
 HELLO = "query Hello($name: String) { hello(name: $name) }"
@@ -297,6 +300,24 @@ async def test_one_bad_call_of_a_batch() -> None:
     assert isinstance(unsendable, TypeError)
 
 
+async def test_calls_that_wait_for_their_batch_were_not_sent_when_the_session_is_left() -> None:
+    recorder = Recorder(each)
+    failed: list[TransportClosed] = []
+
+    async def call(session: Any) -> None:
+        with pytest.raises(TransportClosed) as caught:
+            await session.execute("mutation { m }")
+        failed.append(caught.value)
+
+    async with anyio.create_task_group() as tg:
+        async with recorder.session({"batch_interval": 60}) as session:
+            tg.start_soon(call, session)
+            tg.start_soon(call, session)
+            await anyio.wait_all_tasks_blocked()
+    assert [error.unsent for error in failed] == [True, True]
+    assert recorder.bodies == []
+
+
 async def test_a_call_that_leaves_its_batch() -> None:
     recorder = Recorder(each, each)
     async with recorder.session({**BATCHING, "batch_max": 9}) as session:
@@ -417,6 +438,7 @@ async def test_document_ids() -> None:
 FAST = {"reconnecting": True}
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("refusal", ["429 Slow Down", "502 Bad", "503 Later", "504 Late"])
 async def test_a_query_is_asked_again(refusal: str) -> None:
     answers = (http("", refusal, retry_after="0"), None, kept(http('{"data": {"a": 1}}')))
@@ -427,7 +449,9 @@ async def test_a_query_is_asked_again(refusal: str) -> None:
 
 async def test_a_mutation_is_not_sent_again() -> None:
     async with (
-        peer(None, http("", "503 Later"), kept(http('{"data": {"a": 1}}'))) as server,
+        peer(
+            None, http("", "503 Later", connection="close"), kept(http('{"data": {"a": 1}}'))
+        ) as server,
         Client(server.url).connect(reconnecting=True) as session,
     ):
         for _ in range(2):

@@ -27,6 +27,8 @@ from anygql import (
 )
 from tests.support.http_peer import http, kept, peer
 
+pytestmark = pytest.mark.over_http
+
 URL = "https://user:secret@api.test/graphql?key=hidden"
 GRAPHQL = "application/graphql-response+json"
 HELLO = json.dumps({"data": {"hello": "you"}})

@@ -26,7 +26,7 @@ from anygql.testing import GraphQLServer, demo_schema
 from tests.peers.ariadnehttp_app import app as ariadne_app
 from tests.support.http_peer import Request, cut, endless, http, kept, peer
 
-pytestmark = pytest.mark.usefixtures("soon")
+pytestmark = [pytest.mark.over_http, pytest.mark.usefixtures("soon")]
 
 COUNT = "subscription { n }"
 SSE = "text/event-stream"

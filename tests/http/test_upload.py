@@ -27,6 +27,8 @@ from anygql import (
 from anygql.http import upload as forms
 from tests.support.http_peer import http, kept, peer
 
+pytestmark = pytest.mark.over_http
+
 UPLOAD = "mutation ($file: Upload!) { upload(file: $file) }"
 URL = "https://api.test/graphql"
 

@@ -75,4 +75,5 @@ def serving(name: str, listener: socket.socket, log: Path) -> Generator[Server]:
     try:
         yield server
     finally:
-        server.stop()
+        process.kill()  # how it stops when it is asked to is not what most tests are about
+        process.wait()

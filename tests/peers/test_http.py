@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
 from anygql import (
@@ -19,8 +18,9 @@ from anygql import (
     TransportQueryError,
 )
 from tests.peers.run import Server
+from tests.support.pools import held_by
 
-pytestmark = pytest.mark.table
+pytestmark = [pytest.mark.over_http, pytest.mark.table]
 
 STRAWBERRY = ("strawberryhttp-uvicorn", "strawberryhttp-hypercorn")
 ARIADNE = ("ariadnehttp-uvicorn", "ariadnehttp-hypercorn")
@@ -163,25 +163,23 @@ async def test_stream(session: Session) -> None:
 
 
 @everywhere
-@pytest.mark.parametrize("own", [True, False])
-async def test_requests_that_are_cancelled_at_random(server: Server, own: bool) -> None:
-    limits = httpx.Limits(max_connections=20)
-    async with httpx.AsyncClient(limits=limits, timeout=60) as client:
-        transport = HTTPTransport(url_of(server), client=None if own else client)
-        async with Client(transport, execute_timeout=None) as session:
-            done = 0
+async def test_requests_that_are_cancelled_at_random(server: Server) -> None:
+    transport = HTTPTransport(url_of(server), max_connections=20)
+    async with Client(transport, execute_timeout=None) as session:
+        done = 0
 
-            async def run(cancel: bool) -> None:
-                nonlocal done
-                with anyio.move_on_after(random.uniform(0, 0.3) if cancel else None):
-                    data = await session.execute("{ slow(seconds: 0.02) }")
-                    assert data == {"slow": "after 0.02 s"}
-                    done += 1
+        async def run(cancel: bool) -> None:
+            nonlocal done
+            with anyio.move_on_after(random.uniform(0, 0.3) if cancel else None):
+                data = await session.execute("{ slow(seconds: 0.02) }")
+                assert data == {"slow": "after 0.02 s"}
+                done += 1
 
-            async with anyio.create_task_group() as tg:
-                for number in range(100):
-                    tg.start_soon(run, number % 4 == 0)
-            assert done >= 75
-            async with anyio.create_task_group() as tg:
-                for _ in range(40):
-                    tg.start_soon(run, False)
+        async with anyio.create_task_group() as tg:
+            for number in range(100):
+                tg.start_soon(run, number % 4 == 0)
+        assert done >= 75
+        async with anyio.create_task_group() as tg:
+            for _ in range(40):
+                tg.start_soon(run, False)
+        assert held_by(session) == []

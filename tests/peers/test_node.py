@@ -25,7 +25,7 @@ from anygql import (
 )
 from tests.peers.node import NodeServer, serving
 
-pytestmark = pytest.mark.table
+pytestmark = [pytest.mark.over_http, pytest.mark.table]
 
 HELLO = "query Hello($name: String) { hello(name: $name) }"
 COUNTDOWN = "subscription ($from: Int!, $tag: String) { countdown(from: $from, tag: $tag) }"

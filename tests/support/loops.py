@@ -1,4 +1,4 @@
-"""The event loops that tests run on: asyncio's own, uvloop and trio."""
+"""The event loops that tests run on (asyncio's own, uvloop and trio), and who runs where."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ import importlib.util
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-__all__ = ["ASYNCIO_LOOPS", "LOOPS", "UVLOOP", "Loop", "is_chosen", "rows_of"]
+from tests.support.amount import DAY
+
+__all__ = [
+    "ASYNCIO_LOOPS",
+    "LOOPS",
+    "UVLOOP",
+    "Loop",
+    "Way",
+    "is_chosen",
+    "of_chosen_sockets",
+    "rows_of",
+]
 
 
 class Loop(tuple[str, dict[str, Any]]):
@@ -46,34 +57,70 @@ if importlib.util.find_spec("uvloop") is not None:
 LOOPS: list[str | Loop] = [*ASYNCIO_LOOPS, "trio"]
 
 
-def rows_of(items: Iterable[pytest.Item]) -> dict[str, set[str]]:
-    """Return the loops that each test was collected for, by its row."""
-    rows: dict[str, set[str]] = defaultdict(set)
+class Way(NamedTuple):
+    """How a test runs: on which loop, and over HTTP with which client (``""`` if it has none)."""
+
+    loop: str
+    client: str
+
+
+def rows_of(items: Iterable[pytest.Item]) -> dict[str, set[Way]]:
+    """Return the ways in which each test was collected, by its row."""
+    rows: dict[str, set[Way]] = defaultdict(set)
     for item in items:
-        row, loop = _row(item)
-        rows[row].add(loop)
+        row, way = _row(item)
+        rows[row].add(way)
     return rows
 
 
-def is_chosen(item: pytest.Item, rows: dict[str, set[str]]) -> bool:
-    """Whether a test runs on its loop, if it needn't run on every loop of its row."""
-    row, loop = _row(item)
-    loops = rows[row]
+def is_chosen(item: pytest.Item, rows: dict[str, set[Way]]) -> bool:
+    """Whether a test runs in its way, if it needn't run in every way of its row."""
+    row, way = _row(item)
     number = zlib.crc32(row.encode())
+    clients = sorted({client for _, client in rows[row]})
+    libraries = [client for client in clients if client in {"httpx", "httpx2"}]
+    of_libraries = way.client in libraries
+    if of_libraries and way.client != libraries[number // 4 % len(libraries)]:
+        return False
+    loops = {loop for loop, client in rows[row] if client == way.client}
     if {"asyncio", "uvloop"} <= loops:
         loops = loops - {"asyncio" if number // 2 % 2 else "uvloop"}
-    if item.get_closest_marker("table") and "trio" in loops and len(loops) > 1:
+    if (of_libraries or item.get_closest_marker("table")) and "trio" in loops and len(loops) > 1:
         loops = loops - {"trio"} if number % 2 else {"trio"}
-    return loop in loops
+    return way.loop in loops
 
 
-def _row(item: pytest.Item) -> tuple[str, str]:
-    """Return a test's id without its loop, and the loop (none if it has no other beside it)."""
+def of_chosen_sockets(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Leave out what is marked ``one_socket`` and is for another socket than its row's of today."""
+    kept: list[pytest.Item] = []
+    by_row: dict[str, dict[str, list[pytest.Item]]] = defaultdict(lambda: defaultdict(list))
+    for item in items:
+        call = getattr(item, "callspec", None)
+        if (
+            call is None
+            or "connector" not in call.params
+            or not item.get_closest_marker("one_socket")
+        ):
+            kept.append(item)
+            continue
+        socket = str(call.params["connector"])
+        by_row[_row(item)[0].replace(socket, "", 1)][socket].append(item)
+    for row, sockets in by_row.items():
+        names = sorted(sockets)
+        kept += sockets[names[zlib.crc32(f"{DAY} {row}".encode()) % len(names)]]
+    return kept
+
+
+def _row(item: pytest.Item) -> tuple[str, Way]:
+    """Return a test's id without the way in which it runs, and that."""
     call = getattr(item, "callspec", None)
-    backend = None if call is None else call.params.get("anyio_backend")
+    params = {} if call is None else call.params
+    backend = params.get("anyio_backend")
     loop = str(backend) if isinstance(backend, str | Loop) else ""
-    function, _, params = item.nodeid.partition("[")
-    parts = params.removesuffix("]").split("-")
-    if loop in parts:
-        parts.remove(loop)
-    return f"{function}[{'-'.join(parts)}]", loop
+    way = Way(loop, params.get("http_client", ""))
+    function, _, ids = item.nodeid.partition("[")
+    parts = ids.removesuffix("]").split("-")
+    for part in way:
+        if part and part in parts:
+            parts.remove(part)
+    return f"{function}[{'-'.join(parts)}]", way

@@ -1,10 +1,15 @@
-"""A user's client, and what its pool is doing."""
+"""What the pool of an HTTP client is doing, ours or the user's."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import httpx
+
+from anygql import Session
+from anygql.http.engine.exchange import Exchange
+
+__all__ = ["held_by", "in_use", "plain_client"]
 
 
 def plain_client(**options: Any) -> httpx.AsyncClient:
@@ -20,3 +25,12 @@ def in_use(client: Any) -> list[str]:
     pool = client._transport._pool
     busy = [repr(one) for one in pool.connections if not (one.is_idle() or one.is_closed())]
     return busy + [f"a request for {waiting.request.url}" for waiting in pool._requests]
+
+
+def held_by(session: Session) -> list[str]:
+    """The connections that a session's requests hold, whichever client sends them."""
+    connection: Any = session._supervisor._connection
+    exchange = connection._exchange
+    if isinstance(exchange, Exchange):
+        return [repr(one) for one in exchange.pool._in_use]
+    return in_use(exchange._client)

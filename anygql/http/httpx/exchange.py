@@ -1,92 +1,60 @@
-"""One HTTP request and its response, on the client of a connection.
+"""One HTTP request and its response, on the user's client.
 
 Whatever ends an exchange, its response is closed, so that the client's pool goes on serving.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from functools import lru_cache
-from http.cookiejar import CookieJar
 from typing import Any
 
+from anyio.abc import TaskGroup
+
+from ...concurrency.loop import RunningLoop
 from ...exceptions import TransportClosed
 from ...net.options import resolve
 from ...net.urls import check_url, redact
-from ..accept import ACCEPT
-from ..compression import ACCEPT_ENCODING
 from ..endpoint import HTTPEndpoint
 from ..requests import HTTPRequest
 from ..upload import UploadBody
+from .arguments import build_arguments, send_arguments
 from .body import body_stream
-from .client import HTTPClient, library_of, new_client, parsed_url
+from .client import HTTPClient, library_of
 from .errors import http_errors
-from .incoming import IncomingResponse
-from .pool import ClientPool, close_quietly
+from .incoming import ClientResponse
 from .redirects import send_following_redirects
 
 __all__ = ["Exchange"]
 
 SCHEMES = ("http", "https")
 
-#: The headers that our own clients add to each request. They are the client's, since httpx merges
-#: headers a second time for each that takes the place of a client's.
-CLIENT_HEADERS = (("Accept", ACCEPT), ACCEPT_ENCODING)
-
 
 class Exchange:
-    """The requests of one connection. Call ``open`` first, and ``aclose`` last."""
+    """The requests of one session, on the user's client."""
 
-    def __init__(self, endpoint: HTTPEndpoint) -> None:
+    #: httpx's cleanup waits.
+    needs_task = True
+
+    def __init__(self, endpoint: HTTPEndpoint, client: HTTPClient) -> None:
         self._endpoint = endpoint
-        # Our own clients, unless the user gave one.
-        self._pool: ClientPool | None = None
-        self._streaming: HTTPClient | None = None
+        self._client = client
 
-    def open(self) -> None:
-        """Make the first client, unless the user gave one."""
-        if self._endpoint.client is None:
-            self._pool = ClientPool(self._new_client)
+    def open(self, loop: RunningLoop, tasks: TaskGroup) -> None:
+        """Do nothing: the client is the user's to open."""
 
     async def aclose(self) -> None:
-        """Close our own clients. Raise nothing."""
-        if self._pool is not None:
-            await self._pool.aclose()
-        if self._streaming is not None:
-            await close_quietly(self._streaming)
+        """Do nothing: the client is the user's to close."""
 
-    def _new_client(self, cookies: CookieJar) -> HTTPClient:
-        return new_client(
-            ssl=self._endpoint.ssl,
-            connect_timeout=self._endpoint.connect_timeout,
-            cookies=cookies,
-            headers=CLIENT_HEADERS,
-        )
+    def check(self, args: Mapping[str, Any]) -> None:
+        """Do nothing: the client checks them."""
 
-    async def _client(self, stack: AsyncExitStack, *, streaming: bool) -> HTTPClient:
-        """Return the client for the next request, which has it until ``stack`` is closed."""
-        users_client = self._endpoint.client
-        if users_client is not None:
-            return users_client
-        assert self._pool is not None  # noqa: S101 - open() has seen to it
-        if streaming:
-            # Each subscription keeps its connection, and looks at the pool only once.
-            if self._streaming is None:
-                self._streaming = self._new_client(self._pool.cookies)
-            return self._streaming
-        client = await self._pool.acquire()
-        stack.push_async_callback(self._pool.release, client)
-        return client
-
-    @asynccontextmanager
-    async def send(
-        self, http_request: HTTPRequest, *, streaming: bool = False
-    ) -> AsyncGenerator[IncomingResponse]:
-        """Send a request. Entering waits for the head of the response, leaving closes it.
+    async def send(self, request: HTTPRequest, *, streaming: bool = False) -> ClientResponse:
+        """Send a request, and return its response, which the caller must close.
 
         Args:
-            http_request: The request.
+            request: The request.
             streaming: Whether the body of the response may take for ever.
 
         Raises:
@@ -99,33 +67,31 @@ class Exchange:
             url, server = _checked(await resolve(endpoint.url, "url", endpoint.description))
             endpoint.description = server
             headers = await resolve(endpoint.headers, "headers", server)
-            arguments = http_request.build_arguments(url, headers)
-            if isinstance(http_request.body, UploadBody):
-                stack.push_async_callback(http_request.body.aclose)
-                await _add_upload(arguments, http_request.body)
-            client = await self._client(stack, streaming=streaming)
-            is_ours = endpoint.client is None
-            if is_ours:
-                headers = arguments["headers"]
-                arguments["headers"] = [pair for pair in headers if pair not in CLIENT_HEADERS]
+            arguments = build_arguments(request, url, headers)
+            if isinstance(request.body, UploadBody):
+                stack.push_async_callback(request.body.aclose)
+                await _add_upload(arguments, request.body)
+            client = self._client
             if streaming and "timeout" not in arguments:
                 arguments["timeout"] = _stream_timeout(client, endpoint.keep_alive_timeout)
             with http_errors(client, server):
-                arguments["url"] = parsed_url(library_of(client), url)
-                request = client.build_request(**arguments)
-                request.stream = body_stream(client, http_request.body)
+                outgoing = client.build_request(**arguments)
+                outgoing.stream = body_stream(client, request.body)
                 response, asked_nothing = await send_following_redirects(
-                    client, request, is_ours=is_ours, **http_request.send_arguments()
+                    client, outgoing, **send_arguments(request)
                 )
-            incoming = IncomingResponse(
-                client, server, response, endpoint.max_response_size, asked_nothing
+            # From here on the response closes what else is open.
+            return ClientResponse(
+                client,
+                server,
+                response,
+                stack.pop_all(),
+                endpoint.max_response_size,
+                asked_nothing,
             )
-            stack.push_async_callback(incoming.aclose)
-            yield incoming
 
     def _check_client(self) -> None:
-        client = self._endpoint.client
-        if client is not None and client.is_closed:
+        if self._client.is_closed:
             error = TransportClosed(
                 f"{self._endpoint.description}: the HTTP client has been closed"
             )

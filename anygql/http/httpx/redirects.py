@@ -10,33 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 from ...net.urls import redact
-from .client import HTTPClient, hide_url_secrets, library_of
+from ..redirects import HARMLESS, SHORT_BODY
+from .client import HTTPClient, library_of
 
 __all__ = ["send_following_redirects"]
-
-#: The headers that another origin may see: none of them is the user's secret.
-HARMLESS = frozenset(
-    {
-        "accept",
-        "accept-encoding",
-        "apollo-require-preflight",
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "transfer-encoding",
-        "user-agent",
-    }
-)
-
-#: Bytes of a redirect's own body that are read rather than its connection closed.
-SHORT_BODY = 4096
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 async def send_following_redirects(
-    client: HTTPClient, request: Any, *, is_ours: bool, **options: Any
+    client: HTTPClient, request: Any, **options: Any
 ) -> tuple[Any, str]:
     """Send a request, and return the client's response to the last redirect, with an unread body.
 
@@ -48,7 +31,6 @@ async def send_following_redirects(
     Args:
         client: The client that sends.
         request: The client's own request.
-        is_ours: Whether the client is our own, whose log must show no secret of a URL.
         options: Arguments for the client's ``send``.
 
     Raises:
@@ -60,8 +42,6 @@ async def send_following_redirects(
     redirects = 0
     asked_nothing = ""
     while True:
-        if is_ours:
-            hide_url_secrets(client, request)
         response = await client.send(request, stream=True, follow_redirects=False, **options)
         next_request = response.next_request
         if not follow or next_request is None:

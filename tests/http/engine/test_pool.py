@@ -1,4 +1,4 @@
-"""Our own clients, of one connection each: what they share, and how many there are."""
+"""The connections of our own client: how many there are, which is used, and when one goes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from anyio.abc import SocketStream
 
 from anygql import Client, HTTPTransport
-from anygql.http.httpx import pool as lanes
+from anygql.http.engine import connection as engine_connection
 from tests.support.http_peer import Peer, Request, http, kept, peer
 
 ANSWER = http('{"data":{"n":1}}')
@@ -70,19 +70,23 @@ async def gone(server: Peer, count: int) -> bool:
     return server.gone == count
 
 
-async def test_no_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "MAX_CLIENTS", 3)
+async def test_no_more_than_so_many() -> None:
     crowd = Crowd(3)
-    async with peer(crowd) as server, Client(HTTPTransport(server.url)) as session:
+    async with (
+        peer(crowd) as server,
+        Client(HTTPTransport(server.url, max_connections=3)) as session,
+    ):
         await ask_together(session, 20)
         assert len(server.requests) == 20
         assert server.connections == crowd.most == 3
 
 
-async def test_cancelled_while_all_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "MAX_CLIENTS", 2)
+async def test_cancelled_while_all_are_taken() -> None:
     crowd = Crowd(3)  # one more than there can be
-    async with peer(crowd) as server, Client(HTTPTransport(server.url)) as session:
+    async with (
+        peer(crowd) as server,
+        Client(HTTPTransport(server.url, max_connections=2)) as session,
+    ):
         async with anyio.create_task_group() as tg:
             for _ in range(5):
                 tg.start_soon(session.execute, QUERY)
@@ -99,13 +103,11 @@ async def test_cancelled_while_all_are_taken(monkeypatch: pytest.MonkeyPatch) ->
 async def test_those_that_were_not_needed_for_long_are_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(engine_connection, "KEEP_FOR", 0.1)
     async with peer(Crowd(10)) as server, Client(HTTPTransport(server.url)) as session:
         await ask_together(session, 10)
         assert server.connections == 10
-        monkeypatch.setattr(lanes, "IDLE_LIMIT", -1.0)  # whatever is free was free for too long
-        await session.execute(QUERY)
-        assert await gone(server, 10)
-        monkeypatch.undo()
+        assert await gone(server, 10)  # though nobody asks for one
         await session.execute(QUERY)
         assert server.connections == 11
 
@@ -122,7 +124,7 @@ def baking(answers: dict[str, str]) -> Callable[[Request, SocketStream], Awaitab
     return send
 
 
-async def test_they_have_the_same_cookies() -> None:
+async def test_all_have_the_same_cookies() -> None:
     cookies: dict[str, str] = {}
     async with peer(baking(cookies)) as server, Client(HTTPTransport(server.url)) as session:
         await session.execute(QUERY)

@@ -1,0 +1,36 @@
+"""What a redirect makes of a request, whoever follows it."""
+
+from __future__ import annotations
+
+__all__ = ["HARMLESS", "MAX_REDIRECTS", "REDIRECTS", "SHORT_BODY", "redirected_method"]
+
+#: The headers that another origin may see: none of them is the user's secret.
+HARMLESS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "apollo-require-preflight",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
+
+#: The statuses that send a client elsewhere (RFC 9110 §15.4).
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+#: Redirects that are followed one after the other.
+MAX_REDIRECTS = 20
+
+#: Bytes of a redirect's own body that are read rather than its connection closed.
+SHORT_BODY = 4096
+
+
+def redirected_method(method: str, status: int) -> str:
+    """Return the method of the request that follows a redirect, as browsers have it."""
+    if status == 303 or (status in {301, 302} and method == "POST"):
+        return "GET"
+    return method
