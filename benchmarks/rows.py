@@ -99,6 +99,26 @@ def _http(concurrency: int) -> Row:
     )
 
 
+def _typed(over: str, kind: str, size: int, title: str) -> Row:
+    untyped = "anygql asyncio, untyped"
+    peers = ("gql[aiohttp] + pydantic", "gql[websockets] + pydantic")
+    is_stream = over == "subscription"
+    return Row(
+        key=f"typed-{over}-{kind}-{size}",
+        title=title,
+        task="typed",
+        contenders=(*_OURS, untyped, *peers),
+        claims=(
+            *_both(peers, None),
+            Claim("anygql asyncio", (untyped,), None, about="beside plain data"),
+        ),
+        params={"kind": kind, "over": over, "size": size},
+        unit="event" if is_stream else "execute",
+        warm=500 if is_stream else 200,
+        quick=size == 2048,
+    )
+
+
 ROWS = (
     _events(
         140,
@@ -162,6 +182,12 @@ ROWS = (
         unit="result",
         warm=1,
     ),
+    _typed("subscription", "struct", 140, "typed subscription, 140-byte events as Structs"),
+    _typed("subscription", "struct", 2048, "typed subscription, 2 KB events as Structs"),
+    _typed("subscription", "dataclass", 140, "typed subscription, 140-byte events as dataclasses"),
+    _typed("subscription", "dataclass", 2048, "typed subscription, 2 KB events as dataclasses"),
+    _typed("ws", "struct", 2048, "typed execute on one WebSocket, 2 KB as Structs"),
+    _typed("ws", "dataclass", 2048, "typed execute on one WebSocket, 2 KB as dataclasses"),
     Row(
         key="memory-waiting",
         title="10,000 idle subscriptions, each with a task that waits",

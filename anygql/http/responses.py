@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from ..exceptions import BODY_LIMIT, TransportError, TransportProtocolError, TransportServerError
-from ..json import JSON
+from ..json import JSON, MsgspecJSON
 from ..net.retry_after import retry_after
 from ..results.answers import (
     NotAResult,
@@ -29,7 +29,7 @@ from ..results.answers import (
     server_words,
     without_markup,
 )
-from ..results.result import ExecutionResult, Origin, ResultWithOrigin
+from ..results.result import ExecutionResult, Origin, ResultWithOrigin, read_undecoded
 from .accept import ACCEPT_JSON, GRAPHQL_JSON
 
 __all__ = [
@@ -115,13 +115,21 @@ class Response:
         """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
-    def result(self, json: JSON) -> ExecutionResult:
+    def result(self, json: JSON, *, takes_json: bool = False) -> ExecutionResult:
         """Return the GraphQL result in the response.
+
+        Args:
+            json: How JSON becomes values.
+            takes_json: Whether the data may be left as JSON text.
 
         Raises:
             TransportServerError: The status says that there is none.
             TransportProtocolError: The body is something else.
         """
+        if takes_json and self.ok and type(json) is MsgspecJSON and self._charset() == "utf-8":
+            result = read_undecoded(self.body)
+            if result is not None:
+                return self.with_origin(result)
         return self.read(self.payload(json))
 
     def read(self, payload: object) -> ExecutionResult:

@@ -271,6 +271,9 @@ def _held(connection: Any) -> list[Any]:
         *_tables(getattr(connection, "_writer", None), "_waiting"),
     ]
     assert tables, "what a connection holds has other names now"
+    held += ["a route that takes JSON text"] * getattr(
+        getattr(connection, "routes", None), "taking_json", 0
+    )
     for table in tables:
         held += table
     exchange = getattr(connection, "_exchange", None)
@@ -607,6 +610,30 @@ async def iterate(body: Body) -> Setting:
             assert numbers == [6, 5, 4, 3, 2, 1, 0]
 
         yield run
+
+
+def typed(protocol: str) -> Callable[[Body], Setting]:
+    async def run_typed(body: Body) -> Setting:
+        async with talking(protocol) as (_, session):
+
+            async def run() -> None:
+                text = await session.execute("{ hello }", result_type=str, path="hello")
+                body.point()
+                document = "subscription { countdown(from: 4, interval: 0.0001) }"
+                numbers: list[int] = []
+                async with session.subscribe(document, result_type=int, path="countdown") as events:
+                    async for number in events:
+                        numbers.append(number)
+                        body.point()
+                assert (text, numbers) == ("Hello world!", [4, 3, 2, 1, 0])
+
+            yield run
+
+    return run_typed
+
+
+scenario("typed results")(typed("graphql-transport-ws"))
+scenario("typed results, legacy protocol")(typed("graphql-ws"))
 
 
 def leaving(protocol: str) -> Callable[[Body], Setting]:
