@@ -101,21 +101,14 @@ autobahn: $(STAMP) $(AUTOBAHN)/bin/wstest
 endif
 
 # What docs/reliability.md shows: all checkpoints and faults, the same through gql, and what the
-# last fuzzing and soak counted. Of these, `make test` tries a part:
-# - each scenario is cancelled at 12 of its checkpoints on each loop, 6 turns of the loop and 6
-#   places that raise (others every day): here at all of them
-# - 40 restarts of a server under load, and 20 of a server in a process of its own: here 200 each
-# - each row of large tables (the fault matrix, RFC 6455's cases, real servers, bad input, secrets,
-#   whatever is marked `table`) on one loop: here on both
-# - uploads of 256 MiB, and 30,000 events in a stream: here 1 GiB, and 100,000
-# - 20 programs on each loop are interrupted (Ctrl-C): here 200
-# - a soak of some seconds: `make soak` takes half an hour
+# last fuzzing and soak counted. Of these, `make test` tries a part; docs/reliability.md lists, under
+# "What `make test` tries of it", how much. `table` and `sampled` mark the tests that it concerns.
 reliability: $(STAMP) $(BENCH)/.installed autobahn node servers codegen
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/cancellation/test_checkpoints.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_matrix.py
-	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_restarts.py tests/promises/soak/test_much_over_http.py
+	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_restarts.py tests/promises/faults/test_virtual_clock.py tests/promises/soak/test_much_over_http.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/test_interrupts.py
-	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "table or over_http" --ignore tests/promises/faults tests
+	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "table or sampled or over_http" --ignore tests/promises/faults tests
 	$(BENCH)/bin/python -m tests.promises.cancellation.through_gql
 	$(BENCH)/bin/python -m tests.promises.faults.matrix_through_gql
 	$(BIN)/python -m tests.promises.report

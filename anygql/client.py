@@ -14,19 +14,18 @@ from anyio import AsyncContextManagerMixin, create_task_group, get_current_task
 from .concurrency.exception_groups import unwrapped
 from .concurrency.interrupts import uninterruptible
 from .delivery.interfaces import Transport
-from .exceptions import TransportError
 from .net.headers import Headers
 from .net.options import NoOptions, Provider, refuse_options
 from .net.urls import check_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
 from .session.hosting import Hosts, TaskGroupLike
-from .session.options import ConnectOptions, PermanentOptions, SessionOptions
+from .session.options import PermanentOptions, SessionOptions
 from .session.policy import is_retryable
 from .session.preparation import Conversions
 from .session.session import Session
 from .session.supervisor import Supervisor
-from .session.tracebacks import shorten_traceback
+from .session.tracebacks import short_tracebacks
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -267,16 +266,16 @@ class Client:
         self._schema.graphql = _load_schema(schema)
 
     @overload
-    def connect(
-        self, *, reconnecting: Literal[False] = False
-    ) -> AbstractAsyncContextManager[Session]: ...
+    def connect(self, *, reconnecting: bool = False) -> AbstractAsyncContextManager[Session]: ...
 
     @overload
     def connect(
-        self, *, reconnecting: bool, **options: Unpack[PermanentOptions]
+        self, *, reconnecting: Literal[True], **options: Unpack[PermanentOptions]
     ) -> AbstractAsyncContextManager[Session]: ...
 
-    def connect(self, **options: Unpack[ConnectOptions]) -> AbstractAsyncContextManager[Session]:
+    def connect(
+        self, *, reconnecting: bool = False, **options: Unpack[PermanentOptions]
+    ) -> AbstractAsyncContextManager[Session]:
         """Open a session: entering the context connects, leaving it closes.
 
         A plain session has one connection. It fails fast, both when it connects and when the
@@ -313,16 +312,17 @@ class Client:
                 ends so later, every waiting call raises the last error, and so does leaving the
                 ``async with``.
         """
-        return _Edge(_SessionContext(self.transport, self._options.for_session(**options)))
+        return _Edge(self._context(reconnecting, options))
+
+    def _context(self, reconnecting: bool, options: PermanentOptions) -> _SessionContext:
+        options_of_session = self._options.for_session(reconnecting=reconnecting, **options)
+        return _SessionContext(self.transport, options_of_session)
 
     async def __aenter__(self) -> Session:
         """Open a plain session, as ``connect()`` does."""
         context = self.connect()
-        try:
+        with short_tracebacks:
             session = await context.__aenter__()
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
         self._entered.setdefault(get_current_task().id, []).append(context)
         return session
 
@@ -344,18 +344,15 @@ class Client:
         context = contexts.pop()
         if not contexts:
             del self._entered[task]
-        try:
+        with short_tracebacks:
             return await context.__aexit__(exc_type, exc_value, traceback)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     @overload
     async def connect_async(
         self,
         task_group: TaskGroupLike | None = None,
         *,
-        reconnecting: Literal[False] = False,
+        reconnecting: bool = False,
     ) -> Session: ...
 
     @overload
@@ -363,12 +360,16 @@ class Client:
         self,
         task_group: TaskGroupLike | None = None,
         *,
-        reconnecting: bool,
+        reconnecting: Literal[True],
         **options: Unpack[PermanentOptions],
     ) -> Session: ...
 
     async def connect_async(
-        self, task_group: TaskGroupLike | None = None, **options: Unpack[ConnectOptions]
+        self,
+        task_group: TaskGroupLike | None = None,
+        *,
+        reconnecting: bool = False,
+        **options: Unpack[PermanentOptions],
     ) -> Session:
         """Open a session for an owner that cannot hold an ``async with`` open.
 
@@ -385,7 +386,8 @@ class Client:
         Args:
             task_group: An anyio task group, a trio nursery, or an ``asyncio.TaskGroup``. Default:
                 ``None``, under asyncio alone.
-            options: The options of ``connect``.
+            reconnecting: As for ``connect``. Default: ``False``.
+            options: The other options of ``connect``.
 
         Raises:
             TypeError: When ``task_group`` is none of these, or is missing under trio.
@@ -393,12 +395,9 @@ class Client:
             TransportError: When the session cannot connect, as for ``connect``.
             TransportClosed: When ``close_async`` is called while it connects.
         """
-        context = _SessionContext(self.transport, self._options.for_session(**options))
-        try:
+        context = self._context(reconnecting, options)
+        with short_tracebacks:
             session = await self._hosts.open(context, task_group)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
         if task_group is None:
             session.owner = self
             if self._finalizer is None:
@@ -425,11 +424,8 @@ class _Edge(AbstractAsyncContextManager[Session]):
         self._context = context
 
     async def __aenter__(self) -> Session:
-        try:
+        with short_tracebacks:
             return await self._context.__aenter__()
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def __aexit__(
         self,
@@ -437,11 +433,8 @@ class _Edge(AbstractAsyncContextManager[Session]):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        try:
+        with short_tracebacks:
             return await self._context.__aexit__(exc_type, exc_value, traceback)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     def __await__(self) -> NoReturn:
         raise TypeError(

@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from typing import IO, Any, Protocol, TypeGuard, TypeVar, cast, runtime_checkable
 
 from .documents.files import FileVar
+from .json import is_mapping
 from .results.result import ExecutionResult, data_or_raise
 from .session.session import Session
 from .session.subscription import Subscription
@@ -165,10 +166,6 @@ def _is_unset(value: Any) -> bool:
     return type(value).__name__ == "UnsetType"
 
 
-def _is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
-    return isinstance(value, Mapping)
-
-
 def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, list | tuple)
 
@@ -194,7 +191,7 @@ class _Variables:
         """
         if value is None or isinstance(value, str | int | float | bytes | FileVar):
             return value
-        if _is_mapping(value):
+        if is_mapping(value):
             return self.without_unset(value)
         if _is_list(value):
             return [self._as_session_takes(item) for item in value]

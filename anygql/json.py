@@ -18,7 +18,15 @@ from typing import Any, Protocol, TypeGuard, TypeVar, cast
 
 import msgspec
 
-__all__ = ["JSON", "MsgspecJSON", "decode_typed", "encode_named", "replace_lone_surrogates"]
+__all__ = [
+    "JSON",
+    "MsgspecJSON",
+    "decode_typed",
+    "encode_named",
+    "is_mapping",
+    "is_sequence",
+    "replace_lone_surrogates",
+]
 
 _T = TypeVar("_T")
 
@@ -35,11 +43,13 @@ class JSON(Protocol):
         ...
 
 
-def _is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
+def is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
+    """Return whether a value is encoded as a JSON object of its items."""
     return isinstance(value, Mapping)
 
 
-def _is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
+def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Return whether a value is encoded as a JSON array, for being a sequence and no text."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
@@ -51,7 +61,7 @@ def _is_model(value: Any) -> bool:
 
 def _encodable(value: Any) -> Any:
     """Return the value that msgspec encodes in the place of one whose type it doesn't know."""
-    if _is_mapping(value):
+    if is_mapping(value):
         return dict(value)
     if _is_model(value):
         return msgspec.Raw(value.model_dump_json(by_alias=True).encode())
@@ -85,7 +95,7 @@ def _encodable_or_none(value: Any) -> Any:
 def _refuse_non_finite(value: Any) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"JSON has no {value}")
-    for item in value.values() if _is_mapping(value) else value if _is_sequence(value) else ():
+    for item in value.values() if is_mapping(value) else value if is_sequence(value) else ():
         _refuse_non_finite(item)
 
 
@@ -145,9 +155,9 @@ class MsgspecJSON:
 
 
 def _children(value: Any, path: str) -> list[tuple[str, Any]]:
-    if _is_mapping(value):
+    if is_mapping(value):
         return [(f"{path}.{key}", child) for key, child in value.items()]
-    if _is_sequence(value):
+    if is_sequence(value):
         return [(f"{path}[{index}]", child) for index, child in enumerate(value)]
     return [(f"{path}.{field}", getattr(value, field)) for field in _field_names(value)]
 

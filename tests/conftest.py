@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gc
 import inspect
@@ -11,14 +12,20 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio._backends._asyncio import AsyncIOBackend
 
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
 from tests.support.amount import EVERY_LOOP
-from tests.support.loops import ASYNCIO_LOOPS, LOOPS, Loop, is_chosen, rows_of
+from tests.support.loops import ASYNCIO_LOOPS, LOOPS, Loop, is_chosen, of_chosen_sockets, rows_of
 
 #: Fixtures for every folder.
-pytest_plugins = ("tests.support.http_clients", "tests.support.sessions", "tests.support.sockets")
+pytest_plugins = (
+    "tests.support.http_clients",
+    "tests.support.programs",
+    "tests.support.sessions",
+    "tests.support.sockets",
+)
 
 
 @pytest.fixture(params=LOOPS, ids=str)
@@ -56,6 +63,23 @@ def frozen() -> Generator[None]:
     # What was in use when it was frozen, as servers of a whole module are, and dropped later.
     gc.unfreeze()
     gc.collect()
+
+
+async def _wait_all_tasks_blocked(_: object) -> None:
+    await anyio.lowlevel.checkpoint()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    while any(task._fut_waiter is None or task._fut_waiter.done() for task in others):
+        await asyncio.sleep(0.001)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def impatient() -> Iterator[None]:
+    """Let `wait_all_tasks_blocked` look every millisecond: under asyncio it waits 0.1 s."""
+    with pytest.MonkeyPatch.context() as patch:
+        blocked = classmethod(_wait_all_tasks_blocked)
+        patch.setattr(AsyncIOBackend, "wait_all_tasks_blocked", blocked)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -150,16 +174,18 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a quarter as long for a peer that no answer is expected from."""
-    monkeypatch.setattr("anygql.websocket.connection.BRIEFLY", 0.25)
-    monkeypatch.setattr("anygql.http.httpx.incoming.CLOSE_TIMEOUT", 0.25)
-    monkeypatch.setattr("anygql.http.single_connection.BRIEFLY", 0.25)
+    """Wait a tenth as long for a peer that no answer is expected from."""
+    monkeypatch.setattr("anygql.websocket.connection.BRIEFLY", 0.1)
+    monkeypatch.setattr("anygql.http.httpx.incoming.CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("anygql.http.single_connection.BRIEFLY", 0.1)
+    monkeypatch.setattr("anygql.net.http1.BODY_PATIENCE", 0.1)
     monkeypatch.setattr("anygql.websocket.sockets.stream.LINGER", 0.02)
     monkeypatch.setattr("anygql.websocket.sockets.trio_adapter.LINGER", 0.02)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Each test runs on trio and on one of asyncio's loops, and each row of a large table on one.
+    What is marked `one_socket` runs over one of the sockets, another every day.
 
     So does each test over HTTP with httpx, or with httpx2. Which one is its own, and the same
     every time; `ANYGQL_EVERY_LOOP=1` runs all of them, and a test that was asked for with its loop
@@ -168,9 +194,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     tests = [item for item in items if _is_one(item)]
+    if not EVERY_LOOP:
+        tests = of_chosen_sockets(tests)
     rows = rows_of(tests)
+    chosen = {item for item in tests if EVERY_LOOP or is_chosen(item, rows)}
     for item in items:
-        wanted = _is_one(item) and (EVERY_LOOP or is_chosen(item, rows))
+        wanted = item in chosen
         (kept if wanted else left_out).append(item)
     assert rows.keys() == rows_of(kept).keys(), "a row is on no loop at all"
     config.hook.pytest_deselected(items=left_out)

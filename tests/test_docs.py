@@ -2,7 +2,8 @@
 
 A block of ``python`` that starts an event loop is a program: it is run in a process of its own,
 with the example URL replaced by a real server's. If a block of ``text`` follows, that is its
-output. Other blocks are snippets: they must compile, and their imports of anygql must exist. A
+output. (The process is forked from one that has loaded other projects, and nothing of anygql.)
+Other blocks are snippets: they must compile, and their imports of anygql must exist. A
 block marked ``python server`` serves for ever, and ``python no-run`` isn't ours. The blocks of
 ``docs/testing.md`` are run in ``tests/testing``.
 """
@@ -22,6 +23,7 @@ import pytest
 from anygql import Client
 from anygql.testing import GraphQLServer, demo_schema
 from tests.support.paths import ROOT
+from tests.support.programs import Forker
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 RUN_ELSEWHERE = {"testing.md"}
@@ -76,19 +78,14 @@ SERVERS = [example for example in EXAMPLES if example.mark == "server"]
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the example says what runs it
 @pytest.mark.parametrize("example", PROGRAMS, ids=name)
-async def test_program(example: Example, anyio_backend: str, tmp_path: Path) -> None:
+async def test_program(example: Example, anyio_backend: str, forker: Forker) -> None:
     async with GraphQLServer(demo_schema()) as server:
         source = example.source.replace(EXAMPLE_URL, await server.listen())
-        file = tmp_path / f"{example.page.stem}_page.py"  # http.py would hide a module
-        file.write_text(source, encoding="utf-8")
-        with anyio.fail_after(30):
-            done = await anyio.run_process(
-                [sys.executable, "-X", "utf8", "-W", "error", str(file)], check=False
-            )
-    assert done.stderr.decode() == ""
+        done = await anyio.to_thread.run_sync(forker.run, source, str(example.page))
+    assert done.stderr == ""
     assert done.returncode == 0
     if example.output is not None:
-        assert done.stdout.decode().splitlines() == example.output.splitlines()
+        assert done.stdout.splitlines() == example.output.splitlines()
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -144,6 +141,17 @@ def test_the_tree_of_errors_is_the_module_s() -> None:
     names = re.findall(r"^[│├└─ ]*([A-Z]\w+)", tree.split("```")[1], re.MULTILINE)
     exported = {name for name in anygql.exceptions.__all__ if name[0].isupper()}
     assert set(names) == exported
+
+
+def test_what_is_tried_in_part_is_listed() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    listed = page.partition("## What `make test` tries of it")[2].partition("\n## ")[0]
+    in_part = re.compile(r" if EVERYTHING else |mark\.(sampled|one_socket)\b")
+    files = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if path != Path(__file__)]
+    found = [path for path in files if in_part.search(path.read_text(encoding="utf-8"))]
+    names = [path.relative_to(ROOT).as_posix() for path in found]
+    assert len(names) >= 10
+    assert [name for name in names if f"`{name}`" not in listed] == []
 
 
 def test_there_are_examples() -> None:

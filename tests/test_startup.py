@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -67,10 +68,27 @@ def test_import_loads_nothing_else() -> None:
     assert not modules & (heavy | OPTIONAL | {"websockets"})
 
 
-@pytest.mark.parametrize("name", anygql.__all__)
-def test_each_name_loads_by_itself(name: str) -> None:
-    modules = loaded(f"from anygql import {name}")
-    assert not modules & {"asyncio", "graphql", "httpx", "httpx2", "tenacity", "trio"}
+#: Imports each name in a process that is forked from one that has loaded nothing of anygql.
+EACH = """
+import json, os, sys
+before = set(sys.modules)
+for name in sys.argv[1:]:
+    if not os.fork():
+        exec(f"from anygql import {name}")
+        print(json.dumps([name, sorted(set(sys.modules) - before)]), flush=True)
+        os._exit(0)
+    assert os.wait()[1] == 0, name
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs to fork")
+def test_each_name_loads_by_itself() -> None:
+    command = [sys.executable, "-W", "error", "-c", EACH, *anygql.__all__]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    modules = dict(map(json.loads, done.stdout.splitlines()))
+    assert list(modules) == anygql.__all__
+    heavy = {"asyncio", "graphql", "httpx", "httpx2", "tenacity", "trio"}
+    assert {name: heavy & set(found) for name, found in modules.items() if heavy & set(found)} == {}
 
 
 @pytest.mark.parametrize(

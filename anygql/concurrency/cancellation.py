@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from anyio import get_cancelled_exc_class
-from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint_if_cancelled, current_token
 
 from ..exceptions import TransportClosed, TransportConnectionFailed
+from .waiters import is_asyncio
 
 __all__ = ["cancelled_first", "is_cancellation", "stray_cancellation"]
 
@@ -48,7 +49,7 @@ def stray_cancellation(
     """
     if isinstance(error, Exception | GeneratorExit | KeyboardInterrupt):
         return None
-    if not is_cancellation(error) or not get_cancelled_exc_class().__module__.startswith("asyncio"):
+    if not is_cancellation(error) or not is_asyncio(current_token()):
         return None
     from .asyncio_tasks import is_being_canceled
 

@@ -10,7 +10,7 @@ from anyio import current_time
 from anyio.lowlevel import EventLoopToken, current_token
 
 from .interrupts import uninterruptible
-from .waiters import Waiter, waiters_of
+from .waiters import Waiter, is_asyncio, waiters_of
 
 __all__ = ["RunningLoop"]
 
@@ -38,7 +38,7 @@ class RunningLoop:
         self.now = getattr(native, "time", current_time)
         self._native = native
         self.new_waiter, self.wake, self._running = waiters_of(self.token)
-        self.shields_hold = not hasattr(native, "create_future")
+        self.shields_hold = not is_asyncio(self.token)
 
     def check(self, what: str) -> None:
         """Raise ``RuntimeError`` if another loop runs here, or none: ``what`` can't wait there."""

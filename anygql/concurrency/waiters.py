@@ -14,7 +14,7 @@ from anyio.lowlevel import EventLoopToken
 
 from .interrupts import mark_for_trio
 
-__all__ = ["Waiter", "waiters_of"]
+__all__ = ["Waiter", "is_asyncio", "waiters_of"]
 
 #: One wait of one task, to be awaited once. It can be canceled like any other await.
 Waiter: TypeAlias = Awaitable[Any]
@@ -25,6 +25,11 @@ _Functions: TypeAlias = (
 )
 
 
+def is_asyncio(token: EventLoopToken) -> bool:
+    """Return whether this is a loop of asyncio's kind, uvloop included, and not trio's."""
+    return hasattr(token.native_token, "create_future")
+
+
 def waiters_of(token: EventLoopToken) -> _Functions:
     """Return three functions of the loop of ``token``.
 
@@ -32,12 +37,12 @@ def waiters_of(token: EventLoopToken) -> _Functions:
     or while it does; waking a waiter again does nothing. The third returns the native
     token of the loop that runs here, if one does.
     """
-    create_future = getattr(token.native_token, "create_future", None)
-    if create_future is not None:
-        from . import asyncio_tasks  # only where asyncio runs anyway
+    if not is_asyncio(token):
+        return _trio()
+    from . import asyncio_tasks  # only where asyncio runs anyway
 
-        return create_future, _wake_future, asyncio_tasks.running_loop
-    return _trio()
+    loop: Any = token.native_token
+    return loop.create_future, _wake_future, asyncio_tasks.running_loop
 
 
 @cache

@@ -13,7 +13,7 @@ from ..exceptions import SubscriptionOverflow, TransportError
 from ..results.answers import read_refusal
 from ..results.result import ExecutionResult
 from .buffering import Delivery
-from .interfaces import TransportArgs
+from .interfaces import AnyTransportArgs
 from .routes import Route, RouteOwner
 
 __all__ = ["Feed"]
@@ -29,7 +29,7 @@ class Feed(Route):
     def __init__(self, owner: RouteOwner, id: str, delivery: Delivery) -> None:
         super().__init__(owner, id)
         self.delivery = delivery
-        self.transport_args: TransportArgs = None
+        self.transport_args: AnyTransportArgs = None
         self.on_lost: Callable[[TransportError], None] | None = None
         self.queued = 0
         self.taken = 0

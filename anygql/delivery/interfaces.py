@@ -9,22 +9,22 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError
 from ..results.result import ExecutionResult
-from . import arguments
+from .arguments import TransportArgs
 from .buffering import Delivery
 
 __all__ = [
+    "AnyTransportArgs",
     "Batching",
     "Connection",
     "ConnectionResults",
     "Incremental",
     "Results",
     "Transport",
-    "TransportArgs",
     "refuse_args",
 ]
 
 #: What a call tells the transport alone, such as the headers of its HTTP request.
-TransportArgs: TypeAlias = arguments.TransportArgs | Mapping[str, Any] | None
+AnyTransportArgs: TypeAlias = TransportArgs | Mapping[str, Any] | None
 
 
 class Results(Protocol):
@@ -69,7 +69,7 @@ class ConnectionResults(Results, Protocol):
     """The results of a subscription over one connection, for a session that outlives it."""
 
     #: What to pass on when the subscription is sent again, to go on where this one ended.
-    transport_args: TransportArgs
+    transport_args: AnyTransportArgs
     #: Called if the subscription is lost while its connection goes on.
     on_lost: Callable[[TransportError], None] | None
 
@@ -108,7 +108,7 @@ class Connection(Protocol):
         ...
 
     async def execute(
-        self, request: GraphQLRequest, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
     ) -> ExecutionResult:
         """Run one query or mutation. Canceling tells the server once.
 
@@ -117,7 +117,7 @@ class Connection(Protocol):
         ...
 
     def subscribe(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> ConnectionResults:
         """Start a subscription. Raises what keeps the request from being sent."""
         ...
@@ -140,7 +140,7 @@ class Batching(Connection, Protocol):
     """A connection that can send several requests as one."""
 
     async def execute_batch(
-        self, requests: Sequence[GraphQLRequest], transport_args: TransportArgs = None
+        self, requests: Sequence[GraphQLRequest], transport_args: AnyTransportArgs = None
     ) -> list[ExecutionResult | TransportError]:
         """Run the requests. What is wrong with one alone stands in the place of its result."""
         ...
@@ -155,7 +155,7 @@ class Incremental(Connection, Protocol):
     """A connection that can show a result while its parts come in."""
 
     def execute_incremental(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> ConnectionResults:
         """Start a query or mutation. Each result is the whole so far."""
         ...
@@ -174,7 +174,7 @@ class Transport(Protocol):
         ...
 
 
-def refuse_args(args: TransportArgs, transport: str) -> None:
+def refuse_args(args: AnyTransportArgs, transport: str) -> None:
     """Raise ``TypeError`` for any ``transport_args``, of which ``transport`` knows none."""
     if args is not None:
         raise TypeError(

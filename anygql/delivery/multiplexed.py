@@ -18,7 +18,7 @@ from ..results.result import ExecutionResult
 from .base import BaseConnection
 from .buffering import Delivery
 from .flow import Flow
-from .interfaces import TransportArgs
+from .interfaces import AnyTransportArgs
 from .routes import Answer, Route, Routes
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class MultiplexedConnection(BaseConnection, ABC):
     # Operations.
 
     async def execute(
-        self, request: GraphQLRequest, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
     ) -> ExecutionResult:
         """Run one query or mutation.
 
@@ -78,13 +78,13 @@ class MultiplexedConnection(BaseConnection, ABC):
             self.leave(route)
 
     def subscribe(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> Feed:
         """Start a subscription; the caller must leave the feed."""
         return self._feed(request, delivery, transport_args, None)
 
     def execute_incremental(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> Feed:
         """Run a query or mutation whose result comes in parts; the caller must leave the feed."""
         return self._feed(request, delivery, transport_args, _merge())
@@ -93,7 +93,7 @@ class MultiplexedConnection(BaseConnection, ABC):
         self,
         request: GraphQLRequest,
         delivery: Delivery,
-        transport_args: TransportArgs,
+        transport_args: AnyTransportArgs,
         merge: IncrementalMerge | None,
     ) -> Feed:
         if transport_args is not None:
@@ -112,11 +112,13 @@ class MultiplexedConnection(BaseConnection, ABC):
             raise
         return feed
 
-    def _check_args(self, transport_args: TransportArgs) -> None:
+    def _check_args(self, transport_args: AnyTransportArgs) -> None:
         """Raise ``TypeError`` for what makes no sense on any such connection."""
 
     @abstractmethod
-    def _start(self, route: Route, request: GraphQLRequest, transport_args: TransportArgs) -> None:
+    def _start(
+        self, route: Route, request: GraphQLRequest, transport_args: AnyTransportArgs
+    ) -> None:
         """Register the route, and have the request sent. Raises what is wrong with the request."""
 
     @abstractmethod

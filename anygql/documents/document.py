@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .recognizer import Operation, OperationKind, operations_in
+from .recognizer import Operation, OperationKind, operations_in, selections_in
+from .selections import Selections
 from .variables import DeclaredVariables
 
 if TYPE_CHECKING:
@@ -89,6 +90,11 @@ class Document:
     def variables(self) -> dict[str | None, DeclaredVariables]:
         """The variables that each operation declares, by its name. Raises as ``operations``."""
         return {name: variables for name, _, variables in self._definitions}
+
+    @cached_property
+    def selections(self) -> dict[str | None, Selections]:
+        """What each operation selects, by its name. Empty if the text has rare features."""
+        return selections_in(self.text) or {}
 
     @cached_property
     def _definitions(self) -> list[Operation]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import mimetypes
 import os
-from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import IO, Any, Protocol, TypeAlias, TypeGuard
+from typing import IO, Any, Protocol, TypeAlias
 
 import msgspec
+
+from ..json import is_sequence
 
 __all__ = [
     "AsyncReader",
@@ -211,7 +213,7 @@ class _FileSearch:
         if isinstance(value, FileVar):
             self._paths.setdefault(value, []).append(_dotted(path))
             return None
-        if _is_list(value):
+        if is_sequence(value):
             items = [self._replaced(item, (path, index)) for index, item in enumerate(value)]
             return value if _are_identical(items, value) else items
         members = _input_members(value)
@@ -219,10 +221,6 @@ class _FileSearch:
             return value
         replaced = {key: self._replaced(item, (path, key)) for key, item in members.items()}
         return value if _are_identical(replaced.values(), members.values()) else replaced
-
-
-def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
 def _are_identical(values: Iterable[Any], others: Iterable[Any]) -> bool:

@@ -14,9 +14,10 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias
 
+from .selections import Selections
 from .variables import DeclaredVariables
 
-__all__ = ["Operation", "OperationKind", "operations_in"]
+__all__ = ["Operation", "OperationKind", "operations_in", "selections_in"]
 
 OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
 
@@ -72,28 +73,50 @@ def operations_in(text: str) -> list[Operation] | None:
         has other definitions than operations and fragments.
     """
     try:
+        return _read_document(_tokens_of(text))
+    except _NotRecognized:
+        return None
+
+
+def selections_in(text: str) -> dict[str | None, Selections] | None:
+    """Return what each operation in ``text`` selects, by its name.
+
+    Returns ``None`` where ``operations_in`` does.
+    """
+    operations: dict[str | None, Selections] = {}
+    try:
+        _read_document(_tokens_of(text), operations)
+    except _NotRecognized:
+        return None
+    return operations
+
+
+def _tokens_of(text: str) -> list[str]:
+    try:
         text.encode()
     except UnicodeEncodeError:  # surrogates
-        return None
+        raise _NotRecognized from None
     pieces = _TOKENS.split(text)  # ignored text, a token, the rest; repeatedly
     tokens = [token for token in pieces[1::3] if token is not None]  # ``None`` for a comment
     if not tokens or pieces[-2] is not None:
-        return None
+        raise _NotRecognized
     tokens.append("")  # the end, which is equal to no token
-    try:
-        return _read_document(tokens)
-    except _NotRecognized:
-        return None
+    return tokens
 
 
 # Each of these functions reads one production of the grammar. `at` is the index of its first token;
 # the index after its last token is returned.
 
 
-def _read_document(tokens: list[str]) -> list[Operation]:
+def _read_document(
+    tokens: list[str], selections: dict[str | None, Selections] | None = None
+) -> list[Operation]:
+    """Read the operations, and into ``selections`` what they select, if that is wanted."""
     operations: list[Operation] = []
+    fragments: dict[str, Selections] = {}
     at = 0
     while symbol := tokens[at]:
+        found = None if selections is None else Selections(fragments)
         if symbol == "{":
             operations.append((None, "query", DeclaredVariables({})))
         elif (kind := _KINDS.get(symbol)) is not None:
@@ -109,11 +132,15 @@ def _read_document(tokens: list[str]) -> list[Operation]:
             operations.append((name, kind, variables))
         elif symbol == "fragment" and tokens[at + 1] != "on":
             at = _read_name(tokens, at + 1)
+            if found is not None:
+                fragments[tokens[at - 1]] = found
             at = _read_name(tokens, _read_symbol(tokens, at, "on"))
             at = _read_directives(tokens, at, const=False)
         else:
             raise _NotRecognized
-        at = _read_selections(tokens, at, 1)
+        if selections is not None and found is not None and symbol != "fragment":
+            selections[operations[-1][0]] = found
+        at = _read_selections(tokens, at, 1, found)
     return operations
 
 
@@ -129,7 +156,7 @@ def _read_name(tokens: list[str], at: int) -> int:
     return at + 1
 
 
-def _read_selections(tokens: list[str], at: int, depth: int) -> int:
+def _read_selections(tokens: list[str], at: int, depth: int, into: Selections | None) -> int:
     at = _read_symbol(tokens, at, "{")
     if depth > MAX_DEPTH or tokens[at] == "}":
         raise _NotRecognized
@@ -139,20 +166,23 @@ def _read_selections(tokens: list[str], at: int, depth: int) -> int:
             if tokens[at] == "on":
                 at = _read_name(tokens, at + 1)
             elif tokens[at].isidentifier():  # the name of a fragment, which has no selections
+                if into is not None:
+                    into.add_spread(tokens[at])
                 at = _read_directives(tokens, at + 1, const=False)
                 continue
             at = _read_directives(tokens, at, const=False)
-            at = _read_selections(tokens, at, depth + 1)
+            at = _read_selections(tokens, at, depth + 1, into)
             continue
         at = _read_name(tokens, at)
         if tokens[at] == ":":
             at = _read_name(tokens, at + 1)
+        field = None if into is None else into.add_field(symbol, tokens[at - 1])
         if tokens[at] == "(":
             at = _read_arguments(tokens, at, const=False)
         if tokens[at] == "@":
             at = _read_directives(tokens, at, const=False)
         if tokens[at] == "{":
-            at = _read_selections(tokens, at, depth + 1)
+            at = _read_selections(tokens, at, depth + 1, field)
     return at + 1
 
 

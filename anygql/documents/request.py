@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .document import Document, document_of
@@ -137,6 +137,12 @@ class GraphQLRequest:
         """Raise ``ValueError`` if a required variable is not given, or a name looks misspelled."""
         name = self.operation[0]
         self._source.variables[name].check(self.variable_values, name)
+
+    def check_path(self, path: Sequence[str]) -> None:
+        """Raise ``ValueError`` if the operation selects nothing at a path of response keys."""
+        selections = self._source.selections.get(self.operation[0])
+        if selections is not None:
+            selections.check_path(path)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, GraphQLRequest):

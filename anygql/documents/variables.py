@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import SequenceMatcher
-from functools import lru_cache
 from typing import Any
 
+from .spelling import SOMEWHAT_ALIKE, nearest
+
 __all__ = ["DeclaredVariables"]
-
-#: How alike two names must be for one to be taken for a slip of the other: ``nmae`` and ``name``
-#: are as alike as this.
-_ALIKE = 0.75
-
-#: The same where something is missing for certain, so that a wrong guess only misleads.
-_SOMEWHAT_ALIKE = 0.5
-
-#: Names are compared in time that grows with the product of their lengths.
-_LONGEST = 100
 
 #: How many variables a message lists.
 _SHOWN = 10
@@ -63,11 +53,11 @@ class DeclaredVariables:
     def _check_unknown(self, given: Mapping[str, Any], operation_name: str | None) -> None:
         missing = tuple(name for name in self.types if name not in given)
         for name in given:
-            nearest = None if name in self.types else _nearest(str(name), missing)
-            if nearest is not None:
+            meant = None if name in self.types else nearest(str(name), missing)
+            if meant is not None:
                 raise ValueError(
                     f"variables.{name}: the {_label(operation_name)} declares no ${name}. "
-                    f"Did you mean {nearest!r} ({self.types[nearest]}), which is not given?"
+                    f"Did you mean {meant!r} ({self.types[meant]}), which is not given?"
                 )
 
     def _missing(self, given: Mapping[str, Any], operation_name: str | None) -> str:
@@ -78,7 +68,7 @@ class DeclaredVariables:
         hints = [
             f" Did you mean {name!r} where {slip!r} is given?"
             for name in missing
-            if (slip := _nearest(name, unknown, _SOMEWHAT_ALIKE)) is not None
+            if (slip := nearest(name, unknown, SOMEWHAT_ALIKE)) is not None
         ]
         verb = "is" if len(missing) == 1 else "are"
         return (
@@ -89,22 +79,3 @@ class DeclaredVariables:
 
 def _label(operation_name: str | None) -> str:
     return f"operation {operation_name!r}" if operation_name else "operation"
-
-
-@lru_cache(maxsize=1024)
-def _nearest(name: str, candidates: tuple[str, ...], alike: float = _ALIKE) -> str | None:
-    """Return the candidate that ``name`` looks like a slip of, if there is one."""
-    if len(name) > _LONGEST:
-        return None
-    plain = _plain(name)
-    ratios = [
-        (SequenceMatcher(None, plain, _plain(candidate), autojunk=False).ratio(), candidate)
-        for candidate in candidates
-        if len(candidate) <= _LONGEST
-    ]
-    ratio, candidate = max(ratios, default=(0.0, ""), key=lambda found: found[0])
-    return candidate if ratio >= alike else None
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()

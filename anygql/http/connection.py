@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from ..delivery.buffering import Delivery
 from ..delivery.independent import IndependentConnection, RunningFeed, RunningStream
-from ..delivery.interfaces import TransportArgs
+from ..delivery.interfaces import AnyTransportArgs
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult
@@ -54,10 +54,10 @@ class HTTPConnection(IndependentConnection):
     # Queries and mutations.
 
     async def execute(
-        self, request: GraphQLRequest, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
     ) -> ExecutionResult:
         """Run one query or mutation. Canceling closes the response, which tells the server."""
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
         in_task = self._exchange.needs_task or has_files(request)
         if not self._hashing or has_files(request):
             return await self._run(
@@ -66,14 +66,14 @@ class HTTPConnection(IndependentConnection):
         return await self._run(lambda: self._persisted(request, args), in_task=in_task)
 
     async def execute_batch(
-        self, requests: Sequence[GraphQLRequest], transport_args: TransportArgs = None
+        self, requests: Sequence[GraphQLRequest], transport_args: AnyTransportArgs = None
     ) -> list[ExecutionResult | TransportError]:
         """Send several queries and mutations as one array, and return their results in order.
 
         An error that concerns one entry of the response stands in its place. Raises an error that
         concerns the whole response.
         """
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
 
         async def exchange() -> list[ExecutionResult | TransportError]:
             incoming = await self._exchange.send(self._operations.batch(requests, args))
@@ -92,6 +92,12 @@ class HTTPConnection(IndependentConnection):
             return False
         make_parameters(self._json, request)
         return True
+
+    def _checked_args(self, transport_args: AnyTransportArgs) -> Mapping[str, Any]:
+        args = checked_args(transport_args)
+        if args:
+            self._exchange.check(args)
+        return args
 
     async def _result(self, outgoing: HTTPRequest) -> ExecutionResult:
         incoming = await self._exchange.send(outgoing)
@@ -122,10 +128,10 @@ class HTTPConnection(IndependentConnection):
     # Subscriptions.
 
     def subscribe(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> RunningFeed:
         """Start a subscription; the caller must leave the feed."""
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
         outgoing = self._operations.single(request, args, get=False, accept=ACCEPT_STREAM)
 
         async def follow(stream: RunningStream) -> None:
@@ -149,10 +155,10 @@ class HTTPConnection(IndependentConnection):
         return feed
 
     def execute_incremental(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> RunningFeed:
         """Run a query or mutation whose result comes in parts; the caller must leave the feed."""
-        args = checked_args(transport_args)
+        args = self._checked_args(transport_args)
         outgoing = self._operations.single(request, args, accept=ACCEPT_INCREMENTAL)
 
         async def follow(stream: RunningStream) -> None:

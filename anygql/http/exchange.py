@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from anyio.abc import TaskGroup
 
@@ -26,6 +27,10 @@ class Exchange(Protocol):
 
     async def aclose(self) -> None:
         """Close all connections of our own. Raise nothing."""
+        ...
+
+    def check(self, args: Mapping[str, Any]) -> None:
+        """Raise ``TypeError`` or ``ValueError`` for ``transport_args`` that can't be heeded."""
         ...
 
     async def send(self, request: HTTPRequest, *, streaming: bool = False) -> IncomingResponse:

@@ -22,7 +22,7 @@ from ..concurrency.exception_groups import unwrapped
 from ..concurrency.interrupts import uninterruptible
 from ..delivery.faults import closed
 from ..delivery.feed import Feed
-from ..delivery.interfaces import TransportArgs
+from ..delivery.interfaces import AnyTransportArgs
 from ..delivery.multiplexed import MultiplexedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
@@ -170,11 +170,15 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
 
     # Operations.
 
-    def _start(self, route: Route, request: GraphQLRequest, transport_args: TransportArgs) -> None:
+    def _start(
+        self, route: Route, request: GraphQLRequest, transport_args: AnyTransportArgs
+    ) -> None:
+        args = checked_args(transport_args)
+        self._exchange.check(args)
         named = request.replace(extensions={**(request.extensions or {}), "operationId": route.id})
-        outgoing = self._operations.single(
-            named, checked_args(transport_args), get=False, accept=ACCEPT_JSON
-        ).with_header(TOKEN, self._reserved)
+        outgoing = self._operations.single(named, args, get=False, accept=ACCEPT_JSON).with_header(
+            TOKEN, self._reserved
+        )
         self.routes.register(route)
         self._starting[route.id] = start = _StartRequest(route)
         self._tasks.start_soon(self._send_start, start, outgoing, name="anygql: operation")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..delivery.base import Endpoint
 from ..delivery.buffering import Delivery
 from ..delivery.independent import IndependentConnection, RunningFeed, RunningStream
-from ..delivery.interfaces import TransportArgs, refuse_args
+from ..delivery.interfaces import AnyTransportArgs, refuse_args
 from ..documents.request import GraphQLRequest
 from ..results.result import ExecutionResult
 
@@ -28,7 +28,7 @@ class LocalConnection(IndependentConnection):
         self._execution = execution
 
     async def execute(
-        self, request: GraphQLRequest, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
     ) -> ExecutionResult:
         """Run a query or mutation and return its whole result, deferred parts included.
 
@@ -39,7 +39,7 @@ class LocalConnection(IndependentConnection):
         return await self._run(lambda: self._execution.execute(request, variables))
 
     def execute_incremental(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> RunningFeed:
         """Start a query or mutation with an incremental result; the caller must leave the feed."""
         refuse_args(transport_args, self._endpoint.description)
@@ -57,7 +57,7 @@ class LocalConnection(IndependentConnection):
         return self._start(delivery, work)
 
     def subscribe(
-        self, request: GraphQLRequest, delivery: Delivery, transport_args: TransportArgs = None
+        self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> RunningFeed:
         """Start a subscription; the caller must leave the feed."""
         refuse_args(transport_args, self._endpoint.description)

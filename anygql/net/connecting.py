@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import anyio
 
 from ..concurrency.exception_groups import unwrapped
-from .streams import SocketStream, socket_stream
+from .streams import SocketStream, socket_stream, wait_writable
 
 __all__ = ["connect_tcp", "connect_unix"]
 
@@ -110,7 +110,7 @@ async def _connect(address: _Address, source: _Address | None) -> socket.socket:
             connecting.bind(source[1])
         code = connecting.connect_ex(to)
         if code in {errno.EINPROGRESS, errno.EWOULDBLOCK}:
-            await anyio.wait_writable(connecting)
+            await wait_writable(connecting)
             code = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             # The class of OSError follows from the number.

@@ -38,7 +38,7 @@ MAX_INTERIM = 64
 BODY_PATIENCE = 0.25
 
 # RFC 9112 §4. Some servers omit the space before an absent reason, too.
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: ([^\r\n]*))?\r\n")
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 _PREFIX = b"HTTP/1."
 _BARE_LF = re.compile(rb"(?:\A|[^\r])\n")
 _BLANK = b"\r\n\r\n"
@@ -95,10 +95,13 @@ class ResponseParser:
 
     Args:
         head_only: Whether to stop behind the head, whatever follows: for CONNECT and upgrades.
+        is_lenient: Whether a length that can't be read is no fault: in refusals, which are only
+            shown.
     """
 
-    def __init__(self, *, head_only: bool = False) -> None:
+    def __init__(self, *, head_only: bool = False, is_lenient: bool = False) -> None:
         self._head_only = head_only
+        self._is_lenient = is_lenient
         self._parser: Any = HttpResponseParser(self)
         self.start()
 
@@ -156,6 +159,7 @@ class ResponseParser:
             self._interim += 1
             if self._interim > MAX_INTERIM:
                 raise NotHTTP("too many interim responses came before the answer")
+            _check_interim(data[: end + 4])
             data = data[end + 4 :]
         self._buffer = b""
         self._feed_head(status, (found[2] or b"").decode("latin-1"), data, end + 4)
@@ -169,6 +173,9 @@ class ResponseParser:
 
     def _feed_head(self, status: int, reason: str, data: bytes, body_at: int) -> None:
         head = data[:body_at]
+        # httptools takes a carriage return behind the colon for a space.
+        if head.count(b"\r") != head.count(b"\r\n"):
+            raise NotHTTP("the head of the answer is malformed: a carriage return within a line")
         try:
             self._parse(head)
         except HttpParserError as error:
@@ -213,6 +220,9 @@ class ResponseParser:
             raise NotHTTP(f"the head of the answer is malformed: {why}") from None
 
     def _tidied(self, head: bytes) -> bytes:
+        # RFC 9112 §2.2: such a line must not be read as a header.
+        if re.match(rb"[^\n]*\n[ \t]", head):
+            raise NotHTTP("a space stands before the first header of the answer")
         # RFC 9112 §5.2: a line folding is replaced by spaces.
         lines = re.sub(rb"\r\n[ \t]+", b" ", head[:-4]).split(b"\r\n")
         fields = [(line.partition(b":")[0].lower(), line) for line in lines[1:]]
@@ -222,6 +232,8 @@ class ResponseParser:
             if name == b"content-length"
             for length in line.partition(b":")[2].split(b",")
         }
+        if self._is_lenient and not all(map(bytes.isdigit, lengths)):
+            lengths.clear()
         if len(lengths) > 1:
             raise NotHTTP("the answer has several lengths that differ")
         # RFC 9112 §6.1 and §6.3: chunks take precedence over a length, and equal lengths are one.
@@ -234,17 +246,28 @@ class ResponseParser:
 
     def _set_framing(self, status: int) -> None:
         coding = self._raw.get(b"transfer-encoding")
+        length = self._raw.get(b"content-length")
+        if coding is not None and coding.lower() != b"chunked":
+            raise NotHTTP("the answer has a transfer coding that was not asked for")
         if status in {204, 304}:
             self._length = 0
+            # RFC 9112 §6.1 and RFC 9110 §8.6 allow neither at 204: a body may follow all the same.
+            if status == 204 and (coding is not None or (length or b"0").strip(b"0")):
+                self.is_reusable = False
         elif coding is not None:
-            if coding.lower() != b"chunked":
-                raise NotHTTP("the answer has a transfer coding that was not asked for")
             self._is_chunked = True
-        elif (length := self._raw.get(b"content-length")) is not None:
-            self._length = int(length)
+            # RFC 9112 §6.1: HTTP/1.0 has no chunks, so its framing is faulty.
+            self._must_close = self._must_close or self._parser.get_http_version() == "1.0"
+        elif length is not None:
+            self._length = int(length.lstrip(b"0") or b"0")  # int() takes only so many digits
             # A body of the length 0 is complete at its head.
 
     # httptools calls these.
+
+    def on_message_begin(self) -> None:
+        """Note that another response stands behind the complete one."""
+        if self.is_complete:
+            self._must_close = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or drop a trailer."""
@@ -252,7 +275,8 @@ class ResponseParser:
             return
         self._count += 1
         name = name.lower()
-        value = value.rstrip(b" \t")
+        # httptools doesn't take "chunked" before a tab for chunks.
+        value = value.rstrip(b" " if name == b"transfer-encoding" else b" \t")
         if name == b"set-cookie":
             self._cookies.append(value.decode("latin-1"))
         raw = self._raw
@@ -260,8 +284,9 @@ class ResponseParser:
 
     def on_body(self, piece: bytes) -> None:
         """Take a piece of the body."""
-        self.pieces.append(piece)
-        self._since_body = 0
+        if not self.is_complete:
+            self.pieces.append(piece)
+            self._since_body = 0
 
     def on_message_complete(self) -> None:
         """Take the end of the response."""
@@ -291,9 +316,12 @@ class ResponseParser:
     def _check_end(self) -> None:
         """Forbid another request on the connection if anything stands behind the response.
 
-        It would be read as the next request's answer. httptools skips empty lines there.
+        It would be read as the next request's answer. httptools skips empty lines there, and goes
+        on with the next response.
         """
-        if self._is_chunked:
+        if self._must_close:
+            self.is_reusable = False
+        elif self._is_chunked:
             if self._tail[1:] != _BLANK or self._tail[:1] in b"\r\n":
                 self.is_reusable = False
         elif self._received != self._length:
@@ -314,6 +342,13 @@ def _check_start(data: bytes) -> None:
         raise NotHTTP("the answer isn't HTTP/1.1")
 
 
+def _check_interim(head: bytes) -> None:
+    try:
+        HttpResponseParser(object()).feed_data(head)
+    except HttpParserError as error:
+        raise NotHTTP(f"the head of an interim answer is malformed: {error}") from None
+
+
 async def read_head(stream: ByteStream) -> ResponseHead:
     """Read the head of a response to CONNECT or to an upgrade. Interim responses are skipped.
 
@@ -322,7 +357,7 @@ async def read_head(stream: ByteStream) -> ResponseHead:
         anyio.EndOfStream: The stream ended.
         OSError: The stream broke; or anyio's errors for that.
     """
-    parser = ResponseParser(head_only=True)
+    parser = ResponseParser(head_only=True, is_lenient=True)
     while parser.head is None:
         parser.feed(await stream.receive())
     return parser.head
@@ -333,8 +368,7 @@ async def read_body(stream: ByteStream, response: ResponseHead) -> str:
 
     Only what comes within ``BODY_PATIENCE`` seconds is read. Raise nothing for a broken stream.
     """
-    parser = ResponseParser()
-    body = b""
+    parser = ResponseParser(is_lenient=True)
     try:
         with anyio.move_on_after(BODY_PATIENCE):
             parser.feed(response.head + response.rest)

@@ -7,7 +7,7 @@ its first read to its end, and whatever interrupts a connection can close it on 
 
 from __future__ import annotations
 
-import os
+import select
 import socket
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -21,16 +21,17 @@ from anyio.lowlevel import current_token
 from ..concurrency.interrupts import uninterruptible
 from ..concurrency.waiters import Waiter, waiters_of
 
-__all__ = ["CHUNK", "NetworkStream", "SocketStream", "socket_stream"]
+__all__ = ["CHUNK", "NetworkStream", "SocketStream", "socket_stream", "wait_writable"]
 
 #: Bytes that are read at a time.
 CHUNK = 2**16
 
-_ERROR = socket.SOL_SOCKET, socket.SO_ERROR
-
 
 class NetworkStream(ByteStream):
     """A byte stream that one task may read while another one writes."""
+
+    #: Maximum number of bytes to read at a time.
+    read_size = CHUNK
 
     @property
     @abstractmethod
@@ -123,7 +124,7 @@ class SocketStream(NetworkStream):
         if self._is_closed:
             raise anyio.ClosedResourceError
         try:
-            return self._socket.recv(CHUNK)
+            return self._socket.recv(self.read_size)
         except (BlockingIOError, InterruptedError):
             return None
 
@@ -139,7 +140,7 @@ class SocketStream(NetworkStream):
     @uninterruptible
     def write(self, data: bytes) -> bool:
         """Send as much as can be sent now. Return False if ``drain`` has to send the rest."""
-        if self._unsent is not None:
+        if self._unsent is not None and not self._is_closed:
             self._unsent = memoryview(bytes(self._unsent) + data)
             return False
         sent = self._send(data)
@@ -205,9 +206,8 @@ class _WatchedSocketStream(SocketStream):
     def __init__(self, connected: socket.socket, loop: Any) -> None:
         super().__init__(connected)
         self._loop = loop
-        self._tells_once = type(loop).__module__.startswith("uvloop")
         self._new_waiter, self._wake, _ = waiters_of(current_token())
-        self._is_watched = False
+        self._watched: _Watched | None = None
         self._reading: Waiter | None = None
         self._writing: Waiter | None = None
         #: What the callback has read, or how that failed.
@@ -218,11 +218,9 @@ class _WatchedSocketStream(SocketStream):
         data, self._received = self._received, None
         if data is not None:
             return data
-        if self._failed is None:
-            return super().receive_nowait()
-        if data := super().receive_nowait():  # came before the failure
-            return data
-        raise self._failed
+        if self._failed is not None:
+            raise self._failed
+        return super().receive_nowait()
 
     async def wait_readable(self) -> None:
         if self._is_closed:
@@ -245,18 +243,14 @@ class _WatchedSocketStream(SocketStream):
             self._watch()
 
     def _watch(self) -> None:
-        if not self._is_watched and not self._is_closed:
-            self._loop.add_reader(self._socket, self._on_readable)
-            self._is_watched = True
+        if self._watched is None and not self._is_closed:
+            self._watched = _Watched(self._loop, self._socket, self._on_readable)
 
     def _on_readable(self) -> None:
         waiter = self._reading
         if waiter is not None:
             try:
-                self._received = self._socket.recv(CHUNK)
-                # With bytes and a reset at once, uvloop calls here, and then never again.
-                if self._tells_once and (code := self._socket.getsockopt(*_ERROR)):
-                    self._failed = OSError(code, os.strerror(code))
+                self._received = self._socket.recv(self.read_size)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -269,19 +263,18 @@ class _WatchedSocketStream(SocketStream):
             self._unwatch()
 
     def _unwatch(self) -> None:
-        if self._is_watched:
-            self._is_watched = False
-            self._loop.remove_reader(self._socket)
+        watched, self._watched = self._watched, None
+        if watched is not None:
+            watched.stop()
 
     async def _wait_writable(self) -> None:
         self._writing = waiter = self._new_waiter()
-        self._loop.add_writer(self._socket, self._on_writable)
+        watched = _Watched(self._loop, self._socket, self._on_writable, for_writing=True)
         try:
             await waiter
         finally:
             self._writing = None
-            if not self._is_closed:
-                self._loop.remove_writer(self._socket)
+            watched.stop()
         if self._is_closed:
             raise anyio.ClosedResourceError
 
@@ -292,10 +285,71 @@ class _WatchedSocketStream(SocketStream):
     def _stop_watching(self) -> None:
         with suppress(RuntimeError):  # the loop has been closed
             self._unwatch()
-            self._loop.remove_writer(self._socket)
         for waiter in (self._reading, self._writing):
             if waiter is not None:
                 self._wake(waiter)
+
+
+class _Watched:
+    """A socket that asyncio's loop, or uvloop's, watches until ``stop``."""
+
+    __slots__ = ("_epoll", "_for_writing", "_loop", "_socket")
+
+    def __init__(
+        self,
+        loop: Any,
+        watched: socket.socket,
+        call: Callable[[], None],
+        *,
+        for_writing: bool = False,
+    ) -> None:
+        self._loop = loop
+        self._socket = watched
+        self._for_writing = for_writing
+        self._epoll = _epoll_for(loop, watched, for_writing=for_writing)
+        if self._epoll is not None:
+            loop.add_reader(self._epoll, call)
+        elif for_writing:
+            loop.add_writer(watched, call)
+        else:
+            loop.add_reader(watched, call)
+
+    def stop(self) -> None:
+        """Stop watching, before the socket is closed or after it."""
+        if self._epoll is not None:
+            self._loop.remove_reader(self._epoll)
+            self._epoll.close()
+        elif self._socket.fileno() < 0:
+            return
+        elif self._for_writing:
+            self._loop.remove_writer(self._socket)
+        else:
+            self._loop.remove_reader(self._socket)
+
+
+def _epoll_for(loop: Any, watched: socket.socket, *, for_writing: bool) -> Any:
+    """Return an epoll of its own for a socket, where the loop can't be asked to watch it.
+
+    libuv, which is under uvloop, gives a socket up without a word when it is reset (EPOLLERR). An
+    epoll that has an event to tell is just readable, whatever the event is.
+    """
+    if not type(loop).__module__.startswith("uvloop") or not hasattr(select, "epoll"):
+        return None
+    epoll = select.epoll()
+    epoll.register(watched, select.EPOLLOUT if for_writing else select.EPOLLIN | select.EPOLLRDHUP)
+    return epoll
+
+
+async def wait_writable(connecting: socket.socket) -> None:
+    """Wait until a socket can be written to, or has failed."""
+    epoll = _epoll_for(current_token().native_token, connecting, for_writing=True)
+    if epoll is None:
+        await anyio.wait_writable(connecting)
+        return
+    try:
+        await anyio.wait_readable(epoll)
+    finally:
+        epoll.close()
 
 
 def socket_stream(connected: socket.socket) -> SocketStream:

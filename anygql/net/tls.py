@@ -93,7 +93,7 @@ class TLSStream(NetworkStream):
         """Return decrypted bytes; ``b""`` at the end, ``None`` if there are none yet."""
         pieces: list[bytes] = []
         size = 0
-        while size < CHUNK:
+        while size < self.read_size:
             try:
                 piece = self._tls.read(CHUNK)
             except ssl.SSLWantReadError:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Generic, TypeAlias, TypeVar, cast, get_args
+from typing import Any, Generic, TypeAlias, TypeVar, get_args
 
 import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..exceptions import BODY_LIMIT, ProtocolViolation
 from ..json import JSON, MsgspecJSON, encode_named, replace_lone_surrogates
-from ..results.answers import NotAResult, read_refusal, read_result, server_words
+from ..results.answers import NotAResult, errors_in, read_result, server_words
 from .close_codes import CloseCode
 from .events import (
     Ack,
@@ -184,10 +184,7 @@ def _read_generically(id: str, payload: Maybe, json: JSON) -> Next | Malformed:
     except NotAResult as exc:
         words = server_words(decoded)
         problem = f"{exc}: {words}" if words else str(exc)
-    errors: Any = (
-        cast("Mapping[str, Any]", decoded).get("errors") if isinstance(decoded, Mapping) else None
-    )
-    return Malformed(id, problem, body, (read_refusal(errors).errors or []) if errors else [])
+    return Malformed(id, problem, body, errors_in(decoded))
 
 
 def _violation(message: bytes | str, error: ValueError | RecursionError) -> ProtocolViolation:

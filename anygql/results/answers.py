@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard, cast
 
+from ..json import is_mapping
 from .result import ExecutionResult
 
 __all__ = [
@@ -53,7 +54,7 @@ def read_result(payload: object, *, any_data: bool = False) -> ExecutionResult:
         NotAResult: There is neither ``data`` nor a non-empty list of ``errors``, or one of them
             has a type that it can't have.
     """
-    if not _is_mapping(payload):
+    if not is_mapping(payload):
         raise NotAResult(describe_json(payload))
     errors: Any = payload.get("errors")
     if errors is not None and not isinstance(errors, list):
@@ -62,7 +63,7 @@ def read_result(payload: object, *, any_data: bool = False) -> ExecutionResult:
     data: Any = payload.get("data")
     if not has_data and not errors:
         raise NotAResult("a JSON object without data and errors")
-    if not (any_data or data is None or _is_mapping(data) or errors):
+    if not (any_data or data is None or is_mapping(data) or errors):
         raise NotAResult(f"a JSON object whose 'data' is {describe_json(data)}, not an object")
     listed = cast("list[Any] | None", errors)
     if not has_data:
@@ -81,7 +82,7 @@ def read_refusal(payload: object) -> ExecutionResult:
 
 def errors_in(payload: object) -> list[Any]:
     """Return the errors in something that is no result, or what reads as such; or ``[]``."""
-    listed: Any = payload.get("errors") if _is_mapping(payload) else None
+    listed: Any = payload.get("errors") if is_mapping(payload) else None
     if listed and isinstance(listed, list):
         return cast("list[Any]", listed)
     return _errors_in(payload, 0) if server_words(payload) else []
@@ -101,7 +102,7 @@ def _errors_in(payload: object, depth: int) -> list[Any]:
         ]
     if _wraps_errors(payload):
         return _errors_in(payload["errors"], depth + 1)
-    if _is_mapping(payload) and not isinstance(payload.get("message"), str):
+    if is_mapping(payload) and not isinstance(payload.get("message"), str):
         words = server_words(payload)
         return [{"message": words, **payload} if words else dict(payload)] if payload else []
     if isinstance(payload, str):
@@ -111,7 +112,7 @@ def _errors_in(payload: object, depth: int) -> list[Any]:
 
 def _wraps_errors(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Return whether this is an object that only wraps errors, and is none itself."""
-    return _is_mapping(value) and "errors" in value and not isinstance(value.get("message"), str)
+    return is_mapping(value) and "errors" in value and not isinstance(value.get("message"), str)
 
 
 def are_graphql_errors(errors: object) -> TypeGuard[list[Mapping[str, Any]]]:
@@ -121,7 +122,7 @@ def are_graphql_errors(errors: object) -> TypeGuard[list[Mapping[str, Any]]]:
         isinstance(errors, list)
         and bool(cast("list[Any]", errors))
         and all(
-            _is_mapping(error) and isinstance(error.get("message"), str)
+            is_mapping(error) and isinstance(error.get("message"), str)
             for error in cast("list[Any]", errors)
         )
     )
@@ -156,7 +157,7 @@ def _text_in(payload: object, depth: int) -> str:
         return payload
     if depth > _MAX_DEPTH:
         return ""
-    if _is_mapping(payload):
+    if is_mapping(payload):
         inner: Sequence[Any] = [payload[key] for key in _TEXT_KEYS if key in payload]
     elif isinstance(payload, list):
         inner = cast("list[Any]", payload)
@@ -182,8 +183,4 @@ def describe_json(value: object) -> str:
         case list():
             return "a JSON array"
         case _:
-            return "a JSON object" if _is_mapping(value) else "a JSON value"
-
-
-def _is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    return isinstance(value, Mapping)
+            return "a JSON object" if is_mapping(value) else "a JSON value"

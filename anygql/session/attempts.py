@@ -115,12 +115,14 @@ class _Call(Generic[_T]):
         #: Whether the request of any attempt may have reached the server.
         self._may_have_arrived = False
 
-    async def run(self) -> _T:
+    def run(self) -> Awaitable[_T]:
+        """Make the attempts: one, if the session retries none."""
+        return self._attempt() if self._supervisor.retry_execute.is_disabled else self._attempts()
+
+    async def _attempts(self) -> _T:
         """Make the attempts. The error tells by ``unsent`` about all of them."""
         retry = self._supervisor.retry_execute
         try:
-            if retry.is_disabled:
-                return await self._attempt()
             return await retry.call(self._attempt, self._may_retry, sleep=self._supervisor.sleep)
         except TransportError as error:
             if self._may_have_arrived:

@@ -18,8 +18,10 @@ from anyio.lowlevel import EventLoopToken, current_token
 
 from ..concurrency.interrupts import uninterruptible
 from ..concurrency.loop import RunningLoop
+from ..concurrency.waiters import is_asyncio
 from ..delivery.faults import closed
 from ..exceptions import TransportError
+from .outage import loggable
 from .session import Session
 
 if TYPE_CHECKING:
@@ -133,8 +135,7 @@ def _check(task_group: TaskGroupLike | None) -> None:
     """Raise ``TypeError`` for a task group that can't start a task in the running loop."""
     if _has_start(task_group):
         return
-    is_asyncio = hasattr(current_token().native_token, "create_future")
-    if is_asyncio:
+    if is_asyncio(current_token()):
         from ..concurrency.asyncio_tasks import is_task_group
 
         if task_group is None or is_task_group(task_group):
@@ -210,6 +211,6 @@ def _log_end(server: str, error: Exception) -> None:
     logger.error(
         "%s: the session has ended, as its next calls will say: %s",
         server,
-        error if isinstance(error, TransportError) else type(error).__name__,
+        loggable(error),
         exc_info=None if isinstance(error, TransportError) else error,
     )

@@ -6,14 +6,15 @@ The names of fields are those of Python; the keys of mappings are the user's, an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 import msgspec
 
 from ..documents.request import GraphQLRequest
+from ..json import is_mapping, is_sequence
 from ..results.types.names import camel_case
 
 __all__ = ["in_camel_case"]
@@ -54,10 +55,10 @@ def _respelled(value: Any) -> Any:
     """Respell a value; one that needs no respelling is returned itself."""
     if isinstance(value, Enum):
         return _enum_name(value)
-    if _is_mapping(value):
+    if is_mapping(value):
         changed = {key: _respelled(member) for key, member in value.items()}
         return value if all(changed[key] is value[key] for key in value) else changed
-    if _is_list(value):
+    if is_sequence(value):
         items: Any = [_respelled(item) for item in value]
         same = all(item is old for item, old in zip(items, value, strict=True))
         return cast("Any", value) if same else items
@@ -75,14 +76,14 @@ def _respelled_json(dumped: Any, value: Any) -> Any:
     """Respell the keys of a model's JSON, as far as it has the form of the model."""
     if isinstance(value, Enum):
         return _enum_name(value) if dumped == value.value else dumped
-    if isinstance(dumped, list) and _is_list(value):
+    if isinstance(dumped, list) and is_sequence(value):
         items = cast("list[Any]", dumped)
         if len(items) == len(value):
             return [_respelled_json(*pair) for pair in zip(items, value, strict=True)]
     if not isinstance(dumped, dict):
         return cast("Any", dumped)
     members = cast("dict[str, Any]", dumped)
-    if _is_mapping(value):
+    if is_mapping(value):
         return {key: _respelled_json(item, value.get(key)) for key, item in members.items()}
     keys = _dumped_keys(value)
     return {
@@ -98,14 +99,6 @@ def _enum_name(member: Enum) -> Any:
     if isinstance(member, int) or (isinstance(value, str) and _NAME.fullmatch(value)):
         return value
     return member.name
-
-
-def _is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
-    return isinstance(value, Mapping)
-
-
-def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
 def _is_model(value: Any) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import msgspec
 from msgspec.structs import replace
 
 from ..concurrency.locks import LoopLock
+from ..exceptions import TransportError
 from ..net.options import check_seconds, refuse_options, seconds
 from ..schema.shared import SharedSchema
 from .events import SessionEvent
@@ -36,9 +37,12 @@ class PermanentOptions(TypedDict, total=False):
 
 
 class ConnectOptions(PermanentOptions, total=False):
-    """The options of one session, plain or permanent."""
+    """The options of one session: plain if there are none, or permanent.
 
-    reconnecting: bool
+    To type checkers ``reconnecting`` is ``True``, since a plain session takes none of the others.
+    """
+
+    reconnecting: Literal[True]
 
 
 class SessionOptions(msgspec.Struct, frozen=True):
@@ -87,7 +91,18 @@ class SessionOptions(msgspec.Struct, frozen=True):
             if getattr(self, name):
                 raise ValueError(f"{name} needs reconnecting=True")
 
-    def for_session(self, **options: Unpack[ConnectOptions]) -> SessionOptions:
+    def decide(self, error: Exception, *, retryable: bool) -> bool:
+        """Return whether an error may be retried, given whether the policy calls it retryable.
+
+        The user's ``is_retryable`` decides, if there is one.
+        """
+        if isinstance(error, TransportError):
+            error.retryable = retryable
+        return retryable if self.is_retryable is is_retryable else self.is_retryable(error)
+
+    def for_session(
+        self, *, reconnecting: bool, **options: Unpack[PermanentOptions]
+    ) -> SessionOptions:
         """Return the client's options together with those of one session.
 
         Raises ``TypeError`` for an unknown name, as a call of spelled-out parameters would.
@@ -95,4 +110,4 @@ class SessionOptions(msgspec.Struct, frozen=True):
         known = ConnectOptions.__annotations__
         if unknown := {name: value for name, value in options.items() if name not in known}:
             refuse_options("connect()", unknown, CONNECT_HINTS, known)
-        return replace(self, **options)
+        return replace(self, reconnecting=reconnecting, **options)

@@ -13,7 +13,7 @@ from anyio import CancelScope, current_time, sleep_until
 
 from ..exceptions import TransportError
 
-__all__ = ["Outage"]
+__all__ = ["Outage", "loggable"]
 
 #: The logger of all that happens to a session's connections.
 logger = logging.getLogger("anygql.session.supervisor")
@@ -48,7 +48,7 @@ class Outage:
         """Log a failed attempt or a lost connection; warn if that is due."""
         level = logging.WARNING if will_retry and self._is_warning_due() else logging.INFO
         what_next = "trying again" if will_retry else "no further attempt"
-        logger.log(level, "%s: %s; %s", server, _words(error), what_next)
+        logger.log(level, "%s: %s; %s", server, loggable(error), what_next)
 
     async def watch(self, server: str, scope: CancelScope) -> None:
         """Warn if there is no connection for long, though no attempt fails just then.
@@ -61,7 +61,7 @@ class Outage:
                 if self._is_warning_due():
                     away = current_time() - self._since
                     error = self._last_error
-                    why = "the server has not answered yet" if error is None else _words(error)
+                    why = "the server has not answered yet" if error is None else loggable(error)
                     logger.warning("%s: no connection for %.0f s: %s", server, away, why)
 
     def _is_warning_due(self) -> bool:
@@ -76,6 +76,6 @@ class Outage:
         return True
 
 
-def _words(error: Exception) -> str:
+def loggable(error: Exception) -> str:
     """Return an error as logs may show it: the text of a foreign one may hold secrets."""
     return str(error) if isinstance(error, TransportError) else type(error).__name__

@@ -60,7 +60,7 @@ class Conversions(msgspec.Struct, frozen=True):
         """Prepare a request to be sent, and its results to be converted.
 
         Raises ``GraphQLValidationError``, ``VariableError`` or another ``ValueError``, or
-        ``TypeError`` when something is wrong with the request.
+        ``TypeError`` when something is wrong with the request, or with ``path``.
         """
         parse: Callable[[Any], Any] | None = None
         serialize: Callable[[GraphQLRequest], GraphQLRequest] | None = None
@@ -88,7 +88,7 @@ class Conversions(msgspec.Struct, frozen=True):
             convert = converter(
                 Any if result_type is None else result_type,
                 camel_case=self.camel_case,
-                path=() if path is None else _response_keys(path),
+                path=() if path is None else _response_keys(path, request),
                 partial=is_partial,
                 of_answers=True,
                 parsed=parse is not None,
@@ -108,8 +108,8 @@ def _in_camel_case(request: GraphQLRequest) -> GraphQLRequest:
     return in_camel_case(request)
 
 
-def _response_keys(path: str) -> tuple[str, ...]:
-    """Return the keys of a dotted path."""
+def _response_keys(path: str, request: GraphQLRequest) -> tuple[str, ...]:
+    """Return the keys of a dotted path, which the request must select."""
     if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
             f'path is a text of response keys, such as "orders.nodes", not {type(path).__name__}'
@@ -120,6 +120,7 @@ def _response_keys(path: str) -> tuple[str, ...]:
             f'path is made of response keys with dots between them, such as "orders.nodes", '
             f"not {path!r}"
         )
+    request.check_path(keys)
     return keys
 
 

@@ -19,12 +19,13 @@ from ..concurrency.cancellation import stray_cancellation
 from ..concurrency.interrupts import interruptible, uninterruptible
 from ..concurrency.signal import Signal
 from ..delivery.buffering import Delivery
-from ..delivery.interfaces import Connection, ConnectionResults, TransportArgs
+from ..delivery.interfaces import AnyTransportArgs, Connection, ConnectionResults
 from ..documents.request import GraphQLRequest
 from ..exceptions import SubscriptionOverflow, TransportError, copy_to_raise
 from ..results.result import ExecutionResult
-from .retry import wait_after
-from .supervisor import STABLE_AFTER, Supervisor
+from .connect_attempts import STABLE_AFTER
+from .retry import requested_wait, wait_after
+from .supervisor import Supervisor
 
 __all__ = ["Resuming"]
 
@@ -49,7 +50,7 @@ class Resuming:
         delivery: Delivery,
         on_resubscribe: Callable[[ExecutionResult | None], Any] | None,
         with_variables: Callable[[Mapping[str, Any]], GraphQLRequest],
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> None:
         self._args = transport_args
         self._losses = 0
@@ -179,7 +180,7 @@ class Resuming:
             return
         stable = current_time() - self._began_at >= STABLE_AFTER
         self._losses = 1 if stable else self._losses + 1
-        wait = max(wait_after(self._losses), fault.retry_after or 0.0)
+        wait = max(wait_after(self._losses), requested_wait(fault))
         self._supervisor.task_group.start_soon(
             self._resume_later, fault, wait, name="anygql: resubscribe"
         )

@@ -20,7 +20,15 @@ from ..concurrency.cancellation import stray_cancellation
 if TYPE_CHECKING:
     from tenacity import AsyncRetrying
 
-__all__ = ["Policy", "Retry", "connect_policy", "execute_policy", "subscribe_policy", "wait_after"]
+__all__ = [
+    "Policy",
+    "Retry",
+    "connect_policy",
+    "execute_policy",
+    "requested_wait",
+    "subscribe_policy",
+    "wait_after",
+]
 
 _T = TypeVar("_T")
 _Function: TypeAlias = Callable[[], Awaitable[Any]]
@@ -42,6 +50,11 @@ def wait_after(losses: int) -> float:
     must not come back at the same moment.
     """
     return random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(losses - 1, 16)))  # noqa: S311
+
+
+def requested_wait(error: BaseException | None) -> float:
+    """Return the seconds for which the server asked to be left alone, 0 if it didn't."""
+    return getattr(error, "retry_after", None) or 0.0
 
 
 def connect_policy() -> AsyncRetrying:
@@ -241,7 +254,7 @@ def _prepare_next_attempt(
 ) -> float:
     """Return the seconds until the next attempt, and make the state ready for it."""
     error = state.outcome.exception() if state.outcome is not None else None
-    wait = max(float(wait), getattr(error, "retry_after", None) or 0.0)
+    wait = max(float(wait), requested_wait(error))
     if on_wait is not None and error is not None:
         on_wait(error, wait)
     state.prepare_for_next_attempt()

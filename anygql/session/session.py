@@ -11,7 +11,7 @@ from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
 from ..delivery.buffering import Delivery, OnOverflow
-from ..delivery.interfaces import Batching, Connection, Incremental, Results, TransportArgs
+from ..delivery.interfaces import AnyTransportArgs, Batching, Connection, Incremental, Results
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
 from ..exceptions import TransportError
 from ..net.options import NoOptions
@@ -21,7 +21,7 @@ from .events import SessionState
 from .hints import check_timeout, refuse_call
 from .preparation import Conversions, PreparedRequest
 from .supervisor import Supervisor
-from .tracebacks import shorten_traceback
+from .tracebacks import short_tracebacks
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -93,11 +93,8 @@ class Session:
             TransportError: When there is none and there will be none; it says why.
         """
         await checkpoint()
-        try:
+        with short_tracebacks:
             await self._supervisor.connection()
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def wait_closed(self) -> None:
         """Wait until the session is over: it has no connection and will get none."""
@@ -139,13 +136,10 @@ class Session:
 
         introspection = Introspection(options)
         schema: GraphQLSchema | None = None
-        try:
+        with short_tracebacks:
             while schema is None:
                 answer = await self._introspect(introspection.request(), timeout)
                 schema = introspection.answer(answer)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
         self._options.schema.graphql = schema
         return schema
 
@@ -170,7 +164,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> Any: ...
 
     @overload
@@ -188,7 +182,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> _T: ...
 
     @overload
@@ -206,7 +200,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> _T: ...
 
     async def execute(
@@ -223,7 +217,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> Any:
         """Run a query or mutation, and return its data.
@@ -267,7 +261,8 @@ class Session:
             GraphQLSyntaxError: Before sending, when the document doesn't parse.
             GraphQLValidationError: Before sending, when the document doesn't fit the schema.
             ValueError: Before sending, when it isn't clear which operation to run, the operation is
-                a subscription, or the schema refuses a variable.
+                a subscription, the schema refuses a variable, or the document doesn't select
+                ``path``.
             TypeError: Before sending, when a variable has no JSON form, or no data can be read as
                 ``result_type``.
         """
@@ -276,12 +271,9 @@ class Session:
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
         prepared = options.prepare(request, self._options.schema.current, result_type, path)
-        try:
+        with short_tracebacks:
             result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
             return prepared.read_data(result)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def execute_result(
         self,
@@ -294,7 +286,7 @@ class Session:
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> ExecutionResult:
         """Run a query or mutation, and return its whole result, with or without errors.
@@ -306,19 +298,16 @@ class Session:
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
-        try:
+        with short_tracebacks:
             result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
             return prepared.parse_result(result)
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def _execute(
         self,
         request: GraphQLRequest,
         timeout: float | EllipsisType | None,
         retry_mutations: bool | None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> ExecutionResult:
         """Run a query or mutation, as often as the retry policy allows."""
         check_timeout(timeout)
@@ -348,7 +337,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> Subscription[Any]: ...
 
     @overload
@@ -368,7 +357,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> Subscription[_T]: ...
 
     @overload
@@ -388,7 +377,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
     ) -> Subscription[_T]: ...
 
     def subscribe(
@@ -407,7 +396,7 @@ class Session:
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         camel_case: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> Subscription[Any]:
         """Subscribe to the data of each result of a subscription.
@@ -442,9 +431,10 @@ class Session:
                 limit. If an ``execute`` waits, the subscription ends there at once. Default: 10.
             on_resubscribe: A function or async function that is called before the subscription is
                 sent again, with the subscription and its last data (``None`` if there were none).
-                It may query what was missed, and return new variables. If it raises an error that
-                may be retried, it is called again; any other ends the subscription. Default:
-                ``None``.
+                It may query what was missed, and return new variables. The object that it is given
+                does not keep the subscription running: leaving or dropping that cancels the
+                function. If it raises an error that may be retried, it is called again; any other
+                ends the subscription. Default: ``None``.
             serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
             parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
             camel_case: As for ``Client``, for this call. Default: ``None``, the client's.
@@ -487,7 +477,7 @@ class Session:
         on_resubscribe: OnResubscribe | None = None,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> Subscription[ExecutionResult]:
         """Subscribe to each whole result of a subscription, with or without errors.
@@ -521,7 +511,7 @@ class Session:
         buffer_size: int = 1024,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> Subscription[Any]:
         """Run a query or mutation with ``@defer`` or ``@stream``, and give its data as they grow.
@@ -592,7 +582,7 @@ class Session:
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> list[Any]:
         """Run several queries and mutations, and return their data in the same order.
@@ -618,7 +608,7 @@ class Session:
         """
         if mistaken:
             refuse_call(self.execute_batch, mistaken)
-        try:
+        with short_tracebacks:
             results = await self._execute_batch(
                 requests,
                 self._options.conversions.override(serialize_variables, parse_results),
@@ -627,9 +617,6 @@ class Session:
                 transport_args,
             )
             return [data_or_raise(result) for result in results]
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def execute_batch_results(
         self,
@@ -639,7 +626,7 @@ class Session:
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
-        transport_args: TransportArgs = None,
+        transport_args: AnyTransportArgs = None,
         **mistaken: Unpack[NoOptions],
     ) -> list[ExecutionResult]:
         """Run several queries and mutations, and return their whole results in the same order.
@@ -648,7 +635,7 @@ class Session:
         """
         if mistaken:
             refuse_call(self.execute_batch_results, mistaken)
-        try:
+        with short_tracebacks:
             return await self._execute_batch(
                 requests,
                 self._options.conversions.override(serialize_variables, parse_results),
@@ -656,9 +643,6 @@ class Session:
                 retry_mutations,
                 transport_args,
             )
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
 
     async def _execute_batch(
         self,
@@ -666,7 +650,7 @@ class Session:
         options: Conversions,
         timeout: float | EllipsisType | None,
         retry_mutations: bool | None,
-        transport_args: TransportArgs,
+        transport_args: AnyTransportArgs,
     ) -> list[ExecutionResult]:
         """Run several queries and mutations, and return their results in the same order."""
         check_timeout(timeout)
@@ -691,7 +675,7 @@ class Session:
         return [each.parse_result(result) for each, result in zip(prepared, results, strict=True)]
 
     async def _execute_once(
-        self, connection: Connection, request: GraphQLRequest, args: TransportArgs
+        self, connection: Connection, request: GraphQLRequest, args: AnyTransportArgs
     ) -> ExecutionResult:
         """Run a query or mutation on one connection, with others if the client batches."""
         if self._batcher is not None and args is None and isinstance(connection, Batching):
@@ -712,11 +696,11 @@ class Session:
         convert: Callable[[ExecutionResult], _T],
         last_item: Callable[[ExecutionResult], Any],
         on_resubscribe: OnResubscribe | None,
-        transport_args: TransportArgs,
+        transport_args: AnyTransportArgs,
     ) -> Subscription[_T]:
         """Make a subscription: one that resumes, unless the session retries none."""
         from .resuming import Resuming
-        from .subscription import Subscription
+        from .subscription import Subscription, borrow
 
         request = prepared.request
         if self._supervisor.retry_subscribe.is_disabled:
@@ -732,7 +716,8 @@ class Session:
             subscription = subscription_ref()
             if on_resubscribe is None or subscription is None:
                 return None
-            return on_resubscribe(subscription, None if last is None else last_item(last))
+            handed, subscription = borrow(subscription), None
+            return on_resubscribe(handed, None if last is None else last_item(last))
 
         resuming = Resuming(
             self._supervisor,
@@ -749,7 +734,7 @@ class Session:
 
 
 async def _execute_all(
-    connection: Connection, requests: Sequence[GraphQLRequest], args: TransportArgs
+    connection: Connection, requests: Sequence[GraphQLRequest], args: AnyTransportArgs
 ) -> Sequence[ExecutionResult | Exception]:
     """Run requests as one batch, or else at the same time; return an error in its place.
 

@@ -15,9 +15,9 @@ from ..concurrency.interrupts import uninterruptible
 from ..delivery.interfaces import Results
 from ..exceptions import TransportError
 from ..results.result import ExecutionResult
-from .tracebacks import shorten_traceback
+from .tracebacks import short_tracebacks, shorten_traceback
 
-__all__ = ["Subscription"]
+__all__ = ["Subscription", "borrow"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -68,6 +68,13 @@ class Subscription(Generic[T_co]):
         self._credit = RESULTS_BETWEEN_CHECKPOINTS
         self._closed = False
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether this is the same subscription, as ``on_resubscribe`` may have it."""
+        return isinstance(other, Subscription) and self._begin == other._begin
+
+    def __hash__(self) -> int:
+        return hash(self._begin)
+
     def __repr__(self) -> str:
         if self._closed:
             state = "closed"
@@ -114,11 +121,8 @@ class Subscription(Generic[T_co]):
         """
         if self._results is not None or self._closed:
             raise RuntimeError("a subscription can be entered once: subscribe again")
-        try:
+        with short_tracebacks:
             await self._start()
-        except TransportError as error:
-            shorten_traceback(error)
-            raise
         return self
 
     async def __aexit__(
@@ -232,3 +236,27 @@ class Subscription(Generic[T_co]):
             self._finalizer = weakref.finalize(self, results.abandon)
             self._finalizer.atexit = False
         return self._results
+
+
+class _Borrowed(Subscription[T_co]):
+    """A subscription for a function that may outlive the last reference to it."""
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, owner: Subscription[T_co]) -> None:
+        super().__init__(owner._begin, owner._convert, owner._label)
+        self._results = owner._results
+        self._owner = weakref.ref(owner)
+
+    async def aclose(self) -> None:
+        owner = self._owner()
+        await (super().aclose() if owner is None else owner.aclose())
+
+
+def borrow(subscription: Subscription[T_co]) -> Subscription[T_co]:
+    """Return an object for the same subscription, which has begun, that doesn't keep it running.
+
+    It is for a function that the subscription itself calls: one that holds its own subscription
+    would run on when nobody else does.
+    """
+    return _Borrowed(subscription)

@@ -7,7 +7,6 @@ likes around an attempt to connect. A plain session is the same with one attempt
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from types import MappingProxyType
@@ -18,27 +17,21 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from ..concurrency.cancellation import cancelled_first, stray_cancellation
 from ..concurrency.exception_groups import unwrapped
-from ..concurrency.interrupts import interruptible, uninterruptible
+from ..concurrency.interrupts import uninterruptible
 from ..concurrency.loop import RunningLoop
 from ..concurrency.signal import Signal
 from ..delivery.faults import closed
 from ..delivery.interfaces import Connection, Transport
-from ..exceptions import TransportConnectTimeout, TransportError, copy_to_raise_unsent
-from .events import Closed, Connected, Connecting, Disconnected, SessionEvent, SessionState
+from ..exceptions import TransportError, copy_to_raise_unsent
+from .connect_attempts import ConnectAttempts
+from .events import Closed, Connected, SessionState
 from .options import SessionOptions
 from .outage import Outage
-from .policy import is_retryable, may_connect_again, may_send_again
-from .retry import Policy, Retry, connect_policy, execute_policy, subscribe_policy, wait_after
+from .policy import may_send_again
+from .retry import Retry, execute_policy, subscribe_policy
+from .status import Status
 
 __all__ = ["Resumable", "Supervisor"]
-
-#: Seconds. After a connection that lived this long, the next attempt comes soon; after shorter
-#: ones, the waits grow.
-STABLE_AFTER = 10.0
-
-#: Seconds. A call that waits for a connection brings the next attempt forward, to so long after
-#: the attempt before.
-BROUGHT_FORWARD = 1.0
 
 
 class Resumable(Protocol):
@@ -58,7 +51,6 @@ class Supervisor:
 
     def __init__(self, transport: Transport, options: SessionOptions) -> None:
         self.options = options
-        self.state: SessionState = "waiting" if options.lazy else "connecting"
         self.payloads: Mapping[str, Any] = {}
         self.response_headers: Mapping[str, str] = MappingProxyType({})
         #: The error that ended the session.
@@ -67,10 +59,7 @@ class Supervisor:
         self.owner_error: Exception | None = None
         #: Whether a call or subscription was told of ``fault``.
         self.fault_was_told = False
-        self.last_error: Exception | None = None
         self.resumables: set[Resumable] = set()
-        policy: Policy = options.retry_connect if options.reconnecting else False
-        self._retry_connect = Retry(policy, connect_policy, "retry_connect")
         self.retry_execute = Retry(
             options.retry_execute if options.reconnecting else False,
             execute_policy,
@@ -83,21 +72,10 @@ class Supervisor:
         )
         self._transport = transport
         self._connection: Connection | None = None
-        self._attempts = 0
-        self._connections = 0
-        self._short_lived = 0
+        self._status = Status(transport, options)
+        self._attempts = ConnectAttempts(transport, options, self._status)
         self._connected_at = 0.0
         self._changed = Signal()
-        #: What ``on_event`` raised, which ends the session.
-        self._event_error: Exception | None = None
-        # The calls that wait for a connection, and what brings the next attempt forward for them.
-        self._calls_waiting = 0
-        self._call_came = Signal()
-        self._attempt_began = -math.inf
-        self._not_before = -math.inf
-        #: The outcome of an attempt that was brought forward, which the policy hasn't seen.
-        self._early: Connection | Exception | None = None
-        self._outage = Outage()
         # Set by `_bind_to_loop`: a session may be made before there is an event loop.
         self._connection_wanted: Event
         self._closed: Event
@@ -109,6 +87,16 @@ class Supervisor:
     def description(self) -> str:
         """A description of the server, for messages."""
         return self._transport.description
+
+    @property
+    def state(self) -> SessionState:
+        """Whether there is a connection, or what is done about it."""
+        return self._status.state
+
+    @property
+    def last_error(self) -> Exception | None:
+        """How the last attempt failed, or the last connection ended."""
+        return self._status.last_error
 
     # What sessions use.
 
@@ -127,37 +115,16 @@ class Supervisor:
                 self.fault_was_told = True
                 raise copy_to_raise_unsent(self.fault) from self.fault.__cause__
             self._connection_wanted.set()
-            self._calls_waiting += is_call
-            self._call_came.notify()
-            try:
+            with self._attempts.for_call() if is_call else nullcontext():
                 await self._changed.wait()
-            finally:
-                self._calls_waiting -= is_call
-
-    def may_connect_again(self, error: Exception) -> bool:
-        """Return whether the session makes another attempt to connect after this error."""
-        if error is self._event_error:
-            return False
-        asks_anew: bool = getattr(self._transport, "asks_anew", True)
-        acknowledged = self._connections > 0
-        return self._decide(
-            error, may_connect_again(error, acknowledged=acknowledged, asks_anew=asks_anew)
-        )
 
     def may_send_again(self, error: TransportError, *, lost: bool) -> bool:
         """Return whether a call may be tried again. ``lost``: its connection took it along."""
         if not lost:
             return self.options.is_retryable(error)
         if error.unsent:
-            return self.may_connect_again(error)
-        return self._decide(error, may_send_again(error))
-
-    def _decide(self, error: Exception, retryable: bool) -> bool:
-        """Let the user's ``is_retryable`` decide if there is one, or else the policy."""
-        if isinstance(error, TransportError):
-            error.retryable = retryable
-        decide = self.options.is_retryable
-        return retryable if decide is is_retryable else decide(error)
+            return self._attempts.may_connect_again(error)
+        return self.options.decide(error, retryable=may_send_again(error))
 
     async def wait_closed(self) -> None:
         """Wait until the session is over."""
@@ -186,7 +153,7 @@ class Supervisor:
         """Begin to close the session; leaving ``run``'s task group waits until it is closed."""
         try:
             if self._mark_closed(closed(self.description)):
-                self._emit(Closed())
+                self._status.emit(Closed())
         finally:
             self._scope.cancel()
 
@@ -219,9 +186,9 @@ class Supervisor:
                     await self._supervise(tg, task_status)
                 except Exception as exc:
                     self._end_with(exc)
-                    if not self._connections and not self.options.lazy:
+                    if not self._attempts.connections and not self.options.lazy:
                         raise
-                    if self.options.reconnecting or exc is self._event_error:
+                    if self.options.reconnecting or exc is self._status.event_error:
                         self.owner_error = exc
                         cancel_owner()
 
@@ -229,123 +196,19 @@ class Supervisor:
         while True:
             if self.options.lazy:
                 if not self._connection_wanted.is_set():
-                    self._outage = Outage()
+                    self._status.outage = Outage()
                 await self._connection_wanted.wait()
-            connection = await self._connect(tg)
-            if self._connections == 1 and not self.options.lazy:
+            connection = await self._attempts.connect(tg, self._open_connection)
+            if self._attempts.connections == 1 and not self.options.lazy:
                 task_status.started()
             await connection.wait_closed()
             if self.fault is not None:
                 return  # closed by its owner, whose cancellation follows
             await self._handle_loss(connection, tg)
 
-    async def _connect(self, tg: TaskGroup) -> Connection:
-        """Connect, as often as the retry policy allows."""
-        self._attempts = 0
-        self._outage.begin()
-        watching = CancelScope()
-        if self.options.reconnecting:
-            tg.start_soon(self._outage.watch, self.description, watching, name="anygql: connect")
-        try:
-            connection = await self._connect_in_time(tg)
-        except Exception as exc:
-            if exc is not self._event_error:
-                self._emit_disconnected(exc, will_retry=False)
-            raise
-        finally:
-            watching.cancel()
-        self._outage = Outage()
-        self._connections += 1
+    async def _open_connection(self) -> Connection:
+        connection: Connection = await self.task_group.start(self._run_connection)
         return connection
-
-    async def _connect_in_time(self, tg: TaskGroup) -> Connection:
-        """Connect, the first time within ``first_connect_timeout``."""
-        timeout = None if self._connections else self.options.first_connect_timeout
-        with move_on_after(timeout):
-            return await self._retry_connect.call(
-                lambda: self._next_connection(tg),
-                self.may_connect_again,
-                self._before_waiting,
-                lambda seconds: self._wait_for_next_attempt(seconds, tg),
-            )
-        raise self._not_in_time(timeout)
-
-    def _not_in_time(self, timeout: float | None) -> Exception:
-        """Return the last real error, for a session that has got no connection in time."""
-        limit = f"within {timeout:g} s (first_connect_timeout)"
-        if self.last_error is None:
-            return TransportConnectTimeout(f"{self.description}: no acknowledgement {limit}")
-        self.last_error.add_note(f"There was no connection {limit}")
-        return self.last_error
-
-    async def _next_connection(self, tg: TaskGroup) -> Connection:
-        """Return what came of an attempt that was brought forward, or make one."""
-        early, self._early = self._early, None
-        if early is None:
-            return await self._try_to_connect(tg)
-        if isinstance(early, Exception):
-            raise early
-        return early
-
-    async def _try_to_connect(self, tg: TaskGroup) -> Connection:
-        """Make one attempt to connect."""
-        self._attempts += 1
-        self._attempt_began = current_time()
-        self.state = "connecting"
-        self._emit(Connecting(self._attempts))
-        try:
-            connection: Connection = await tg.start(self._run_connection)
-        except Exception as exc:
-            if exc is self._event_error:
-                raise
-            self.last_error = exc
-            self._outage.note_failure(exc)
-            if self._retry_connect.is_custom:
-                self._emit_disconnected(exc, will_retry=True)
-            raise
-        return connection
-
-    def _before_waiting(self, error: Exception, seconds: float) -> None:
-        """Report a failed attempt, before the wait for the next one."""
-        self.state = "waiting"
-        self._not_before = current_time() + (getattr(error, "retry_after", None) or 0.0)
-        self._emit_disconnected(error, will_retry=True, next_wait=seconds)
-
-    async def _wait_for_next_attempt(self, seconds: float, tg: TaskGroup) -> None:
-        """Wait as the policy says, and while a call waits, try once a second in between.
-
-        Those attempts don't count for the policy.
-        """
-        until = current_time() + seconds
-        while await self._is_called_before(until):
-            try:
-                self._early = await self._try_to_connect(tg)
-            except Exception as exc:
-                if exc is self._event_error:
-                    raise
-                if self.may_connect_again(exc):
-                    now = current_time()
-                    asked = now + (getattr(exc, "retry_after", None) or 0.0)
-                    until = max(until, asked, self._attempt_began + BROUGHT_FORWARD)
-                    self._before_waiting(exc, until - now)
-                    continue
-                self._early = exc
-            return
-
-    async def _is_called_before(self, until: float) -> bool:
-        """Wait. Return whether a call wants a connection sooner than ``until``."""
-        earliest = until
-        if until - current_time() > BROUGHT_FORWARD:
-            # At random, as ever: sessions that lost their server together may all have calls.
-            soon = current_time() + wait_after(1)
-            earliest = max(self._attempt_began + BROUGHT_FORWARD, self._not_before, soon)
-        while (now := current_time()) < until:
-            if self._calls_waiting and now >= earliest:
-                return True
-            due = min(until, earliest) if self._calls_waiting else until
-            with CancelScope(deadline=due):
-                await self._call_came.wait()
-        return False
 
     @uninterruptible
     async def _run_connection(self, *, task_status: TaskStatus[Connection]) -> None:
@@ -383,15 +246,15 @@ class Supervisor:
         self.payloads = connection.payloads
         # A connection of the user's own need not have any.
         self.response_headers = getattr(connection, "response_headers", self.response_headers)
-        self.state = "connected"
+        self._status.state = "connected"
         self._changed.notify()
         payload = connection.payloads.get("connection_ack")
-        self._emit(Connected(payload, reconnected=self._connections > 0))
+        self._status.emit(Connected(payload, reconnected=self._attempts.connections > 0))
 
     def _unpublish(self) -> None:
         """Let operations wait for the next connection."""
         self._connection = None
-        self.state = "waiting"
+        self._status.state = "waiting"
 
     async def _handle_loss(self, connection: Connection, tg: TaskGroup) -> None:
         """Report the end of a connection, and wait until it is time for the next."""
@@ -405,28 +268,23 @@ class Supervisor:
             self._changed.notify()
         for resumable in list(self.resumables):
             resumable.connection_lost(fault, tg)
-        self.last_error = fault
+        self._status.last_error = fault
         self.fault_was_told = connection.idle_since is None  # which it was to what ran on it
-        if not self.options.reconnecting or not (dropped_by_us or self.may_connect_again(fault)):
-            self._emit_disconnected(fault, will_retry=False)
+        if not self.options.reconnecting or not (
+            dropped_by_us or self._attempts.may_connect_again(fault)
+        ):
+            self._status.emit_disconnected(fault, will_retry=False)
             raise fault
         if dropped_by_us:
-            self._emit_disconnected(fault, will_retry=True)
+            self._status.emit_disconnected(fault, will_retry=True)
             return
-        stable = current_time() - self._connected_at >= STABLE_AFTER
-        self._short_lived = 1 if stable else self._short_lived + 1
-        wait = max(wait_after(self._short_lived), fault.retry_after or 0.0)
-        self._outage.begin()
-        now = current_time()
-        self._not_before = now + (fault.retry_after or 0.0)
-        self._emit_disconnected(fault, will_retry=True, next_wait=wait)
-        await self._is_called_before(now + wait)
+        await self._attempts.wait_after_loss(fault, current_time() - self._connected_at)
 
     def _end_with(self, error: Exception) -> None:
         """End the session with an error."""
         if self._mark_closed(error):
-            with suppress(Exception) if error is self._event_error else nullcontext():
-                self._emit(Closed(error))
+            with suppress(Exception) if error is self._status.event_error else nullcontext():
+                self._status.emit(Closed(error))
 
     def _mark_closed(self, fault: Exception) -> bool:
         """Mark the session as closed. Return False if it already was."""
@@ -434,33 +292,10 @@ class Supervisor:
             return False
         self.fault = fault
         self._connection = None
-        self.state = "closed"
+        self._status.state = "closed"
         self._closed.set()
         self._changed.notify()
         for resumable in list(self.resumables):
             self.fault_was_told = True
             resumable.fail(fault)
         return True
-
-    def _emit_disconnected(
-        self, error: Exception, *, will_retry: bool, next_wait: float | None = None
-    ) -> None:
-        """Log and emit a failed attempt or a lost connection."""
-        self._outage.report(self.description, error, will_retry=will_retry)
-        code = getattr(error, "code", None)
-        reason = getattr(error, "reason", "")
-        self._emit(Disconnected(code, reason, error, will_retry, next_wait))
-
-    @interruptible
-    def _emit(self, event: SessionEvent) -> None:
-        if self.options.on_event is None:
-            return
-        try:
-            self.options.on_event(event)
-        except BaseException as exc:
-            if stray := stray_cancellation(exc, "on_event", self.description, retryable=False):
-                self._event_error = self._event_error or stray
-                raise stray from exc
-            if isinstance(exc, Exception):
-                self._event_error = self._event_error or exc
-            raise

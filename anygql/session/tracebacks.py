@@ -11,7 +11,7 @@ from types import TracebackType
 
 from ..exceptions import TransportError
 
-__all__ = ["shorten_traceback"]
+__all__ = ["short_tracebacks", "shorten_traceback"]
 
 #: The packages whose frames are left out, besides our own: event loops, and what is between them
 #: and us.
@@ -45,8 +45,8 @@ _MAX_CAUSES = 16
 def shorten_traceback(error: TransportError) -> None:
     """Leave our own frames out of the tracebacks of ``error`` and its causes.
 
-    Call this where the caller's ``await`` entered the package, and raise again with a bare
-    ``raise``, which adds no frame. The environment's ``ANYGQL_FULL_TRACEBACKS=1`` keeps all.
+    Call this as ``short_tracebacks`` does, or raise again with a bare ``raise``, which adds no
+    frame. The environment's ``ANYGQL_FULL_TRACEBACKS=1`` keeps all.
     """
     if os.environ.get("ANYGQL_FULL_TRACEBACKS", "0") not in {"", "0"}:
         return
@@ -57,6 +57,22 @@ def shorten_traceback(error: TransportError) -> None:
         link.__traceback__ = _without_internal(link.__traceback__)
         _skip_same_cause(link)
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+class _ShortTracebacks:
+    """Shortens the traceback of a ``TransportError`` that leaves a ``with`` block."""
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, TransportError):
+            shorten_traceback(error)
+
+
+#: Write ``with short_tracebacks:`` where the caller's ``await`` enters the package. Unlike a
+#: decorator, a block adds no frame. For each result of a subscription it would take too long.
+short_tracebacks = _ShortTracebacks()
 
 
 def _without_internal(traceback: TracebackType | None) -> TracebackType | None:

@@ -191,8 +191,8 @@ class ServerWebSocket:
                 raise self.ended() from exc
 
     async def _send_eof(self) -> None:
-        # TLS can't close one side alone; closing the stream ends it. (And anyio's send_eof asks
-        # for the version of a session that may be over.)
+        # Over TLS, `drain` ends the data. (anyio's send_eof asks for the version of a session that
+        # may be over.)
         if not isinstance(self.stream, TLSStream):
             with contextlib.suppress(NotImplementedError):
                 await self.stream.send_eof()
@@ -285,13 +285,18 @@ class ServerWebSocket:
         try:
             with anyio.move_on_after(self.close_timeout):
                 await self._read_to_the_end()
-        except (WebSocketEnded, BrokenResourceError, ClosedResourceError, EndOfStream):
+        except (WebSocketEnded, BrokenResourceError, ClosedResourceError, EndOfStream, OSError):
             pass
         finally:
             await anyio.aclose_forcefully(self.stream)
 
     async def _read_to_the_end(self) -> None:
         await self.flush()
+        if self._protocol.eof_sent and isinstance(self.stream, TLSStream):
+            # RFC 6455 §7.1.1: the server closes first. Over TLS it sends close_notify (RFC 8446
+            # §6.1), and waits for the client's, or for the end of its data.
+            await self.stream.unwrap()
+            return
         while self._protocol.state is not State.CLOSED and not self._lost:
             try:
                 data = await self.stream.receive()

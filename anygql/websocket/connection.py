@@ -27,7 +27,7 @@ from ..concurrency.exception_groups import unwrapped
 from ..concurrency.interrupts import uninterruptible
 from ..delivery.base import Endpoint
 from ..delivery.faults import closed
-from ..delivery.interfaces import TransportArgs, refuse_args
+from ..delivery.interfaces import AnyTransportArgs, refuse_args
 from ..delivery.multiplexed import MultiplexedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
@@ -185,7 +185,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
 
     # Operations.
 
-    def _check_args(self, transport_args: TransportArgs) -> None:
+    def _check_args(self, transport_args: AnyTransportArgs) -> None:
         refuse_args(transport_args, "a WebSocket")
 
     def leave(self, route: Route) -> None:
@@ -197,7 +197,9 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         else:
             self._writer.withdraw(route)
 
-    def _start(self, route: Route, request: GraphQLRequest, transport_args: TransportArgs) -> None:
+    def _start(
+        self, route: Route, request: GraphQLRequest, transport_args: AnyTransportArgs
+    ) -> None:
         if self._writer.is_full:
             raise faults.not_reading(self._endpoint.description, self._writer.waiting_size)
         message = self._codec.subscribe(route.id, request)

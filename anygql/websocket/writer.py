@@ -56,9 +56,7 @@ class Writer:
 
     def enqueue(self, message: bytes, origin: Origin | None = None) -> None:
         """Have a message written. An origin has one message at most."""
-        self._waiting[next(self._numbers) if origin is None else origin] = message
-        self.waiting_size += len(message)
-        self._output.set()
+        self._add(message, next(self._numbers) if origin is None else origin)
 
     def withdraw(self, origin: Origin) -> None:
         """Let go of a message that has not been taken to be written."""
@@ -68,8 +66,14 @@ class Writer:
 
     def enqueue_pong(self, message: bytes) -> None:
         """Have a pong written."""
-        self.enqueue(message)
-        self._pongs.add(next(reversed(self._waiting)))
+        number = next(self._numbers)
+        self._pongs.add(number)
+        self._add(message, number)
+
+    def _add(self, message: bytes, key: Origin | int) -> None:
+        self._waiting[key] = message
+        self.waiting_size += len(message)
+        self._output.set()
 
     def wake(self) -> None:
         """Have the socket's ``send`` called: the socket has frames of its own to write."""

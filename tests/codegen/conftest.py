@@ -60,7 +60,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     try:
         yield server
     finally:
-        server.stop()
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

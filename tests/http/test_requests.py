@@ -18,6 +18,7 @@ from anygql import (
     Client,
     GraphQLRequest,
     HTTPTransport,
+    TransportClosed,
     TransportConnectionFailed,
     TransportInvalidURL,
     TransportProtocolError,
@@ -312,6 +313,24 @@ async def test_one_bad_call_of_a_batch() -> None:
     assert isinstance(unsendable, TypeError)
 
 
+async def test_calls_that_wait_for_their_batch_were_not_sent_when_the_session_is_left() -> None:
+    recorder = Recorder(each)
+    failed: list[TransportClosed] = []
+
+    async def call(session: Any) -> None:
+        with pytest.raises(TransportClosed) as caught:
+            await session.execute("mutation { m }")
+        failed.append(caught.value)
+
+    async with anyio.create_task_group() as tg:
+        async with recorder.session({"batch_interval": 60}) as session:
+            tg.start_soon(call, session)
+            tg.start_soon(call, session)
+            await anyio.wait_all_tasks_blocked()
+    assert [error.unsent for error in failed] == [True, True]
+    assert recorder.bodies == []
+
+
 async def test_a_call_that_leaves_its_batch() -> None:
     recorder = Recorder(each, each)
     async with recorder.session({**BATCHING, "batch_max": 9}) as session:
@@ -432,6 +451,7 @@ async def test_document_ids() -> None:
 FAST = {"reconnecting": True}
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("refusal", ["429 Slow Down", "502 Bad", "503 Later", "504 Late"])
 async def test_a_query_is_asked_again(refusal: str) -> None:
     answers = (http("", refusal, retry_after="0"), None, kept(http('{"data": {"a": 1}}')))

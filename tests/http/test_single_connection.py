@@ -216,6 +216,7 @@ async def test_cancelling_stops_it_once(answered: bool) -> None:
         assert streams.stopped == ["1"]
 
 
+@pytest.mark.usefixtures("brief")
 async def test_a_request_that_is_never_answered_is_given_up() -> None:
     async with streaming() as (streams, session):
         streams.hold = anyio.Event()

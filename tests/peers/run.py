@@ -87,4 +87,5 @@ def serving(name: str, listener: socket.socket, log: Path, *arguments: str) -> G
     try:
         yield server
     finally:
-        server.stop()
+        process.kill()  # how it stops when it is asked to is not what most tests are about
+        process.wait()

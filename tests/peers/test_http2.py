@@ -167,7 +167,7 @@ async def test_a_cancelled_query_leaves_the_others_alone(
         finished = anyio.Event()
 
         async def other() -> None:
-            assert await session.execute("{ slow(seconds: 0.5) }") == {"slow": "after 0.5 s"}
+            assert await session.execute("{ slow(seconds: 0.25) }") == {"slow": "after 0.25 s"}
             finished.set()
 
         async def cancel(scope: anyio.CancelScope) -> None:

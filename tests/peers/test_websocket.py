@@ -34,7 +34,7 @@ from anygql.websocket.sockets.stream import StreamConnector
 from tests.peers.conftest import Connect, Observe
 from tests.peers.run import PATIENCE, Server, listening, serving
 
-pytestmark = pytest.mark.table
+pytestmark = [pytest.mark.table, pytest.mark.one_socket]
 
 NAMES = ("strawberry-uvicorn", "strawberry-hypercorn", "ariadne-uvicorn", "ariadne-hypercorn")
 STRAWBERRY, ARIADNE = NAMES[:2], NAMES[2:]

@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from anygql.testing import GraphQLServer
-from tests.support.amount import EVERYTHING
+from tests.support.amount import DAY, EVERYTHING
 from tests.support.paths import ROOT
 
 pytestmark = [
@@ -24,8 +24,11 @@ pytestmark = [
     pytest.mark.timeout(1200 if EVERYTHING else 300),
 ]
 
-#: Programs on each loop.
-PROGRAMS = 200 if EVERYTHING else 20
+#: Programs on each loop. By default there is one for each transport and clock.
+PROGRAMS = 200 if EVERYTHING else 6
+
+TRANSPORTS = ("websocket", "local", "http")
+CLOCKS = ("SIGALRM", "SIGPROF")
 
 #: The latest moment, in seconds after the loop has begun to run.
 LATEST = 0.2
@@ -40,20 +43,24 @@ faulthandler.dump_traceback_later({HUNG}, exit=True)
 """
     """
 import signal, sys
-import anyio, httpx
-from anygql import Client, HTTPTransport, LocalSchemaTransport
-from anygql.testing import demo_schema
+import anyio
+from anygql import Client
 
 url, backend, kind, clock, delay = sys.argv[1:]
-
-def answer(request):
-    return httpx.Response(200, json={"data": {"hello": "Hello world!"}})
 
 def transport():
     if kind == "websocket":
         return url
     if kind == "local":
+        from anygql import LocalSchemaTransport
+        from anygql.testing import demo_schema
         return LocalSchemaTransport(demo_schema())
+    import httpx
+    from anygql import HTTPTransport
+
+    def answer(request):
+        return httpx.Response(200, json={"data": {"hello": "Hello world!"}})
+
     mock = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     return HTTPTransport("http://x/", client=mock)
 
@@ -97,10 +104,9 @@ def time_limit() -> float:
 
 def interrupted(number: int, url: str, backend: str) -> str:
     """Run one program; return what is wrong with its end, or nothing."""
-    moment = random.Random(number)
-    kind = moment.choice(["websocket", "websocket", "local", "http"])
-    clock = moment.choice(["SIGALRM", "SIGPROF"])
-    arguments = [url, backend, kind, clock, f"{moment.uniform(0.001, LATEST):.6f}"]
+    kind, clock = TRANSPORTS[number % 3], CLOCKS[number % 2]
+    moment = random.Random(f"{DAY} {number}").uniform(0.001, LATEST)
+    arguments = [url, backend, kind, clock, f"{moment:.6f}"]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
         capture_output=True,
@@ -114,7 +120,7 @@ def interrupted(number: int, url: str, backend: str) -> str:
     came_out = "\nKeyboardInterrupt\n" in done.stderr
     if done.returncode == -signal.SIGINT and came_out and not noise:
         return ""
-    return f"{number} {arguments[1:]}: {done.returncode} {noise}\n{done.stderr}"
+    return f"{DAY} {number} {arguments[1:]}: {done.returncode} {noise}\n{done.stderr}"
 
 
 async def test_one_keyboard_interrupt_comes_out(server: GraphQLServer, anyio_backend: str) -> None:

@@ -297,21 +297,29 @@ def test_1_is_a_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "problem"),
+    ("payload", "problem", "errors"),
     [
-        ("{}", "a JSON object without data and errors"),
-        ('{"errors":[]}', "a JSON object without data and errors"),
-        ('{"data":[]}', "a JSON object whose 'data' is a JSON array, not an object"),
+        ("{}", "a JSON object without data and errors", []),
+        ('{"errors":[]}', "a JSON object without data and errors", []),
+        ('{"data":[]}', "a JSON object whose 'data' is a JSON array, not an object", []),
         (
             '{"message":"Internal server error"}',
             "a JSON object without data and errors: Internal server error",
+            [{"message": "Internal server error"}],
+        ),
+        (
+            '{"errors":"no"}',
+            "a JSON object whose 'errors' is a JSON string, not a list: no",
+            [{"message": "no"}],
         ),
     ],
 )
-def test_7_what_is_no_result_is_seen_when_read_again(payload: str, problem: str) -> None:
+def test_7_what_is_no_result_is_seen_when_read_again(
+    payload: str, problem: str, errors: list[Any]
+) -> None:
     message = f'{{"type":"next","id":"1","payload":{payload}}}'
     for text in both(message):
-        assert new_codec(ACK).reread(text) == Malformed("1", problem, payload)
+        assert new_codec(ACK).reread(text) == Malformed("1", problem, payload, errors)
 
 
 def test_connections_share_no_state() -> None:

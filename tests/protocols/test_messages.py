@@ -31,6 +31,7 @@ from anygql.protocols.events import (
 )
 from anygql.protocols.messages import TRANSITIONS, State, step
 from anygql.results.result import ExecutionResult
+from tests.support.amount import examples
 
 EVENTS = (Ack, Next, Error, Complete, Ping, Pong, KeepAlive, Refusal, Malformed, Unknown)
 PROTOCOLS = [GRAPHQL_TRANSPORT_WS, GRAPHQL_WS]
@@ -48,7 +49,9 @@ class StandardJSON:
 
 
 # A busy machine fails no test.
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(
+    max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 def data_type(protocol: SubscriptionProtocol) -> str:
@@ -213,6 +216,7 @@ texts = st.one_of(
 
 @BY_NAME
 @pytest.mark.parametrize("values", [MsgspecJSON(), StandardJSON()], ids=["default", "another"])
+@pytest.mark.sampled
 @unhurried
 @given(messages=st.lists(texts, max_size=8))
 def test_any_input_is_an_event_or_a_violation(
@@ -235,6 +239,7 @@ def test_any_input_is_an_event_or_a_violation(
 
 
 @BY_NAME
+@pytest.mark.sampled
 @unhurried
 @given(message=near_messages.map(json.dumps))
 def test_both_ways_of_reading_agree(protocol: SubscriptionProtocol, message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
 from graphql import execute_sync, parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,18 +15,20 @@ from anygql.json import MsgspecJSON
 from anygql.schema.results import results_plan
 from anygql.schema.variables import variables_plan
 from tests.schema.strategies import Input, documents, inputs, outputs
+from tests.support.amount import examples
 
 JSON = MsgspecJSON()
 
 # Building a schema takes its time: that is no fault of what is tested.
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-PROFILE = settings(max_examples=75, deadline=None, suppress_health_check=SLOW)
+PROFILE = settings(max_examples=examples(75), deadline=None, suppress_health_check=SLOW)
 
 
 def through_json(value: Any) -> Any:
     return JSON.decode(JSON.encode(value))
 
 
+@pytest.mark.sampled
 @PROFILE
 @given(inputs())
 def test_resolvers_get_the_values_that_were_given(case: Input) -> None:
@@ -39,6 +42,7 @@ def test_resolvers_get_the_values_that_were_given(case: Input) -> None:
     ]
 
 
+@pytest.mark.sampled
 @PROFILE
 @given(st.data())
 def test_results_have_the_values_that_resolvers_returned(data: st.DataObject) -> None:

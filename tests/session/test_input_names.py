@@ -34,6 +34,7 @@ class Color(Enum):
     RED = 1
     DARK_BLUE = "dark blue"
     GREEN = "GREEN"
+    BLUE = "blue"
     asc = "ASC"
     TRUE = "true"
 
@@ -145,6 +146,7 @@ def test_mappings_and_other_values_stay() -> None:
         (Color.RED, "RED"),
         (Color.DARK_BLUE, "DARK_BLUE"),
         (Color.GREEN, "GREEN"),
+        (Color.BLUE, "blue"),  # it may be the one or the other: only a schema can tell
         (Color.asc, "ASC"),
         (Color.TRUE, "TRUE"),
         (Word.some_word, "SOME_WORD"),

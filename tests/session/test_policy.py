@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,7 @@ from anygql import (
     Connected,
     Connecting,
     SessionEvent,
+    Subscription,
     TransportConnectionFailed,
     TransportConnectTimeout,
     TransportError,
@@ -369,21 +371,25 @@ async def test_what_on_event_raises_at_each_event_is_raised_once() -> None:
 # on_resubscribe.
 
 
-async def test_leaving_a_subscription_cancels_its_on_resubscribe() -> None:
+async def streams(conn: Any) -> None:
+    await conn.handshake()
+    message = await conn.expect_type("subscribe")
+    await conn.send({"type": "next", "id": message["id"], "payload": {"data": {"n": 1}}})
+    await conn.wait_closed()
+
+
+@pytest.mark.parametrize("how", ["left", "dropped"])
+async def test_the_end_of_a_subscription_cancels_its_on_resubscribe(how: str) -> None:
     begun, over = anyio.Event(), anyio.Event()
+    equals: list[bool] = []
 
     async def hang(subscription: object, last: object) -> None:
+        equals.append(subscription == events and hash(subscription) == hash(events))
         begun.set()
         try:
             await anyio.sleep_forever()
         finally:
             over.set()
-
-    async def streams(conn: Any) -> None:
-        await conn.handshake()
-        message = await conn.expect_type("subscribe")
-        await conn.send({"type": "next", "id": message["id"], "payload": {"data": {"n": 1}}})
-        await conn.wait_closed()
 
     async with ScriptedPeer([streams, serves]) as peer:
         client = Client(WebSocketTransport(peer.url, connector=peer.connector()))
@@ -392,6 +398,26 @@ async def test_leaving_a_subscription_cancels_its_on_resubscribe() -> None:
             assert await events.receive() == {"n": 1}
             session.reconnect()
             await begun.wait()
-            await events.aclose()
+            assert equals == [True]
+            if how == "left":
+                await events.aclose()
+            else:
+                del events
+                gc.collect()
             await over.wait()
+            assert await session.execute("{ n }") == {"n": 1}
+
+
+async def test_on_resubscribe_can_close_its_subscription() -> None:
+    async def close(subscription: Subscription[Any], last: object) -> None:
+        await subscription.aclose()
+
+    async with ScriptedPeer([streams, serves]) as peer:
+        client = Client(WebSocketTransport(peer.url, connector=peer.connector()))
+        async with client.connect(reconnecting=True) as session:
+            events = session.subscribe("subscription { n }", on_resubscribe=close)
+            assert await events.receive() == {"n": 1}
+            session.reconnect()
+            with pytest.raises(anyio.ClosedResourceError):
+                await events.receive()
             assert await session.execute("{ n }") == {"n": 1}

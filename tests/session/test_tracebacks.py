@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +12,7 @@ import pytest
 
 from anygql import Client, TransportConnectionFailed, TransportQueryError, WebSocketTransport
 from anygql.testing import GraphQLServer
-from tests.support.paths import ROOT
+from tests.support.programs import Forker
 
 #: The traceback of the first error that everybody meets has no more lines than this.
 LINES = 25
@@ -39,6 +36,10 @@ ENTER = "async with client: ..."
 CONNECT = "async with client.connect(): ..."
 POLICY = """policy = tenacity.AsyncRetrying(stop=tenacity.stop_after_attempt(2))
     async with client.connect(reconnecting=True, retry_connect=policy): ..."""
+CONNECT_ASYNC = """async with anyio.create_task_group() as tg:
+        await client.connect_async(tg)"""
+LAZY = """async with client.connect(reconnecting=True, lazy=True) as session:
+        await session.execute("{ a }", timeout=0.1)"""
 EXECUTE = 'async with client as session: await session.execute("{ a }")'
 SUBSCRIBE = """async with client as session:
         async with session.subscribe("subscription { a }") as events:
@@ -62,15 +63,12 @@ def closed_port() -> Iterator[int]:
         yield bound.getsockname()[1]
 
 
-def error_of(program: str, **environment: str) -> list[str]:
+def error_of(forker: Forker, program: str, **environment: str) -> list[str]:
     """Run a program that ends with an error, and return the lines that it prints."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=env
-    )
+    ran = forker.run(program, **environment)
     assert ran.returncode == 1
     # Newer CPythons mark the place in more of the lines; the marks are no frames.
-    return [line for line in ran.stderr.splitlines() if line.strip("~^ ") or not line]
+    return [line for line in ran.stderr.splitlines() if line.strip("~^ |") or "^" not in line]
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -85,21 +83,49 @@ def error_of(program: str, **environment: str) -> list[str]:
         ("http", ITERATE),
     ],
 )
-def test_the_server_is_not_up(closed_port: int, scheme: str, body: str, run: str) -> None:
+def test_the_server_is_not_up(
+    forker: Forker, closed_port: int, scheme: str, body: str, run: str
+) -> None:
     url = f"{scheme}://127.0.0.1:{closed_port}/graphql"
     program = PROGRAM.format(url=url, body=body, run=run)
-    lines = error_of(program)
+    lines = error_of(forker, program)
     assert len(lines) <= LINES, "\n".join(lines)
     assert lines[-1].startswith(f"anygql.TransportConnectionFailed: can't connect to {url}")
     assert "The above exception was the direct cause of the following exception:" in lines
     assert not [line for line in lines if "/anygql/" in line]
 
 
-def test_full_tracebacks_can_be_had(closed_port: int) -> None:
+@pytest.mark.parametrize("run", RUNS)
+def test_no_connection_in_time(forker: Forker, closed_port: int, run: str) -> None:
+    url = f"ws://127.0.0.1:{closed_port}/graphql"
+    lines = error_of(forker, PROGRAM.format(url=url, body=LAZY, run=run))
+    assert len(lines) <= LINES, "\n".join(lines)
+    assert lines[-1].startswith(f"anygql.TransportTimeout: {url}: no connection for the query")
+    assert not [line for line in lines if "/anygql/" in line]
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_server_is_not_up_in_the_callers_task_group(
+    forker: Forker, closed_port: int, run: str
+) -> None:
+    """The group is the caller's, and so are its frames: our part of them is the error in it."""
+    url = f"ws://127.0.0.1:{closed_port}/graphql"
+    lines = error_of(forker, PROGRAM.format(url=url, body=CONNECT_ASYNC, run=run))
+    assert not [line for line in lines if "/anygql/" in line]
+    begin = next(at for at, line in enumerate(lines) if line.startswith("  +-+--"))
+    ours = [line.strip("+-| ") for line in lines[begin + 1 :]]
+    assert ours[0].startswith("ConnectionRefusedError: ")  # the cause is kept
+    assert [line for line in ours if line.startswith("File")] == ours[5:6]
+    assert ours[5].endswith(", in main")
+    assert ours[6].startswith(f"anygql.TransportConnectionFailed: can't connect to {url}")
+    assert set(ours[7:]) <= {"-" * 36, ""}
+
+
+def test_full_tracebacks_can_be_had(forker: Forker, closed_port: int) -> None:
     url = f"ws://127.0.0.1:{closed_port}/graphql"
     program = PROGRAM.format(url=url, body=ENTER, run=RUNS[0])
-    assert len(error_of(program, ANYGQL_FULL_TRACEBACKS="0")) <= LINES
-    full = error_of(program, ANYGQL_FULL_TRACEBACKS="1")
+    assert len(error_of(forker, program, ANYGQL_FULL_TRACEBACKS="0")) <= LINES
+    full = error_of(forker, program, ANYGQL_FULL_TRACEBACKS="1")
     assert len(full) > LINES
     assert [line for line in full if "dial.py" in line]
 

@@ -10,7 +10,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-__all__ = ["ASYNCIO_LOOPS", "LOOPS", "UVLOOP", "Loop", "Way", "is_chosen", "rows_of"]
+from tests.support.amount import DAY
+
+__all__ = [
+    "ASYNCIO_LOOPS",
+    "LOOPS",
+    "UVLOOP",
+    "Loop",
+    "Way",
+    "is_chosen",
+    "of_chosen_sockets",
+    "rows_of",
+]
 
 
 class Loop(tuple[str, dict[str, Any]]):
@@ -77,6 +88,27 @@ def is_chosen(item: pytest.Item, rows: dict[str, set[Way]]) -> bool:
     if (of_libraries or item.get_closest_marker("table")) and "trio" in loops and len(loops) > 1:
         loops = loops - {"trio"} if number % 2 else {"trio"}
     return way.loop in loops
+
+
+def of_chosen_sockets(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Leave out what is marked ``one_socket`` and is for another socket than its row's of today."""
+    kept: list[pytest.Item] = []
+    by_row: dict[str, dict[str, list[pytest.Item]]] = defaultdict(lambda: defaultdict(list))
+    for item in items:
+        call = getattr(item, "callspec", None)
+        if (
+            call is None
+            or "connector" not in call.params
+            or not item.get_closest_marker("one_socket")
+        ):
+            kept.append(item)
+            continue
+        socket = str(call.params["connector"])
+        by_row[_row(item)[0].replace(socket, "", 1)][socket].append(item)
+    for row, sockets in by_row.items():
+        names = sorted(sockets)
+        kept += sockets[names[zlib.crc32(f"{DAY} {row}".encode()) % len(names)]]
+    return kept
 
 
 def _row(item: pytest.Item) -> tuple[str, Way]:

@@ -72,6 +72,12 @@ async def clients() -> None:
     # A plain session has no policies.
     client.connect(retry_connect=False)  # type: ignore[call-overload]
     client.connect(lazy=True)  # type: ignore[call-overload]
+    client.connect(reconnecting=False, lazy=True)  # type: ignore[call-overload]
+    client.connect(reconnecting=False, retry_connect=True)  # type: ignore[call-overload]
+    client.connect(reconnecting=bool(URL), retry_mutations=True)  # type: ignore[call-overload]
+    await client.connect_async(reconnecting=False, lazy=True)  # type: ignore[call-overload]
+    no_options: ConnectOptions = {"reconnecting": False, "lazy": True}  # type: ignore[typeddict-item]
+    client.connect(**no_options)  # raises ValueError
     client.connect(reconnecting=True, lasy=True)  # type: ignore[call-overload]
     options: ConnectOptions = {"lazy": 1}  # type: ignore[typeddict-item]
     del options

@@ -148,7 +148,7 @@ async def test_one_connection_init_at_once_2(subprotocol: str, payload: Any) -> 
         await conn.accept(subprotocol)
         expected = {"type": "connection_init"}
         await conn.expect(expected if payload is None else {**expected, "payload": payload})
-        with anyio.move_on_after(0.1) as scope:
+        with anyio.move_on_after(0.06) as scope:
             await conn.receive()
         assert scope.cancelled_caught
         await conn.send({"type": "connection_ack"})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import ssl
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +33,7 @@ from anygql import (
     WebSocketTransport,
 )
 from anygql.testing import PeerConnection, ScriptedPeer
+from anygql.testing.loopback import Reservation
 from anygql.websocket.sockets.base import Connector, WebSocketEnded
 
 pytestmark = [pytest.mark.table, pytest.mark.usefixtures("brief")]
@@ -165,7 +166,7 @@ class Case:
 
 
 LOST = "the connection was lost"
-SHORT = {"connect_timeout": 0.5}
+SHORT = {"connect_timeout": 0.2}
 
 CONNECTING = {
     "200": Case(at_handshake(refusing(200)), TransportServerError, 200, False, "answered 200"),
@@ -216,7 +217,7 @@ CONNECTING = {
         TransportConnectTimeout,
         None,
         True,
-        "no connection within 0.5 s (connect_timeout)",
+        "no connection within 0.2 s (connect_timeout)",
         options=SHORT,
     ),
     "a subprotocol that was not offered": Case(
@@ -286,8 +287,8 @@ CONNECTING = {
         TransportConnectTimeout,
         4504,
         True,
-        "no acknowledgement within 0.5 s (ack_timeout)",
-        options={"ack_timeout": 0.5},
+        "no acknowledgement within 0.2 s (ack_timeout)",
+        options={"ack_timeout": 0.2},
         told=(4504, "Connection acknowledgement timeout"),
     ),
     "a result before the ack": Case(
@@ -387,11 +388,11 @@ async def test_refused_port(connector: Connector, free_port: int) -> None:
 
 
 @pytest.fixture
-def free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def free_port() -> Iterator[int]:
+    """A port that nobody else gets, on which nothing listens."""
+    reservation = Reservation("127.0.0.1", 0)
+    yield reservation.port
+    reservation.close()
 
 
 async def test_name_that_does_not_resolve(connector: Connector) -> None:

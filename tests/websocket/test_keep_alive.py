@@ -735,11 +735,11 @@ async def test_pings_in_reality(connector: Connector, protocol: str) -> None:
             connector=connector,
             protocol=protocol,
             ping_interval=0.05,
-            pong_timeout=0.3,
-            close_timeout=0.1,
+            pong_timeout=0.2,
+            close_timeout=0.05,
         )
         async with Client(transport) as session:
-            await anyio.sleep(0.15)
+            await anyio.sleep(0.1)
             assert session.state == "connected"
             pings = [m for m in server.connections[0].received if m["type"] == "ping"]
             assert bool(pings) == (protocol == NEW)
@@ -770,7 +770,7 @@ async def test_a_sleeping_consumer_in_reality(connector: Connector) -> None:
         async with Client(transport) as session:
             async with session.subscribe(EVENTS, buffer_size=1) as events:
                 numbers = [(await events.receive())["events"]]
-                await anyio.sleep(0.6)
+                await anyio.sleep(0.4)
                 assert session.state == "connected"
                 numbers += [item["events"] async for item in events]
             assert numbers == list(range(200))

@@ -12,7 +12,7 @@ import anyio
 
 from ...concurrency.exception_groups import unwrapped
 from ...exceptions import CutOff
-from ...net.errors import FAULTS
+from ...net.errors import FAULTS, NotHTTP
 from ...net.http1 import ResponseHead, ResponseParser
 from ...net.streams import CHUNK, NetworkStream
 from ..upload import UploadBody
@@ -48,6 +48,7 @@ class Connection:
     """An HTTP/1.1 connection over an open byte stream."""
 
     __slots__ = (
+        "_fault",
         "_is_full",
         "_may_reuse",
         "_parser",
@@ -65,6 +66,7 @@ class Connection:
         self._parser = ResponseParser()
         self._may_reuse = True
         self._sent_before = 0
+        self._fault: NotHTTP | None = None
         self._is_full = False
         self._reads = 0
         self.origin = origin
@@ -155,7 +157,7 @@ class Connection:
     async def _read_head(self) -> ResponseHead:
         parser = self._parser
         while parser.head is None:
-            parser.feed(await self._receive())
+            self._feed(await self._receive())
         self._note_keep_alive(parser.head)
         return parser.head
 
@@ -171,12 +173,21 @@ class Connection:
         while not parser.pieces:
             if parser.is_complete:
                 return None
-            data = await self._receive()
-            if data:
-                parser.feed(data)
+            if self._fault is not None:
+                raise self._fault
+            if data := await self._receive():
+                self._feed(data)
         pieces = parser.pieces
         parser.pieces = []
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed(data)
+        except NotHTTP as fault:
+            if not self._parser.pieces:
+                raise
+            self._fault = fault  # behind what came before it
 
     async def _receive(self) -> bytes:
         """Return what comes next; ``b""`` if that is the end of the body."""

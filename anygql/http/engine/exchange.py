@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin
 
@@ -27,12 +26,14 @@ from ..requests import HTTPRequest, merged_headers
 from ..upload import UploadBody
 from .connection import Connection, ConnectionLost
 from .faults import connect_timeout_error, lost_error, not_http_error, silence_error
-from .head import CallOptions, HeaderPairs, head_lines
+from .head import CallOptions, HeaderPairs, check_sendable, head_lines
 from .incoming import EngineResponse
 from .pool import Pool
 from .target import Target, parse_target
 
 if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
+
     from .cookies import Cookies
 
 __all__ = ["Exchange"]
@@ -73,6 +74,10 @@ class Exchange:
     async def aclose(self) -> None:
         """Close all connections. Raise nothing."""
         self._pool.close()
+
+    def check(self, args: Mapping[str, Any]) -> None:
+        """Raise ``TypeError`` or ``ValueError`` for ``transport_args`` that can't be heeded."""
+        CallOptions.parse(args)
 
     @uninterruptible
     async def send(self, request: HTTPRequest, *, streaming: bool = False) -> EngineResponse:
@@ -197,9 +202,9 @@ class Exchange:
             return ""
         from .cookies import cookie_header
 
-        found = [] if self._cookies is None else [self._cookies.header(target.url)]
-        if isinstance(given, CookieJar):
-            found.append(cookie_header(given, target.url))
+        found = [] if self._cookies is None else [self._cookies.header(target.plain_url)]
+        if given is not None and not isinstance(given, Mapping):
+            found.append(cookie_header(given, target.plain_url))
         elif given is not None:
             found += [f"{name}={value}" for name, value in given.items()]
         return "; ".join(filter(None, found))
@@ -212,7 +217,7 @@ class Exchange:
             from .cookies import Cookies
 
             self._cookies = Cookies()
-        self._cookies.take(target.url, head.cookies)
+        self._cookies.take(target.plain_url, head.cookies)
 
 
 class _Call:
@@ -327,6 +332,7 @@ class _Call:
         head, body = outgoing.head, outgoing.body
         cookie = self._exchange.cookie_header(outgoing.target, self._options.cookies)
         if cookie and not _value_of(outgoing.headers, "cookie"):
+            check_sendable(outgoing.target, "Cookie", cookie)
             head += f"Cookie: {cookie}\r\n".encode("latin-1")
         if isinstance(body, bytes):
             return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ...exceptions import (
     TransportConnectionFailed,
     TransportConnectTimeout,
-    TransportProtocolError,
     TransportTimeout,
 )
 from ...net.errors import NotHTTP
@@ -21,12 +20,15 @@ def lost_error(server: str, lost: ConnectionLost) -> TransportConnectionFailed:
     return error
 
 
-def not_http_error(server: str, error: NotHTTP) -> TransportProtocolError:
-    """Return the error of an answer that is no HTTP, or breaks its rules."""
+def not_http_error(server: str, error: NotHTTP) -> TransportConnectionFailed:
+    """Return the error of an answer that is no HTTP, or breaks its rules.
+
+    Nothing of it can be trusted to be the server's: it counts as the loss of the connection.
+    """
     other = "https" if server.startswith("http://") else "http"
-    return TransportProtocolError(
-        f"{server} doesn't speak HTTP/1.1 as it must: {error}. Is this its port, or should the URL "
-        f"begin with {other}://?"
+    return TransportConnectionFailed(
+        f"{server}: the connection is of no use: {error}. Is this the port of an HTTP/1.1 server, "
+        f"or should the URL begin with {other}://?"
     )
 
 

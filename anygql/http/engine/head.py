@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.cookiejar import CookieJar
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
 
-from ...net.headers import basic_auth, check_header, user_agent
+from ...net.headers import basic_auth, check_header, is_token, user_agent
 from ...net.options import seconds
 from .target import Target
 
-__all__ = ["CallOptions", "HeaderPairs", "head_lines", "param_pairs"]
+if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
+
+__all__ = ["CallOptions", "HeaderPairs", "check_sendable", "head_lines", "param_pairs"]
 
 HeaderPairs: TypeAlias = "list[tuple[str, str | bytes]]"
 
@@ -47,8 +49,9 @@ class CallOptions(msgspec.Struct, frozen=True):
             return _NONE
         if "extensions" in args:
             raise _needs_client("extensions", args["extensions"])
-        timeout = args.get("timeout", _ABSENT)
-        if timeout != _ABSENT:
+        timeout = _ABSENT
+        if "timeout" in args:
+            timeout = args["timeout"]
             if timeout is not None and not isinstance(timeout, int | float):
                 raise _needs_client("timeout", timeout)
             seconds("timeout", timeout)
@@ -92,7 +95,8 @@ def _primitive(value: Any) -> str:
 
 
 def _cookies(cookies: Any) -> Mapping[str, str] | CookieJar | None:
-    if cookies is not None and not isinstance(cookies, Mapping | CookieJar):
+    is_jar = hasattr(cookies, "add_cookie_header")
+    if cookies is not None and not is_jar and not isinstance(cookies, Mapping):
         raise _needs_client("cookies", cookies)
     return cast("Mapping[str, str] | CookieJar | None", cookies)
 
@@ -132,9 +136,7 @@ def head_lines(method: str, target: Target, request_target: str, headers: Header
         _check_types(name, value)
         text = value.decode("latin-1") if isinstance(value, bytes) else value
         text = text.strip(" \t")
-        check_header(name, text)
-        if name.lower() in _FRAMING:
-            raise ValueError(f"the header {name!r} is set by the client: leave it out")
+        check_sendable(target, name, text)
         lines.append(f"{name}: {text}")
     if "user-agent" not in names:
         lines.append(f"User-Agent: {user_agent()}")
@@ -142,6 +144,21 @@ def head_lines(method: str, target: Target, request_target: str, headers: Header
     if target.origin.is_forwarded and proxy is not None and proxy.authorization is not None:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     return "\r\n".join([*lines, ""]).encode("latin-1")
+
+
+def check_sendable(target: Target, name: str, value: str) -> None:
+    """Raise ``ValueError`` for a header that can't be sent. The message never has its value."""
+    if not is_token(name):
+        raise ValueError(f"{target.shown}: a header has a name that can't be sent")
+    try:
+        check_header(name, value)
+    except ValueError as error:
+        raise ValueError(f"{target.shown}: {error}") from None
+    if name.lower() in _FRAMING:
+        raise ValueError(
+            f"{target.shown}: the header {name!r} says where the body ends, which the client does: "
+            "leave it out"
+        )
 
 
 def _check_types(name: object, value: object) -> None:

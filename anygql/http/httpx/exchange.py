@@ -5,6 +5,7 @@ Whatever ends an exchange, its response is closed, so that the client's pool goe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import lru_cache
 from typing import Any
@@ -45,6 +46,9 @@ class Exchange:
 
     async def aclose(self) -> None:
         """Do nothing: the client is the user's to close."""
+
+    def check(self, args: Mapping[str, Any]) -> None:
+        """Do nothing: the client checks them."""
 
     async def send(self, request: HTTPRequest, *, streaming: bool = False) -> ClientResponse:
         """Send a request, and return its response, which the caller must close.

@@ -11,11 +11,12 @@ from __future__ import annotations
 import enum
 import re
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, TypeGuard
 
 import msgspec
 
+from ...json import is_mapping
 from .hints import describe
 
 __all__ = [
@@ -79,10 +80,6 @@ def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
 
 def _is_collection(value: Any) -> TypeGuard[Iterable[Any]]:
     return isinstance(value, list | tuple | set | frozenset)
-
-
-def _is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
-    return isinstance(value, Mapping)
 
 
 class Shape:
@@ -341,7 +338,7 @@ class MappingShape(Shape):
         return (self.key, self.item)
 
     def convert(self, value: Any) -> Any:
-        if not _is_mapping(value):
+        if not is_mapping(value):
             raise wrong_kind("object", value)
         if self._constraints is not None:
             _check_constraints(value, self._constraints)

@@ -54,10 +54,15 @@ class FrameCutter:
     length is encoded in the shortest form (§5.2), and it stands between whole messages. The engine
     sees every other frame, from its first byte to its last. Each byte is copied a bounded number of
     times, in however many pieces a message comes.
+
+    Args:
+        max_size: The largest message to cut, in bytes. ``None`` for no messages at all: the engine
+            gets every frame, ``ENGINE_FRAMES`` at a time.
     """
 
-    def __init__(self, max_size: int) -> None:
-        self._max_size = max_size
+    def __init__(self, max_size: int | None) -> None:
+        self._max_size = -1 if max_size is None else max_size
+        self._cuts = max_size is not None
         #: The bytes that have come; those before ``_at`` are used.
         self._data = b""
         self._at = 0
@@ -201,7 +206,7 @@ class FrameCutter:
             if at + 2 > size:
                 break
             head = data[at]
-            if head == WHOLE_TEXT and at > begin:
+            if head == WHOLE_TEXT and at > begin and self._cuts:
                 break
             opcode = head & 0x0F
             if opcode not in _OPCODES or data[at + 1] & 0x80:

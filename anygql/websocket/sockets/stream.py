@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import logging
-import select
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, TaskGroup
+from anyio.abc import ByteStream, TaskGroup
 from anyio.lowlevel import checkpoint
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidHeader
@@ -21,7 +20,7 @@ from websockets.uri import WebSocketURI
 from ...exceptions import TransportProtocolError
 from ...net.dial import OpenStream, dial
 from ...net.errors import FAULTS, opening_errors
-from ...net.streams import CHUNK, NetworkStream
+from ...net.streams import NetworkStream
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
@@ -31,6 +30,9 @@ from .opening import ConnectArgs, Opening, destination, parse_url
 from .parser import MessageParser
 
 __all__ = ["StreamConnector", "StreamWebSocket"]
+
+#: Maximum number of bytes to read at a time: in bursts, larger reads are cheaper than more of them.
+CHUNK = 2**18
 
 #: Maximum number of reads, of ``CHUNK`` bytes each, before their messages are returned.
 MAX_READS = 8
@@ -155,7 +157,8 @@ class StreamWebSocket:
         self._protocol = protocol
         # Only these streams are known to let other tasks run whenever they receive.
         self._receive_yields = isinstance(stream, NetworkStream)
-        self._has_more = _poll(stream) if self._receive_yields else _unknown
+        if isinstance(stream, NetworkStream):
+            stream.read_size = CHUNK
         # Pings by payload, oldest first, until their pongs come.
         self._pings: dict[bytes, anyio.Event] = {}
         self._payloads = itertools.count()
@@ -176,10 +179,10 @@ class StreamWebSocket:
         """
         while self._parser.end is None and not self._unreturned:
             data = await self._more()
-            # Unless reading on, nothing waits from here to the return: no cancellation loses these.
+            # Nothing waits from here to the return, so no cancellation loses these.
             if (data or self._parser.is_behind) and (messages := self._feed(data)):
-                if len(data) == CHUNK and not self._parser.is_behind:
-                    await self._read_on(messages)
+                if len(data) >= CHUNK:
+                    self._read_on(messages)
                 return messages
         await checkpoint()
         if not self._unreturned:
@@ -188,23 +191,26 @@ class StreamWebSocket:
         self._announce_output()
         return unreturned
 
-    async def _read_on(self, messages: list[bytes]) -> None:
+    def _read_on(self, messages: list[bytes]) -> None:
         """Append the messages that the network has ready behind ``messages``."""
-        try:
-            for _ in range(MAX_READS - 1):
-                if (
-                    self.is_full_batch(len(messages))
-                    or self._parser.end is not None
-                    or not self._has_more()
-                ):
-                    return
-                if data := await self._read():
-                    messages += self._feed(data)
-                if len(data) < CHUNK or self._parser.is_behind:
-                    return
-        except BaseException:
-            self._unreturned = messages
-            raise
+        if not isinstance(self._stream, NetworkStream):
+            return
+        for _ in range(MAX_READS - 1):
+            if self._parser.is_behind or self._parser.end or self.is_full_batch(len(messages)):
+                return
+            try:
+                data = self._stream.receive_nowait()
+            except FAULTS:
+                self._finish(_LOST)
+                return
+            if data is None:
+                return
+            if not data:
+                self._finish(_NO_CLOSE_FRAME)
+                return
+            messages += self._feed(data)
+            if len(data) < CHUNK:
+                return
 
     async def _more(self) -> bytes:
         """Read some bytes, unless there are enough; other tasks have their turns in any case."""
@@ -369,23 +375,3 @@ def _nothing() -> None:
 
 def _always(count: int) -> bool:
     return True
-
-
-def _poll(stream: ByteStream) -> Callable[[], object]:
-    """Return a function that tells whether reading finds something without waiting.
-
-    Where that can't be known, the function returns False.
-    """
-    if not hasattr(select, "poll"):  # Windows
-        return _unknown
-    try:
-        raw_socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - no SQL
-    except AttributeError:  # under uvloop, a connection that has been lost already has none
-        return _unknown
-    poll = select.poll()
-    poll.register(raw_socket, select.POLLIN)
-    return lambda: poll.poll(0)
-
-
-def _unknown() -> bool:
-    return False

@@ -30,6 +30,7 @@ from ...net.headers import basic_auth
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
+from .frames import FrameCutter
 from .handshake import check_subprotocols, read_upgrade, request_headers
 from .opening import ConnectArgs, Opening, destination, parse_url
 
@@ -178,12 +179,16 @@ class _StreamAdapter(trio.abc.Stream):
     Until ``is_open``, it raises the transport's errors: trio-websocket lets them pass, but would
     wait forever if the stream just ended. Afterwards it only records faults of writing
     (``is_broken``), so that messages that had come before can still be read.
+
+    trio-websocket handles all frames of one read without a checkpoint, unless it has to write or
+    to hand out a message. So it gets a bounded number of frames at a time.
     """
 
     def __init__(self, stream: ByteStream, opening: Opening) -> None:
         self._stream = stream
         self._opening = opening
         self._is_upgraded = False
+        self._cutter = FrameCutter(None)
         self._receive_yields = isinstance(stream, (SocketStream, UNIXSocketStream))
         self._lock = trio.Lock()
         self._held: list[bytes] = []
@@ -205,16 +210,18 @@ class _StreamAdapter(trio.abc.Stream):
                 response = await read_upgrade(self._stream, self._opening)
             self._is_upgraded = True
             self.response_headers = response.headers
-            return response.head + response.rest
-        if not self._receive_yields:
+            self._cutter.feed(response.rest)
+            return response.head
+        if not self._receive_yields or self._cutter.has_rest:
             await trio.lowlevel.checkpoint()
-        try:
-            data = await self._stream.receive(max_bytes or CHUNK)
-        except (anyio.EndOfStream, *FAULTS):
-            self.ended.set()
-            return b""
-        self.on_received()
-        return data
+        while not (portion := self._cutter.cut([])):
+            try:
+                self._cutter.feed(await self._stream.receive(max_bytes or CHUNK))
+            except (anyio.EndOfStream, *FAULTS):
+                self.ended.set()
+                return b""
+            self.on_received()
+        return portion
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         data = bytes(data)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.amount import DAY
+
 #: Under the repository's root.
 FILE = Path("build") / "reliability" / "checkpoints.json"
-
-#: What chooses the checkpoints that are tried when not all are: set it to try those of another day.
-DAY = os.environ.get("ANYGQL_DAY") or datetime.date.today().isoformat()
 
 #: The property of a test under which it reports: a scenario, a loop, and how many places.
 TRIED = "checkpoints tried"

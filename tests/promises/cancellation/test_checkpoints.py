@@ -13,16 +13,16 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from tests.promises.cancellation.checkpoints import Body, Scenario, cancelled_everywhere, chosen
-from tests.promises.cancellation.conftest import DAY, TRIED
+from tests.promises.cancellation.conftest import TRIED
 from tests.promises.cancellation.scenarios import SCENARIOS, Setting
-from tests.support.amount import EVERYTHING
+from tests.support.amount import DAY, EVERYTHING
 from tests.support.loops import ASYNCIO_LOOPS, Loop
 
 pytestmark = pytest.mark.usefixtures("soon", "brief")
 
 #: So many of a scenario's checkpoints are tried on each loop, others every day; and so many turns.
-MOST = None if EVERYTHING else 12
-MOST_TURNS = 100 if EVERYTHING else 6
+MOST = None if EVERYTHING else 6
+MOST_TURNS = 100 if EVERYTHING else 3
 
 
 #: Each loop, and whether it is cancelled natively.

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.promises.fuzz.regressions import REGRESSIONS
 from tests.promises.fuzz.targets import TARGETS
+from tests.support.amount import examples
 
 KNOWN = [
     pytest.param(name, data, id=f"{name}-{number}")
@@ -43,8 +44,9 @@ def mutated(draw: st.DrawFn, name: str) -> bytes:
     return data
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_is_made_of_it(name: str, data: st.DataObject) -> None:
     TARGETS[name].check(data.draw(mutated(name) | st.binary(max_size=200)))

@@ -52,6 +52,9 @@ from anygql.testing import PeerConnection
 from anygql.testing.memory import MemoryStream, memory_stream_pair
 from anygql.websocket.sockets.base import WebSocketEnded
 from anygql.websocket.sockets.stream import StreamConnector
+from tests.support.amount import examples
+
+pytestmark = pytest.mark.sampled
 
 # The codecs.
 
@@ -189,7 +192,10 @@ class LegacyCodecMachine(CodecMachine):
 
 
 BRIEF = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(40),
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )
 CodecMachine.TestCase.settings = LegacyCodecMachine.TestCase.settings = BRIEF
 TestCodec = CodecMachine.TestCase
@@ -554,7 +560,7 @@ def overflowing(last: str) -> list[Step]:
 @example(("subscribe", "error"), overflowing("close"))
 @example(("subscribe", "error"), overflowing("binary"))
 @example(("subscribe", "error"), overflowing("garbage"))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(start=STARTS, steps=STEPS)
 def test_a_connection(backend: str, start: Step, steps: list[Step]) -> None:
     anyio.run(scenario, [start, *steps], backend=backend)

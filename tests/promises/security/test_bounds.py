@@ -526,6 +526,7 @@ def test_retry_of_an_event(said: bytes, wait: int | None) -> None:
 
 @pytest.mark.over_http
 @pytest.mark.parametrize("id", ["\u017c\u00f3\u0142w", "\x01\x7f", "x" * 100_000])
+@pytest.mark.usefixtures("soon")
 @on_a_loop
 async def test_the_id_of_an_event(id: str) -> None:
     """What the server names its events is said to it again, if HTTP can say it."""

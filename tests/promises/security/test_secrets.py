@@ -369,7 +369,7 @@ async def test_what_a_user_s_function_raises(told: Collected, connector: Connect
 
     async with serving(hang_up) as port:
         it = WebSocketTransport(f"ws://127.0.0.1:{port}/", headers=fails, connector=connector)  # type: ignore[arg-type]
-        with anyio.move_on_after(0.3):
+        with anyio.move_on_after(0.1):
             async with Client(it).connect(reconnecting=True):
                 pass
 
@@ -428,7 +428,7 @@ async def test_http_that_fails(
             retry = (
                 {} if answer in {"cut", "closed", "short", "busy", "no HTTP"} else {"timeout": 5}
             )
-            with anyio.move_on_after(0.3 if reconnecting and not retry else 20):
+            with anyio.move_on_after(0.1 if reconnecting and not retry else 20):
                 async with session.subscribe("subscription { n }", transport_args=args) as events:
                     told.add("repr", events)
                     try:
@@ -440,7 +440,6 @@ async def test_http_that_fails(
 
 @pytest.mark.over_http("engine", why="httpx logs the URLs of requests, whatever is in them")
 async def test_our_own_http_client_s_log(told: Collected, caplog: pytest.LogCaptureFixture) -> None:
-    """httpx tells each request, with its URL, at INFO: the level that most have."""
     async with peer(
         kept(http("", "307 No", location="/graphql?other=" + SECRET)),
         kept(http('{"data": {"ok": 1}}')),
@@ -455,10 +454,7 @@ async def test_our_own_http_client_s_log(told: Collected, caplog: pytest.LogCapt
         assert first.line.startswith(f"GET /graphql?token={SECRET}&query=")
         assert f"key={SECRET}" in first.line
         assert second.line.startswith(f"GET /graphql?other={SECRET}")
-    lines = [record.getMessage() for record in caplog.records if record.name == "httpx"]
-    assert len(lines) == 2
-    shown = server.url
-    assert all(line.startswith(f"HTTP Request: GET {shown} ") for line in lines)
+    assert not any(SECRET in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.over_http

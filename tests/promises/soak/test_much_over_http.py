@@ -91,7 +91,7 @@ class Threaded:
 # Uploads.
 
 #: Bytes of a file: many times what may be held in memory of it.
-LARGE = 1024 * MIB if EVERYTHING else 256 * MIB
+LARGE = 1024 * MIB if EVERYTHING else 64 * MIB
 
 
 class Counter:

@@ -98,7 +98,7 @@ async def test_a_small_one(tmp_path: Path, anyio_backend: str) -> None:
 
     On a busy machine that may be too short for anything to happen: then it is a minute.
     """
-    reports = await soak(tmp_path / "soak.json", minutes=0.2)
+    reports = await soak(tmp_path / "soak.json", minutes=0.12)
     if any(map(is_too_short, reports)):
         reports = await soak(tmp_path / "soak.json", minutes=1)
     assert [report["loop"] for report in reports] == ["asyncio", "trio"]

@@ -12,7 +12,7 @@ from anygql.websocket.sockets.base import WebSocket, WebSocketEnded
 from tests.support.sockets import Connected
 from tests.support.websocket_peer import Peer, close, frame, take, text
 
-pytestmark = pytest.mark.table
+pytestmark = [pytest.mark.table, pytest.mark.usefixtures("brief")]
 
 
 async def end_of(websocket: WebSocket) -> WebSocketEnded:

@@ -11,7 +11,10 @@ from websockets.protocol import Protocol, Side
 
 from anygql.websocket.sockets.frames import ENGINE_FRAMES
 from anygql.websocket.sockets.stream import CHUNK, StreamWebSocket
-from tests.support.websocket_peer import MemoryStream, text
+from tests.support.sockets import Connected
+from tests.support.websocket_peer import MemoryStream, Peer, take, text
+
+pytestmark = pytest.mark.table
 
 FLOODS = {
     "empty fragments": b"\x01\x00" + b"\x00\x00" * (CHUNK // 2 - 1),
@@ -97,3 +100,26 @@ async def test_cancelled_in_its_midst_nothing_is_lost(name: str) -> None:
     assert await websocket.receive() == [b""]
     await websocket.aclose_forcefully()
     await peer.aclose()
+
+
+@flooded
+@pytest.mark.parametrize("glued", [False, True])
+async def test_other_tasks_have_their_turns_on_every_socket(
+    connected: Connected, name: str, glued: bool
+) -> None:
+    """A read, or the response to the handshake, is handled in portions of a bounded size."""
+    frames = min(len(FLOODS[name]), 2**15) // 2
+    flood = FLOODS[name][: 2 * frames] + END[name]
+
+    async def script(peer: Peer) -> None:
+        await peer.accept(glued=flood if glued else b"")
+        if not glued:
+            await peer.raw(flood)
+        await peer.gone()
+
+    turns = Turns()
+    async with connected(script) as websocket, anyio.create_task_group() as tg:
+        tg.start_soon(turns.take)
+        assert await take(websocket, 1) == [""]
+        tg.cancel_scope.cancel()
+    assert turns.count >= frames // ENGINE_FRAMES - 1  # the first portion may come before

@@ -18,6 +18,7 @@ from websockets.protocol import Protocol, Side
 
 from anygql.websocket.sockets.frames import FrameCutter, text_frames
 from anygql.websocket.sockets.parser import MessageParser
+from tests.support.amount import examples
 from tests.support.frames import (
     BINARY,
     CLOSE,
@@ -148,8 +149,9 @@ def split(wire: bytes, places: list[int]) -> list[bytes]:
 
 
 # A busy machine fails no test.
+@pytest.mark.sampled
 @settings(
-    max_examples=500,
+    max_examples=examples(500),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterator
-
 import anyio
 import pytest
-from anyio.abc import SocketStream
 from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.http11 import Request
@@ -15,6 +11,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
+from anygql.net.streams import NetworkStream
 from anygql.websocket.sockets.base import WebSocketEnded
 from anygql.websocket.sockets.stream import CHUNK, MAX_READS, StreamWebSocket
 from tests.support.websocket_peer import close, frame, text
@@ -22,40 +19,37 @@ from tests.support.websocket_peer import close, frame, text
 MAX_SIZE = 2**24
 
 
-class Scripted(SocketStream):
-    """A stream whose reads are given; its socket is readable as long as there are some."""
+class Scripted(NetworkStream):
+    """A stream whose reads are given: each is there at once."""
+
+    bytes_sent = 0
 
     def __init__(self, reads: list[bytes]) -> None:
         self.reads = list(reads)
-        self.before_read: Callable[[], None] = lambda: None
-        self._socket, self._other = socket.socketpair()
-        if reads:
-            self._other.send(b"!")
+        self.has_ended = True
 
-    @property
-    def _raw_socket(self) -> socket.socket:
-        return self._socket
+    def receive_nowait(self) -> bytes | None:
+        if self.reads:
+            return self.reads.pop(0)
+        return b"" if self.has_ended else None
 
-    async def receive(self, max_bytes: int = 65536) -> bytes:
-        self.before_read()
+    async def wait_readable(self) -> None:
         await anyio.lowlevel.checkpoint()
-        if not self.reads:
-            raise anyio.EndOfStream
-        data = self.reads.pop(0)
-        assert len(data) <= max_bytes
-        if not self.reads:
-            self._socket.recv(1)
-        return data
+        assert self.reads or self.has_ended, "it would have waited"
 
-    async def send(self, item: bytes) -> None:
+    def watch_idle(self, call: object) -> None:
+        pass
+
+    def write(self, data: bytes) -> bool:
+        return True
+
+    async def drain(self) -> None:
         await anyio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        pass
 
     async def send_eof(self) -> None:
-        await anyio.lowlevel.checkpoint()
-
-    async def aclose(self) -> None:
-        self._socket.close()
-        self._other.close()
         await anyio.lowlevel.checkpoint()
 
 
@@ -73,21 +67,11 @@ def shaken() -> ClientProtocol:
     return client
 
 
-@pytest.fixture
-def opened() -> Iterator[Callable[[list[bytes]], tuple[Scripted, StreamWebSocket]]]:
-    streams: list[Scripted] = []
-
-    def opened(reads: list[bytes]) -> tuple[Scripted, StreamWebSocket]:
-        stream = Scripted(reads)
-        streams.append(stream)
-        websocket = StreamWebSocket(stream, shaken(), MAX_SIZE, b"")
-        websocket.is_full_batch = lambda count: False
-        return stream, websocket
-
-    yield opened
-    for stream in streams:
-        stream._socket.close()
-        stream._other.close()
+def opened(reads: list[bytes]) -> tuple[Scripted, StreamWebSocket]:
+    stream = Scripted(reads)
+    websocket = StreamWebSocket(stream, shaken(), MAX_SIZE, b"")
+    websocket.is_full_batch = lambda count: False
+    return stream, websocket
 
 
 def chunks(count: int) -> tuple[list[bytes], list[bytes]]:
@@ -98,7 +82,7 @@ def chunks(count: int) -> tuple[list[bytes], list[bytes]]:
     return reads, messages
 
 
-async def test_what_waits_is_handed_out_together(opened) -> None:
+async def test_what_waits_is_handed_out_together() -> None:
     reads, messages = chunks(2 * MAX_READS)
     stream, websocket = opened(reads)
     together = await websocket.receive()
@@ -110,7 +94,7 @@ async def test_what_waits_is_handed_out_together(opened) -> None:
     assert not stream.reads
 
 
-async def test_no_more_than_is_wanted(opened) -> None:
+async def test_no_more_than_is_wanted() -> None:
     reads, messages = chunks(MAX_READS)
     stream, websocket = opened(reads)
     websocket.is_full_batch = lambda count: count >= 500
@@ -124,50 +108,23 @@ async def test_no_more_than_is_wanted(opened) -> None:
     assert got == messages
 
 
-async def test_a_read_that_is_not_full_is_the_last(opened) -> None:
+async def test_a_read_that_is_not_full_is_the_last() -> None:
     """There may be nothing more to come for a long time."""
     _, websocket = opened([text("one"), text("two")])
     assert await websocket.receive() == [b"one"]
     assert await websocket.receive() == [b"two"]
 
 
-async def test_nothing_waits_behind_a_full_read(opened) -> None:
+async def test_nothing_waits_behind_a_full_read() -> None:
     """A peer that sends just so much, and then waits for an answer, gets one."""
     exact = text(b"x" * (CHUNK - 10))
     assert len(exact) == CHUNK
     stream, websocket = opened([exact])
-
-    def stop() -> None:
-        assert stream.reads, "it would have waited"
-
-    stream.before_read = stop
+    stream.has_ended = False
     assert await websocket.receive() == [b"x" * (CHUNK - 10)]
 
 
-@pytest.mark.parametrize("at", range(1, MAX_READS))
-async def test_cancelled_while_reading_on(opened, at: int) -> None:
-    reads, messages = chunks(MAX_READS)
-    stream, websocket = opened(reads)
-    begun = 0
-    with anyio.CancelScope() as scope:
-
-        def cancel() -> None:
-            nonlocal begun
-            if begun == at:
-                scope.cancel()
-            begun += 1
-
-        stream.before_read = cancel
-        await websocket.receive()
-    assert scope.cancelled_caught
-    assert len(stream.reads) == len(reads) - at
-    got: list[bytes] = []
-    while len(got) < len(messages):
-        got += await websocket.receive()
-    assert got == messages
-
-
-async def test_the_end_comes_behind_what_came_before_it(opened) -> None:
+async def test_the_end_comes_behind_what_came_before_it() -> None:
     reads, messages = chunks(2)
     reads[-1] += close(1001, "gone")
     _, websocket = opened(reads)
@@ -177,7 +134,7 @@ async def test_the_end_comes_behind_what_came_before_it(opened) -> None:
     assert (caught.value.code, caught.value.reason) == (1001, "gone")
 
 
-async def test_a_ping_behind_them_is_answered(opened) -> None:
+async def test_a_ping_behind_them_is_answered() -> None:
     reads, messages = chunks(2)
     reads[-1] += frame(Opcode.PING, b"there?")
     _, websocket = opened(reads)
@@ -187,11 +144,3 @@ async def test_a_ping_behind_them_is_answered(opened) -> None:
     assert asked
     (pong,) = websocket._protocol.data_to_send()
     assert pong[:1] == b"\x8a"
-
-
-async def test_a_connection_that_is_lost_before_it_is_used(opened, monkeypatch) -> None:
-    """Under uvloop it has no socket."""
-    monkeypatch.setattr(Scripted, "_raw_socket", None)
-    _, websocket = opened([])
-    with pytest.raises(WebSocketEnded):
-        await websocket.receive()
