@@ -91,6 +91,9 @@ async def test_idle_connections_are_closed_by_us(
         assert way.accepted == 2
 
 
+@pytest.mark.over_http(
+    "engine", why="the wait is a real second, and httpx's pool is its own affair"
+)
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_a_server_that_has_closed(runner: str, tmp_path: Path) -> None:
     """Connections that the server closes while they are idle are not used again."""

@@ -102,6 +102,9 @@ async def test_a_connection_that_the_server_keeps_for_one_second(transport: Tran
         assert len({await connection_of(session) for _ in range(3)}) == 3
 
 
+@pytest.mark.over_http(
+    "engine", why="the wait is a real second, and httpx's pool is its own affair"
+)
 async def test_idle_connections_that_nginx_closes(transport: Transport, tag: str) -> None:
     """It says nothing of it, and closes after 1 s: a mutation is sent on another one."""
     async with Client(transport()) as session:
