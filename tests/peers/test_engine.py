@@ -91,6 +91,9 @@ async def test_idle_connections_are_closed_by_us(
         assert way.accepted == 2
 
 
+@pytest.mark.over_http(
+    "engine", why="the wait is a real second, and httpx's pool is its own affair"
+)
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_a_server_that_has_closed(runner: str, tmp_path: Path) -> None:
     """Connections that the server closes while they are idle are not used again."""
@@ -143,22 +146,21 @@ def has_ipv6() -> bool:
     return True
 
 
+@pytest.mark.over_http("engine", why="httpx asks for addresses itself")
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 @pytest.mark.parametrize("host", ["[::1]", "localhost"])
 async def test_ipv6(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``localhost`` is tried at both of its addresses: the server is at one of them only."""
-    real = socket.getaddrinfo
 
-    def both(name: object, *args: object, **kwargs: object) -> object:
-        if name not in {"localhost", b"localhost"}:
-            return real(name, *args, **kwargs)  # type: ignore[arg-type]
-        port = args[0]
+    async def both(name: str, port: int, **_: object) -> object:
+        assert name == "localhost"
         return [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
             (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)),
         ]
 
-    monkeypatch.setattr(socket, "getaddrinfo", both)
+    if host == "localhost":
+        monkeypatch.setattr(anyio, "getaddrinfo", both)
     with (
         listening("::1") as listener,
         serving("plain-uvicorn", listener, tmp_path / "log") as server,

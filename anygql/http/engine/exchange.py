@@ -287,7 +287,11 @@ class _Call:
         """Return the head of the response, and the connection that the rest comes by."""
         data = self._bytes(outgoing)
         target = outgoing.target
-        connection = self._exchange.pool.take(target.origin)
+        connection = None
+        # Some proxies that forward (tinyproxy) close behind each response, and don't say so: what
+        # can't be sent again would be lost on the way.
+        if not target.origin.is_forwarded or self._is_repeatable(outgoing.body):
+            connection = self._exchange.pool.take(target.origin)
         if connection is not None:
             try:
                 return connection, await self._exchanged(connection, data, outgoing)
@@ -326,6 +330,11 @@ class _Call:
         if isinstance(body, UploadBody) and not body.is_repeatable:
             return False
         return lost.unsent or (self._request.is_repeatable and not lost.has_begun)
+
+    def _is_repeatable(self, body: bytes | UploadBody | None) -> bool:
+        if isinstance(body, UploadBody) and not body.is_repeatable:
+            return False
+        return self._request.is_repeatable
 
     def _bytes(self, outgoing: _Outgoing) -> bytes:
         """Return the head of the request, with the body if that isn't streamed."""
