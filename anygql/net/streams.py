@@ -7,6 +7,7 @@ its first read to its end, and whatever interrupts a connection can close it on 
 
 from __future__ import annotations
 
+import os
 import socket
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -204,6 +205,9 @@ class _WatchedSocketStream(SocketStream):
         self._loop = loop
         self._new_waiter, self._wake, _ = waiters_of(current_token())
         self._is_watched = False
+        # libuv stops to watch a socket at an error, for which uvloop calls back just once: the call
+        # may read what came before a reset, and there would be none for the reset.
+        self._stops_at_error = type(loop).__module__.startswith("uvloop")
         self._reading: Waiter | None = None
         self._writing: Waiter | None = None
         #: What the callback has read, or how that failed.
@@ -248,6 +252,8 @@ class _WatchedSocketStream(SocketStream):
         if waiter is not None:
             try:
                 self._received = self._socket.recv(CHUNK)
+                if self._stops_at_error:
+                    self._failed = self._pending_error()
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -258,6 +264,18 @@ class _WatchedSocketStream(SocketStream):
             self._on_idle()
         else:  # the task that reads is behind
             self._unwatch()
+
+    def _pending_error(self) -> OSError | None:
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return OSError(code, os.strerror(code)) if code else None
+
+    def _send(self, data: bytes | memoryview) -> int:
+        try:
+            return super()._send(data)
+        except OSError:
+            if self._stops_at_error:
+                self._unwatch()  # the next read watches it anew
+            raise
 
     def _unwatch(self) -> None:
         if self._is_watched:

@@ -124,7 +124,7 @@ async def subscription(cell: Cell, session: Session, peer: FaultPeer) -> str | F
     before = [1, 2] if cell.moment in {Moment.WAITING, Moment.LARGE} else []
     args: dict[str, Any] = {}
     if cell.protocol in STREAMS and cell.fault is Fault.FREEZE:
-        args["transport_args"] = {"timeout": (10, SILENCE, 10, 10)}  # connect, read, …
+        args["transport_args"] = {"timeout": SILENCE}
     waits = outcome_of(cell).subscription == "waits"
     async with session.subscribe(SUBSCRIPTION, **args) as events:
         await peer.committed.wait()
@@ -235,6 +235,9 @@ class Play:
                 assert await query(session) == "answered"
                 self.peer.idle.set()
                 await self.peer.committed.wait()
+            elif self.cell.moment is Moment.REUSE:
+                assert await query(session) == "answered"
+                self.peer.idle.set()
             self.got[name] = await ask(session)
 
     async def _party(self, name: str, got: Awaitable[str | Fails]) -> None:
