@@ -12,7 +12,7 @@ import anyio
 
 from ...concurrency.exception_groups import unwrapped
 from ...exceptions import CutOff
-from ...net.errors import FAULTS
+from ...net.errors import FAULTS, NotHTTP
 from ...net.http1 import ResponseHead, ResponseParser
 from ...net.streams import CHUNK, NetworkStream
 from ..upload import UploadBody
@@ -48,6 +48,7 @@ class Connection:
     """An HTTP/1.1 connection over an open byte stream."""
 
     __slots__ = (
+        "_broken",
         "_is_full",
         "_may_reuse",
         "_parser",
@@ -67,6 +68,8 @@ class Connection:
         self._sent_before = 0
         self._is_full = False
         self._reads = 0
+        #: How the body breaks HTTP's rules, behind what has come of it.
+        self._broken: NotHTTP | None = None
         self.origin = origin
         #: Whether a request has had its response here.
         self.has_served = False
@@ -155,9 +158,17 @@ class Connection:
     async def _read_head(self) -> ResponseHead:
         parser = self._parser
         while parser.head is None:
-            parser.feed(await self._receive())
+            self._feed(await self._receive())
         self._note_keep_alive(parser.head)
         return parser.head
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed(data)
+        except NotHTTP as error:
+            if self._parser.head is None:
+                raise
+            self._broken = error
 
     def _note_keep_alive(self, head: ResponseHead) -> None:
         named = head.headers.get("keep-alive")
@@ -169,11 +180,13 @@ class Connection:
         """Return more of the body of the response; ``None`` at its end. Raise as ``request``."""
         parser = self._parser
         while not parser.pieces:
+            if self._broken is not None:
+                raise self._broken
             if parser.is_complete:
                 return None
             data = await self._receive()
             if data:
-                parser.feed(data)
+                self._feed(data)
         pieces = parser.pieces
         parser.pieces = []
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
