@@ -109,11 +109,17 @@ class Exchange:
         call = _Call(self, request, options, options.timeout if options.has_timeout else silence)
         if not isinstance(request.body, UploadBody):
             return await call.send(outgoing, has_turn=not streaming)
+        response: EngineResponse | None = None
         try:
             await request.body.prepare()
-            return await call.send(outgoing, has_turn=not streaming)
-        finally:
+            response = await call.send(outgoing, has_turn=not streaming)
             await request.body.aclose()
+        except BaseException:
+            if response is not None:
+                await response.aclose()
+            await request.body.aclose()
+            raise
+        return response
 
     def _target(self, url: Any) -> Target:
         found = self._targets.get(url) if isinstance(url, str) else None
