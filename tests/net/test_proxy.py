@@ -27,7 +27,7 @@ async def test_a_proxy(
     client_tls: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("anygql.net.dial._default_context", lambda: client_tls)
+    monkeypatch.setattr("anygql.net.tls.default_context", lambda: client_tls)
     heads: list[str] = []
 
     async def script(peer: Peer) -> None:

@@ -62,7 +62,7 @@ def check(
 @pytest.fixture
 def trusted(monkeypatch: pytest.MonkeyPatch, client_tls: ssl.SSLContext) -> None:
     """The private authority is among those that this machine trusts."""
-    monkeypatch.setattr("anygql.net.dial._default_context", lambda: client_tls)
+    monkeypatch.setattr("anygql.net.tls.default_context", lambda: client_tls)
 
 
 # WebSockets.
