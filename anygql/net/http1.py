@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import anyio
 import msgspec
@@ -26,6 +26,8 @@ __all__ = [
     "read_body",
     "read_head",
 ]
+
+_T = TypeVar("_T")
 
 #: Maximum size of a head, or of what stands between two pieces of a chunked body, in bytes.
 HEAD_LIMIT = 2**16
@@ -60,6 +62,18 @@ class ResponseHeaders(Mapping[str, str]):
             return self._raw[name.lower().encode("latin-1")].decode("latin-1")
         except UnicodeEncodeError:
             raise KeyError(name) from None
+
+    @overload
+    def get(self, key: str, /) -> str | None: ...
+    @overload
+    def get(self, key: str, /, default: str | _T) -> str | _T: ...
+    def get(self, key: str, /, default: Any = None) -> Any:
+        """Return a header, or else ``default``: the one of ``Mapping`` raises in between."""
+        try:
+            value = self._raw.get(key.lower().encode("latin-1"))
+        except UnicodeEncodeError:
+            return default
+        return default if value is None else value.decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
         return (name.decode("latin-1") for name in self._raw)
