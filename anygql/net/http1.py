@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar, overload
 
 import anyio
@@ -46,6 +47,11 @@ _BARE_LF = re.compile(rb"(?:\A|[^\r])\n")
 _BLANK = b"\r\n\r\n"
 
 
+@lru_cache(maxsize=256)
+def _raw_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
+
+
 class ResponseHeaders(Mapping[str, str]):
     """The headers of a response. Their names are in lower case, and may be asked for in any.
 
@@ -59,7 +65,7 @@ class ResponseHeaders(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         try:
-            return self._raw[name.lower().encode("latin-1")].decode("latin-1")
+            return self._raw[_raw_name(name)].decode("latin-1")
         except UnicodeEncodeError:
             raise KeyError(name) from None
 
@@ -70,7 +76,7 @@ class ResponseHeaders(Mapping[str, str]):
     def get(self, key: str, /, default: Any = None) -> Any:
         """Return a header, or else ``default``: the one of ``Mapping`` raises in between."""
         try:
-            value = self._raw.get(key.lower().encode("latin-1"))
+            value = self._raw.get(_raw_name(key))
         except UnicodeEncodeError:
             return default
         return default if value is None else value.decode("latin-1")
