@@ -70,10 +70,10 @@ servers: $(if $(shell command -v apt-get),$(SERVERS_STAMP))
 codegen: $(CODEGEN_STAMP)
 
 # Beside gql: some minutes, a table, and the figures in the docs.
-bench: $(BENCH)/.installed
+bench: $(BENCH)/.installed codegen
 	$(BENCH)/bin/python -m benchmarks && $(BENCH)/bin/python -m benchmarks.report
 
-bench-quick: $(BENCH)/.installed
+bench-quick: $(BENCH)/.installed codegen
 	$(BENCH)/bin/python -m benchmarks --quick
 
 # The same rows, beside this project as it is in another checkout: make bench-against BEFORE=path

@@ -50,6 +50,8 @@ class _Outgoing(NamedTuple):
     #: The head, without what says where the body ends.
     head: bytes
     headers: HeaderPairs
+    #: The value of ``Accept``.
+    accepted: str
     body: bytes | UploadBody | None
 
 
@@ -64,7 +66,7 @@ class Exchange:
         self._pool = Pool(endpoint.max_connections)
         self._args = DialArgs(uds=endpoint.uds)
         self._targets: dict[str, Target] = {}
-        self._heads: dict[Any, tuple[bytes, HeaderPairs]] = {}
+        self._heads: dict[Any, tuple[bytes, HeaderPairs, str]] = {}
         self._cookies: Cookies | None = None
 
     def open(self, loop: RunningLoop, tasks: TaskGroup) -> None:
@@ -166,11 +168,12 @@ class Exchange:
             merged = [pair for pair in merged if pair[0].lower() != "authorization"]
             merged.append(("Authorization", authorization))
         head = head_lines(request.method, target, target.request_target(params), merged)
+        accepted = _value_of(merged, "accept")
         if key is not None:
             if len(self._heads) >= REMEMBERED:
                 self._heads.clear()
-            self._heads[key] = (head, merged)
-        return _Outgoing(request.method, target, head, merged, request.body)
+            self._heads[key] = (head, merged, accepted)
+        return _Outgoing(request.method, target, head, merged, accepted, request.body)
 
     # Connections.
 
@@ -282,7 +285,7 @@ class _Call:
             connection,
             head,
             outgoing.target.shown,
-            accepted=_value_of(outgoing.headers, "accept"),
+            accepted=outgoing.accepted,
             has_turn=has_turn,
             silence=self._silence,
             max_size=self._exchange.endpoint.max_response_size,
@@ -379,7 +382,7 @@ class _Call:
             self._options = CallOptions(follow_redirects=True, timeout=self._options.timeout)
         headers = [pair for pair in headers if pair[0].lower() != "host"]
         head = head_lines(method, target, target.request_target([]), headers)
-        return _Outgoing(method, target, head, headers, body)
+        return _Outgoing(method, target, head, headers, _value_of(headers, "accept"), body)
 
 
 async def _finish(response: EngineResponse) -> None:
