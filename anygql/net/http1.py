@@ -252,13 +252,16 @@ class ResponseParser:
             if name == b"content-length"
             for length in line.partition(b":")[2].split(b",")
         }
-        if self._is_lenient and not all(map(bytes.isdigit, lengths)):
+        is_readable = all(map(bytes.isdigit, lengths))
+        if self._is_lenient and not is_readable:
             lengths.clear()
         if len(lengths) > 1:
             raise NotHTTP("the answer has several lengths that differ")
         # RFC 9112 §6.1 and §6.3: chunks take precedence over a length, and equal lengths are one.
         kept = [line for name, line in fields if name != b"content-length"]
         if any(name == b"transfer-encoding" for name, _ in fields):
+            if not is_readable and lengths:
+                raise NotHTTP("the head of the answer is malformed: a length that can't be read")
             self._must_close = self._must_close or bool(lengths)
         elif lengths:
             kept.append(b"Content-Length: " + lengths.pop())
