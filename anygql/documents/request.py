@@ -63,10 +63,13 @@ class GraphQLRequest(Generic[_T_co]):
         "_source",
         "extensions",
         "operation_name",
+        "takes_json",
         "variable_values",
     )
 
     _built: Mapping[str | None, BuiltOperation] | None
+    #: Whether the caller decodes the data itself: a connection may leave them as JSON text.
+    takes_json: bool
     _source: Document
     _operation: tuple[str | None, OperationKind] | None
     variable_values: Mapping[str, Any] | None
@@ -88,6 +91,7 @@ class GraphQLRequest(Generic[_T_co]):
         variable_values: Mapping[str, Any] | None,
         operation_name: str | None,
         extensions: Mapping[str, Any] | None,
+        takes_json: bool = False,
     ) -> None:
         for name, value in (("variable_values", variable_values), ("extensions", extensions)):
             if value is not None and not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -103,6 +107,7 @@ class GraphQLRequest(Generic[_T_co]):
         put(self, "variable_values", variable_values)
         put(self, "operation_name", operation_name)
         put(self, "extensions", extensions)
+        put(self, "takes_json", takes_json)
         put(self, "_operation", None)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -135,9 +140,19 @@ class GraphQLRequest(Generic[_T_co]):
             self.variable_values if variable_values is None else variable_values,
             self.operation_name if operation_name is None else operation_name,
             self.extensions if extensions is None else extensions,
+            self.takes_json,
         )
         if self._built is not None:
             new._keep_built(self._built, None if variable_values is not None else self._values)
+        return new
+
+    def taking_json(self) -> GraphQLRequest[_T_co]:
+        """Return the request for a caller that decodes the data itself."""
+        new: GraphQLRequest[_T_co] = object.__new__(GraphQLRequest)
+        put = object.__setattr__
+        for name in self.__slots__:  # they have been checked
+            put(new, name, getattr(self, name))
+        put(new, "takes_json", True)
         return new
 
     def _keep_built(
