@@ -24,6 +24,8 @@ class Peer:
 
 _OURS = "one writer task, bounded buffers, TCP back-pressure, routes by id"
 _OURS_HTTP = "a client of one connection for each request on its way; documents encoded once"
+_BLOCKING = "a session in a thread of its own; events handed over in bursts"
+_GQL_SYNC = "in the calling thread; prints the document each time"
 _GQL = "unbounded queue for each subscription, no back-pressure, prints the document each time"
 _GQL_HTTP = "one client with httpx's pool; prints the document each time"
 
@@ -42,6 +44,11 @@ PEERS = {
         Peer("gql[httpx] on trio", "gql_client", "trio", "httpx", _GQL_HTTP),
         Peer("gql[httpx2]", "gql_client", "asyncio", "httpx2", _GQL_HTTP),
         Peer("gql[httpx2] on trio", "gql_client", "trio", "httpx2", _GQL_HTTP),
+        Peer("anygql.blocking", "blocking_client", "asyncio", about=_BLOCKING),
+        Peer("anygql.blocking on trio", "blocking_client", "trio", about=_BLOCKING),
+        Peer("gql sync[requests]", "gql_sync", "none", "requests", _GQL_SYNC),
+        Peer("gql sync[httpx]", "gql_sync", "none", "httpx", _GQL_SYNC),
+        Peer("gql sync[websockets]", "gql_sync", "asyncio", "websockets", "a loop run per event"),
         Peer("raw socket", "raw", "none", about="a blocking socket; looks at nothing but the end"),
         Peer(
             "raw websockets asyncio",

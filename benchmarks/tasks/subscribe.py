@@ -18,10 +18,10 @@ from ..peers import Peer
 from ..peers.base import Session, Stream
 from . import Stopwatch, run_on
 
-__all__ = ["consume", "run"]
+__all__ = ["Start", "consume", "run"]
 
 
-class _Start:
+class Start:
     """Starts the clock and the server's stream, once ``group`` consumers wait."""
 
     def __init__(self, port: int, group: int, token: str) -> None:
@@ -58,7 +58,7 @@ def run(peer: Peer, port: int, *, size: int, group: int, count: int) -> dict[str
     """``count`` events of ``size`` bytes for each of ``group`` subscriptions."""
     token = uuid.uuid4().hex
     variables = {"size": size, "count": count, "group": group, "token": token}
-    start = _Start(port, group, token)
+    start = Start(port, group, token)
     if peer.module == "raw":
         _run_raw(peer, port, variables, start)
         return start.stopwatch.stop(count)
@@ -75,7 +75,7 @@ def run(peer: Peer, port: int, *, size: int, group: int, count: int) -> dict[str
     return dict(run_on(peer, main))
 
 
-async def _consume_all(session: Session, variables: dict[str, Any], start: _Start) -> int:
+async def _consume_all(session: Session, variables: dict[str, Any], start: Start) -> int:
     import anyio
 
     total = 0
@@ -92,7 +92,7 @@ async def _consume_all(session: Session, variables: dict[str, Any], start: _Star
     return total
 
 
-def _run_raw(peer: Peer, port: int, variables: dict[str, Any], start: _Start) -> None:
+def _run_raw(peer: Peer, port: int, variables: dict[str, Any], start: Start) -> None:
     from ..peers import raw
 
     if peer.loop == "none":
