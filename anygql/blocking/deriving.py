@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from ..session.tracebacks import short_tracebacks
 from .words import without_await
 
-__all__ = ["Wrapping", "derive"]
+__all__ = ["derive"]
 
 
-class Wrapping(Protocol):
-    """A blocking object, which runs what an async object does."""
-
-    def run(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of the async object in its loop, and return what it gives."""
-        ...
-
-
-def derive(blocking: type[Any], twin: type[Any]) -> None:
+def derive(blocking: type[Any], twin: type[Any], run: Callable[..., Any]) -> None:
     """Give a class the public properties and methods of its async twin that it lacks.
 
-    Its objects have ``run``, and their twin as ``_twin``.
+    Args:
+        blocking: The class. Its objects have their twin as ``_twin``.
+        twin: The async class.
+        run: Called with an object, a function of ``twin``, and its arguments.
     """
     for name, member in vars(twin).items():
         if name.startswith("_") or name in vars(blocking) or name == "aclose":
@@ -31,17 +26,19 @@ def derive(blocking: type[Any], twin: type[Any]) -> None:
         if isinstance(member, property):
             setattr(blocking, name, _property(name, member))
         elif inspect.isfunction(member):
-            setattr(blocking, name, _method(blocking, member))
+            setattr(blocking, name, _method(blocking, member, run))
 
 
 def _property(name: str, member: property) -> property:
     return property(lambda self: getattr(self._twin, name), doc=member.__doc__)
 
 
-def _method(blocking: type[Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: Wrapping, *args: Any, **kwargs: Any) -> Any:
+def _method(
+    blocking: type[Any], function: Callable[..., Any], run: Callable[..., Any]
+) -> Callable[..., Any]:
+    def method(self: object, *args: Any, **kwargs: Any) -> Any:
         with short_tracebacks:
-            return self.run(function, *args, **kwargs)
+            return run(self, function, *args, **kwargs)
 
     method.__name__ = function.__name__
     method.__qualname__ = f"{blocking.__name__}.{function.__name__}"

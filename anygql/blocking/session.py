@@ -45,16 +45,16 @@ class Session:
     def __repr__(self) -> str:
         return repr(self._twin)
 
-    def run(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of the async session in its loop: for what is not here."""
+    def _run(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the async session in its loop, and return what it gives."""
         if (function := kwargs.get("on_resubscribe")) is not None:
             kwargs["on_resubscribe"] = self._in_a_thread(function)
-        result = self.call(_call, method, self._twin, args, kwargs)
+        result = self._call(_call, method, self._twin, args, kwargs)
         if isinstance(result, AsyncSubscription):
-            return Subscription(self, cast("AsyncSubscription[Any]", result))
+            return Subscription(self._call, cast("AsyncSubscription[Any]", result))
         return result
 
-    def call(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    def _call(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """Call an async function in the session's loop, and return what it returns."""
         return self._host.portal.run(function, *args)
 
@@ -68,7 +68,7 @@ class Session:
             TimeoutError: When there was none in time.
             TransportError: When there is none and there will be none; it says why.
         """
-        self.run(_within(timeout, AsyncSession.wait_connected))
+        self._run(_within(timeout, AsyncSession.wait_connected))
 
     def wait_closed(self, *, timeout: float | None = None) -> None:
         """Wait until the session is over: it has no connection and will get none.
@@ -79,7 +79,7 @@ class Session:
         Raises:
             TimeoutError: When it was not over in time.
         """
-        self.run(_within(timeout, AsyncSession.wait_closed))
+        self._run(_within(timeout, AsyncSession.wait_closed))
 
     def close(self) -> None:
         """Close the session, and wait until it is closed. It may be called again.
@@ -96,7 +96,7 @@ class Session:
         async def on_resubscribe(subscription: AsyncSubscription[Any], last: Any) -> Any:
             if (owner := session()) is None:
                 return None
-            handed = Subscription(owner, subscription)
+            handed = Subscription(owner._call, subscription)
             variables = await to_thread.run_sync(function, handed, last, abandon_on_cancel=True)
             return await variables if inspect.isawaitable(variables) else variables
 
@@ -130,4 +130,4 @@ def _abandon(host: Host) -> None:
         )
 
 
-derive(Session, AsyncSession)
+derive(Session, AsyncSession, Session._run)  # pyright: ignore[reportPrivateUsage]

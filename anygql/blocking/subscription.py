@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast
 
 from anyio import ClosedResourceError, EndOfStream, fail_after
 
@@ -21,14 +21,6 @@ T_co = TypeVar("T_co", covariant=True)
 
 #: The largest number of results that are handed over at once.
 BURST = 256
-
-
-class Owner(Protocol):
-    """The session, as its subscriptions see it."""
-
-    def call(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
-        """Call an async function in the session's loop, and return what it returns."""
-        ...
 
 
 class _Gap:
@@ -59,10 +51,11 @@ class Subscription(Generic[T_co]):
     Any number of threads may take results from one subscription; each result goes to one of them.
     """
 
-    __slots__ = ("__weakref__", "_is_closed", "_lock", "_owner", "_ready", "_reconnects", "_twin")
+    __slots__ = ("__weakref__", "_call", "_is_closed", "_lock", "_ready", "_reconnects", "_twin")
 
-    def __init__(self, owner: Owner, twin: AsyncSubscription[T_co]) -> None:
-        self._owner = owner
+    def __init__(self, call: Callable[..., Any], twin: AsyncSubscription[T_co]) -> None:
+        # The session's, which lives as long as this does: it calls an async function in its loop.
+        self._call = call
         self._twin = twin
         self._is_closed = False
         self._reconnects = 0
@@ -103,7 +96,7 @@ class Subscription(Generic[T_co]):
             RuntimeError: When it has begun already.
         """
         with short_tracebacks:
-            self._owner.call(self._twin.__aenter__)
+            self._call(self._twin.__aenter__)
         return self
 
     def __exit__(
@@ -175,7 +168,7 @@ class Subscription(Generic[T_co]):
         It may be called again.
         """
         self._is_closed = True
-        self._owner.call(self._twin.aclose)
+        self._call(self._twin.aclose)
         self._ready.clear()
 
     def _is_mark(self, result: object) -> bool:
@@ -195,7 +188,7 @@ class Subscription(Generic[T_co]):
             if self._is_closed:
                 raise ClosedResourceError
             if not self._ready:
-                self._owner.call(self._take_burst, timeout)
+                self._call(self._take_burst, timeout)
         finally:
             self._lock.release()
 

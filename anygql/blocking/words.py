@@ -17,10 +17,7 @@ _WORDS = (
     (r"\bcanceling\b", "Ctrl-C"),
     (r"If canceled\b", "If interrupted"),
     (r"A function or async function that is called", "A function that is called"),
-    (
-        r"leaving or dropping that cancels the\n? *function",
-        "the subscription may be left meanwhile",
-    ),
+    (r"\bdropping that cancels the\b", "dropping that abandons the"),
     (r"``aclose``", "``close``"),
 )
 
