@@ -96,7 +96,8 @@ class Client:
     def __enter__(self) -> Session:
         """Open a plain session, as ``connect()`` does."""
         connection = cast("_Connection", self.connect())
-        session = connection.__enter__()
+        with short_tracebacks:
+            session = connection.__enter__()
         self._entered.setdefault(threading.get_ident(), []).append(connection)
         return session
 
@@ -117,7 +118,8 @@ class Client:
         connection = connections.pop()
         if not connections:
             del self._entered[threading.get_ident()]
-        connection.__exit__(exc_type, exc_value, traceback)
+        with short_tracebacks:
+            connection.__exit__(exc_type, exc_value, traceback)
 
     def _context(self, options: dict[str, Any]) -> Context:
         return cast("Context", self._twin.connect(**options))

@@ -8,7 +8,7 @@ import threading
 import weakref
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from anyio import Event
 
@@ -16,6 +16,7 @@ from ..delivery.faults import closed
 from ..exceptions import TransportError
 from ..session.outage import loggable
 from ..session.session import Session
+from ..session.subscription import Subscription
 from .portal import Call, Portal
 
 __all__ = ["Context", "Host"]
@@ -63,6 +64,9 @@ class Host:
         #: What ended the session, if not its owner.
         self.error: Exception | None = None
         self.is_closed = False
+        #: Those that have not been dropped.
+        self.subscriptions: weakref.WeakSet[Subscription[Any]] = weakref.WeakSet()
+        self._is_exiting = False
         self._context = context
         self._has_owner = has_owner
         #: Seconds for closing at the end of the program.
@@ -103,8 +107,9 @@ class Host:
             self._give_up()
             raise
 
-    def request_close(self) -> bool:
+    def request_close(self, *, at_exit: bool = False) -> bool:
         """Begin to close the session. Return False if it is closed, or another process's."""
+        self._is_exiting = at_exit
         if self.is_closed or not self.portal.is_of_this_process:
             return False
         self.is_closed = True
@@ -134,6 +139,9 @@ class Host:
                 # The session tells calls of its end, as long as there is one to ask.
                 await self._close_requested.wait()
         finally:
+            if self._is_exiting:  # nothing finalizes subscriptions any more
+                for subscription in list(self.subscriptions):
+                    await subscription.aclose()
             self._opened.set()
             self.portal.request_stop()
 
@@ -148,7 +156,7 @@ def _close_all() -> None:
     begun = monotonic()
     hosts = [host for host in list(_open_at_exit) if host.portal.is_of_this_process]
     for host in hosts:
-        host.request_close()
+        host.request_close(at_exit=True)
     for host in hosts:
         host.portal.join(max(0.0, begun + host.close_timeout - monotonic()))
 

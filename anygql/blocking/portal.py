@@ -279,7 +279,7 @@ def _warn_of_blocking() -> None:
         "this call blocks the event loop that runs in the same thread: in a notebook that is "
         "fine; elsewhere use anygql itself, whose calls are awaited (this is said once)",
         BlockingInAsync,
-        stacklevel=level - 1,
+        stacklevel=level,
     )
     _warned = True  # if that has not raised
 

@@ -12,6 +12,7 @@ from anyio import fail_after, to_thread
 
 from ..session.session import Session as AsyncSession
 from ..session.subscription import Subscription as AsyncSubscription
+from ..session.tracebacks import short_tracebacks
 from .deriving import derive
 from .hosting import Host
 from .subscription import Subscription
@@ -51,7 +52,9 @@ class Session:
             kwargs["on_resubscribe"] = self._in_a_thread(function)
         result = self._call(_call, method, self._twin, args, kwargs)
         if isinstance(result, AsyncSubscription):
-            return Subscription(self._call, cast("AsyncSubscription[Any]", result))
+            twin = cast("AsyncSubscription[Any]", result)
+            self._host.subscriptions.add(twin)
+            return Subscription(self._call, twin)
         return result
 
     def _call(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
@@ -68,7 +71,8 @@ class Session:
             TimeoutError: When there was none in time.
             TransportError: When there is none and there will be none; it says why.
         """
-        self._run(_within(timeout, AsyncSession.wait_connected))
+        with short_tracebacks:
+            self._run(_within(timeout, AsyncSession.wait_connected))
 
     def wait_closed(self, *, timeout: float | None = None) -> None:
         """Wait until the session is over: it has no connection and will get none.
@@ -79,7 +83,8 @@ class Session:
         Raises:
             TimeoutError: When it was not over in time.
         """
-        self._run(_within(timeout, AsyncSession.wait_closed))
+        with short_tracebacks:
+            self._run(_within(timeout, AsyncSession.wait_closed))
 
     def close(self) -> None:
         """Close the session, and wait until it is closed. It may be called again.

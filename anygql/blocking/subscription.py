@@ -118,10 +118,11 @@ class Subscription(Generic[T_co]):
         """
         try:
             while True:
+                if not self._ready:
+                    self._fetch(None)
                 try:
                     result = self._ready.popleft()
-                except IndexError:
-                    self._fetch(None)
+                except IndexError:  # another thread has taken it
                     continue
                 # Most results are dicts, and need no closer look.
                 if result.__class__ is dict or not self._is_mark(result):
@@ -151,10 +152,11 @@ class Subscription(Generic[T_co]):
         """
         try:
             while True:
+                if not self._ready:
+                    self._fetch(timeout)
                 try:
                     result: T_co = self._ready.popleft()
-                except IndexError:
-                    self._fetch(timeout)
+                except IndexError:  # another thread has taken it
                     continue
                 if not self._is_mark(result):
                     return result
