@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from anygql import (
     TransportTimeout,
     gql,
 )
-from anygql.blocking import BlockingInAsync, Client
+from anygql.blocking import BlockingInAsync, Client, Session
 from anygql.blocking import portal as portal_module
 from tests.blocking.conftest import Make, Served
 
@@ -141,6 +142,15 @@ def interrupted(when: Callable[[], object]) -> Generator[None]:
         signal.signal(signal.SIGUSR1, before)
 
 
+def session_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "anygql session"]
+
+
+def wait_until_closing(session: Session) -> None:
+    while session.state != "closed":
+        time.sleep(0.001)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs signals")
 class TestInterrupts:
     def test_an_execute(self, make: Make, served: Served) -> None:
@@ -166,10 +176,21 @@ class TestInterrupts:
             client = Client(url, backend=backend)  # type: ignore[arg-type]
             with pytest.raises(Interrupted), interrupted(connected):
                 client.open(reconnecting=True)
-        for thread in threading.enumerate():
-            if thread.name == "anygql session":
-                thread.join(10)
-                assert not thread.is_alive()
+        for thread in session_threads():
+            thread.join(10)
+            assert not thread.is_alive()
+
+    def test_closing(self, make: Make, served: Served) -> None:
+        session = make().open()
+        served.portal.call(served.connection().freeze)
+        with pytest.raises(Interrupted), interrupted(lambda: wait_until_closing(session)):
+            session.close()
+        session.close()
+        with pytest.raises(TransportClosed):
+            session.execute("{ hello }")
+        for thread in session_threads():
+            thread.join(10)
+            assert not thread.is_alive()
 
     def test_a_whole_block(self, make: Make, served: Served) -> None:
         with (
