@@ -23,7 +23,7 @@ from .documents.request import Request, as_request
 from .exceptions import TransportTimeout
 from .net.headers import Headers
 from .net.options import NoOptions, Provider, refuse_options
-from .net.urls import check_url
+from .net.urls import check_url, is_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
 from .session.hints import check_timeout, refuse_call
@@ -55,7 +55,7 @@ def _as_transport(
     ssl: SSLContext | None,
 ) -> Transport:
     """Return the transport that was given, or make the one for a URL's scheme."""
-    if not isinstance(given, str):
+    if not isinstance(given, str) and not is_url(given):
         options = {"headers": headers, "init_payload": init_payload, "ssl": ssl}
         return _check_transport(given, [name for name in options if options[name] is not None])
     url = check_url(given, ("https", "http", "wss", "ws"))
@@ -252,6 +252,8 @@ class Client:
                 message += (
                     f": a session has it. Write `async with client as session: session.{name}`"
                 )
+            elif name.removesuffix("_async").removesuffix("_sync") in {*_OF_SESSIONS, "session"}:
+                message += ": write `async with client as session:`, and call the session's methods"
             elif name in {"close", "aclose"}:
                 message += ": write `async with client as session:`, whose end closes the session"
             raise AttributeError(message, name=name, obj=self)

@@ -5,6 +5,7 @@
     TransportError
     ├── TransportConnectionFailed     no connection, or it was lost (code, reason)
     │   ├── TransportConnectTimeout   no connection in time (a TimeoutError too)
+    │   ├── TransportConnectionRefused  refused after the handshake (a TransportServerError too)
     │   └── TransportInvalidURL       the URL can't be used (a ValueError too)
     ├── TransportTimeout              no answer in time (a TimeoutError too)
     ├── TransportClosed               closed on this side, or never opened
@@ -31,6 +32,7 @@ __all__ = [
     "TransportClosed",
     "TransportConnectTimeout",
     "TransportConnectionFailed",
+    "TransportConnectionRefused",
     "TransportError",
     "TransportInvalidURL",
     "TransportProtocolError",
@@ -124,6 +126,13 @@ class TransportServerError(TransportError):
     """
 
 
+class TransportConnectionRefused(TransportConnectionFailed, TransportServerError):
+    """The server refused ``connection_init``: by ``connection_error``, or by the close code 4403.
+
+    ``code`` is 4403, and ``reason`` has the server's words.
+    """
+
+
 class TransportProtocolError(TransportError):
     """The peer sent something that its protocol does not allow."""
 
@@ -191,6 +200,7 @@ for _error in (
     TransportTimeout,
     TransportClosed,
     TransportServerError,
+    TransportConnectionRefused,
     TransportProtocolError,
     TransportQueryError,
     SubscriptionOverflow,

@@ -21,6 +21,7 @@ import msgspec
 __all__ = [
     "JSON",
     "MsgspecJSON",
+    "checked_utf8",
     "decode_typed",
     "encode_named",
     "is_mapping",
@@ -119,6 +120,16 @@ def replace_lone_surrogates(text: bytes | str) -> bytes:
     """
     given = text.encode() if isinstance(text, str) else bytes(text)
     return re.sub(_ESCAPE, _replace_lone_surrogate, given)
+
+
+def checked_utf8(text: bytes | str) -> bytes | str:
+    """Return ``text``; raise ``UnicodeDecodeError`` if it isn't UTF-8.
+
+    msgspec checks only the text that it decodes, and not what it leaves as ``Raw``.
+    """
+    if isinstance(text, bytes) and not text.isascii():
+        text.decode()
+    return text
 
 
 def decode_typed(decoder: msgspec.json.Decoder[_T], text: bytes | str, /) -> _T:

@@ -14,6 +14,7 @@ from anygql.exceptions import (
     SubscriptionOverflow,
     TransportClosed,
     TransportConnectionFailed,
+    TransportConnectionRefused,
     TransportConnectTimeout,
     TransportError,
     TransportInvalidURL,
@@ -33,6 +34,7 @@ ERRORS = [cls for cls in CLASSES if issubclass(cls, TransportError)]
     [
         (TransportConnectionFailed, (TransportError,)),
         (TransportConnectTimeout, (TransportConnectionFailed, TimeoutError)),
+        (TransportConnectionRefused, (TransportConnectionFailed, TransportServerError)),
         (TransportInvalidURL, (TransportConnectionFailed, ValueError)),
         (TransportTimeout, (TransportError, TimeoutError)),
         (TransportClosed, (TransportError,)),

@@ -112,7 +112,11 @@ class Feed(Route):
             self.complete()
 
     def reject(self, payload: object) -> None:
-        self._put(read_refusal(payload))
+        self.refuse(read_refusal(payload))
+
+    def refuse(self, result: ExecutionResult) -> None:
+        """End with a result that has the errors which the server refused the operation with."""
+        self._put(result)
         self.complete()
 
     def complete(self) -> None:

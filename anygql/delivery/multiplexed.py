@@ -71,6 +71,8 @@ class MultiplexedConnection(BaseConnection, ABC):
         route = Answer(self, self.routes.new_id())
         if request.source.is_incremental:
             route.merge = _merge()
+        else:
+            route.takes_json = request.takes_json
         self._start(route, request, transport_args)
         try:
             return await route.wait()
@@ -104,6 +106,7 @@ class MultiplexedConnection(BaseConnection, ABC):
 
         feed = Feed(self, self.routes.new_id(), delivery)
         feed.merge = merge
+        feed.takes_json = request.takes_json and merge is None
         feed.transport_args = transport_args
         try:
             self._start(feed, request, transport_args)

@@ -54,6 +54,8 @@ class Route:
     fault: TransportError | None = None
     #: For an operation whose result comes in parts: the parts so far.
     merge: IncrementalMerge | None = None
+    #: Whether the data of its results may be left as JSON text.
+    takes_json = False
 
     def __init__(self, owner: RouteOwner, id: str) -> None:
         self.id = id
@@ -167,6 +169,8 @@ class Routes:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.by_id: dict[str, Route] = {}
+        #: How many of them take JSON text.
+        self.taking_json = 0
         #: When the last operation ended, on the loop's clock; ``None`` while one runs.
         self.idle_since: float | None = None
         #: Ids of operations that have their one result, whose `complete` hasn't come: oldest first.
@@ -181,13 +185,16 @@ class Routes:
     def register(self, route: Route) -> None:
         """Add a route, before its request can be written."""
         self.by_id[route.id] = route
+        self.taking_json += route.takes_json
         self.idle_since = None
 
     def forget(self, id: str) -> Route | None:
         """Remove and return the route of an id, if there is one."""
         route = self.by_id.pop(id, None)
-        if route is not None and not self.by_id:
-            self.idle_since = self._now()
+        if route is not None:
+            self.taking_json -= route.takes_json
+            if not self.by_id:
+                self.idle_since = self._now()
         return route
 
     def answered(self, id: str) -> None:
@@ -206,6 +213,7 @@ class Routes:
     def fail_all(self, fault: TransportError) -> None:
         """End every route with the fault."""
         routes = list(self.by_id.values())
+        self.taking_json = 0
         self.by_id.clear()  # the same dict: the receiving task may be in the middle of it
         for route in routes:
             route.fail(fault)

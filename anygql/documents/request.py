@@ -31,8 +31,17 @@ class GraphQLRequest:
         TypeError: An argument has another type.
     """
 
-    __slots__ = ("_operation", "_source", "extensions", "operation_name", "variable_values")
+    __slots__ = (
+        "_operation",
+        "_source",
+        "extensions",
+        "operation_name",
+        "takes_json",
+        "variable_values",
+    )
 
+    #: Whether the caller decodes the data itself: a connection may leave them as JSON text.
+    takes_json: bool
     _source: Document
     _operation: tuple[str | None, OperationKind] | None
     variable_values: Mapping[str, Any] | None
@@ -54,6 +63,7 @@ class GraphQLRequest:
         variable_values: Mapping[str, Any] | None,
         operation_name: str | None,
         extensions: Mapping[str, Any] | None,
+        takes_json: bool = False,
     ) -> None:
         for name, value in (("variable_values", variable_values), ("extensions", extensions)):
             if value is not None and not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -68,6 +78,7 @@ class GraphQLRequest:
         put(self, "variable_values", variable_values)
         put(self, "operation_name", operation_name)
         put(self, "extensions", extensions)
+        put(self, "takes_json", takes_json)
         put(self, "_operation", None)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -95,7 +106,17 @@ class GraphQLRequest:
             self.variable_values if variable_values is None else variable_values,
             self.operation_name if operation_name is None else operation_name,
             self.extensions if extensions is None else extensions,
+            self.takes_json,
         )
+        return new
+
+    def taking_json(self) -> GraphQLRequest:
+        """Return the request for a caller that decodes the data itself."""
+        new = object.__new__(GraphQLRequest)
+        put = object.__setattr__
+        for name in self.__slots__:  # they have been checked
+            put(new, name, getattr(self, name))
+        put(new, "takes_json", True)
         return new
 
     @property

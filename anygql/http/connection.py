@@ -61,7 +61,8 @@ class HTTPConnection(IndependentConnection):
         in_task = self._exchange.needs_task or has_files(request)
         if not self._hashing or has_files(request):
             return await self._run(
-                lambda: self._result(self._operations.single(request, args)), in_task=in_task
+                lambda: self._result(request, self._operations.single(request, args)),
+                in_task=in_task,
             )
         return await self._run(lambda: self._persisted(request, args), in_task=in_task)
 
@@ -99,17 +100,17 @@ class HTTPConnection(IndependentConnection):
             self._exchange.check(args)
         return args
 
-    async def _result(self, outgoing: HTTPRequest) -> ExecutionResult:
+    async def _result(self, request: GraphQLRequest, outgoing: HTTPRequest) -> ExecutionResult:
         incoming = await self._exchange.send(outgoing)
         try:
-            return await read_merged(incoming, self._json)
+            return await read_merged(incoming, self._json, takes_json=request.takes_json)
         finally:
             await incoming.aclose()
 
     async def _persisted(self, request: GraphQLRequest, args: Mapping[str, Any]) -> ExecutionResult:
         hashed = request.replace(extensions=persisted_extensions(request))
         try:
-            result = await self._result(self._operations.single(hashed, args, text=False))
+            result = await self._result(request, self._operations.single(hashed, args, text=False))
             refused = persisted_query_refusal(result.errors)
         except TransportServerError as error:
             # Some servers refuse a hash with a status, in JSON that is trusted for this alone.
@@ -121,9 +122,9 @@ class HTTPConnection(IndependentConnection):
             return result
         if refused is PersistedQueryRefusal.NOT_FOUND:
             # By POST: a document for which a hash pays may be too long for a URL.
-            return await self._result(self._operations.single(hashed, args, get=False))
+            return await self._result(request, self._operations.single(hashed, args, get=False))
         self._hashing = False
-        return await self._result(self._operations.single(request, args))
+        return await self._result(request, self._operations.single(request, args))
 
     # Subscriptions.
 
@@ -133,20 +134,23 @@ class HTTPConnection(IndependentConnection):
         """Start a subscription; the caller must leave the feed."""
         args = self._checked_args(transport_args)
         outgoing = self._operations.single(request, args, get=False, accept=ACCEPT_STREAM)
+        takes_json = request.takes_json
 
         async def follow(stream: RunningStream) -> None:
             incoming = await self._exchange.send(outgoing, streaming=True)
             try:
                 again = wants_event_stream_alone(incoming.status, incoming.accepted)
                 if not again or has_files(request):  # which can be read only once
-                    await deliver(incoming, stream, self._json, merging=False)
+                    await deliver(
+                        incoming, stream, self._json, merging=False, takes_json=takes_json
+                    )
                     return
             finally:
                 await incoming.aclose()
             plain = self._operations.single(request, args, get=False, accept=EVENT_STREAM)
             incoming = await self._exchange.send(plain, streaming=True)
             try:
-                await deliver(incoming, stream, self._json, merging=False)
+                await deliver(incoming, stream, self._json, merging=False, takes_json=takes_json)
             finally:
                 await incoming.aclose()
 

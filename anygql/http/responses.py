@@ -11,15 +11,15 @@ or moment (``REFUSALS``).
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from ..exceptions import BODY_LIMIT, TransportError, TransportProtocolError, TransportServerError
-from ..json import JSON
+from ..json import JSON, MsgspecJSON
 from ..net.retry_after import retry_after
 from ..results.answers import (
     NotAResult,
@@ -28,8 +28,9 @@ from ..results.answers import (
     first_line,
     read_result,
     server_words,
+    without_markup,
 )
-from ..results.result import ExecutionResult, Origin, ResultWithOrigin
+from ..results.result import ExecutionResult, Origin, ResultWithOrigin, read_undecoded
 from .accept import ACCEPT_JSON, GRAPHQL_JSON
 
 __all__ = [
@@ -95,8 +96,7 @@ def decoded_text(body: bytes) -> str:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """An HTTP response with its body, or the start of it."""
 
     #: The server, fit for messages.
@@ -115,13 +115,21 @@ class Response:
         """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
-    def result(self, json: JSON) -> ExecutionResult:
+    def result(self, json: JSON, *, takes_json: bool = False) -> ExecutionResult:
         """Return the GraphQL result in the response.
+
+        Args:
+            json: How JSON becomes values.
+            takes_json: Whether the data may be left as JSON text.
 
         Raises:
             TransportServerError: The status says that there is none.
             TransportProtocolError: The body is something else.
         """
+        if takes_json and self.ok and type(json) is MsgspecJSON and self._charset() == "utf-8":
+            result = read_undecoded(self.body)
+            if result is not None:
+                return self.with_origin(result)
         return self.read(self.payload(json))
 
     def read(self, payload: object) -> ExecutionResult:
@@ -240,10 +248,7 @@ class Response:
         """Return the first line of what the server says, in JSON or in text."""
         if payload is not None:
             return server_words(payload)
-        text = self.text
-        if "<" in text:
-            text = _without_markup(text)
-        return first_line(text)
+        return first_line(without_markup(self.text))
 
     def _advice(self, *, is_limit: bool) -> str:
         """Return the end of a refusal's message: what to do about it."""
@@ -261,21 +266,6 @@ class Response:
             f" A redirect turned the POST into a GET of {self.asked_nothing}, which asks nothing: "
             "use the URL that takes the POST"
         )
-
-
-# What a page holds beside its text. Each pattern stops at the next "<", or at the end.
-_INLINE = re.compile(r"</?(?:a|b|code|em|i|span|strong|tt|u)\b[^<>]*>", re.IGNORECASE)
-_UNSEEN = re.compile(
-    r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[a-z!/?][^<>]*(?:>|\Z)",
-    re.DOTALL | re.IGNORECASE,
-)
-
-
-def _without_markup(text: str) -> str:
-    import html  # only for a page in the place of an answer
-
-    lines = html.unescape(_UNSEEN.sub(" ", _INLINE.sub("", text))).splitlines()
-    return "\n".join(" ".join(line.split()) for line in lines)
 
 
 @lru_cache(maxsize=64)

@@ -36,11 +36,12 @@ from ..exceptions import (
 from ..json import JSON
 from ..protocols.close_codes import CloseCode
 from ..protocols.events import Error, Next
+from ..results.result import ExecutionResult
 from .accept import ACCEPT_JSON, EVENT_STREAM, PLAIN_TEXT
 from .endpoint import HTTPEndpoint
 from .exchange import exchange_of
 from .formats.graphql_sse import BadResult, IncrementalPart, SingleStream
-from .formats.payloads import BadPayload
+from .formats.payloads import BadPayload, require_object
 from .incoming import IncomingResponse
 from .operations import RequestBuilder
 from .requests import HTTPRequest, checked_args
@@ -306,17 +307,13 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
                 continue
             match event:
                 case Next():
-                    if route.next(event.payload):
-                        self.routes.forget(event.id)
+                    self._deliver(route, event.payload, incoming)
                 case IncrementalPart():
                     self._add_part(route, event.payload, incoming)
                 case BadResult():
-                    route.fail(
-                        violation_error(
-                            incoming, BadPayload("a result is malformed", event.payload)
-                        )
+                    self._fail_for(
+                        route, BadPayload("a result is malformed", event.payload), incoming
                     )
-                    self.leave(route)
                 case Error():
                     self.routes.forget(event.id)
                     route.reject(event.payload)
@@ -324,13 +321,28 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
                     self.routes.forget(event.id)
                     route.complete()
 
+    def _deliver(self, route: Route, result: ExecutionResult, incoming: IncomingResponse) -> None:
+        try:
+            require_object(result)
+        except ProtocolViolation as violation:
+            self._fail_for(route, violation, incoming)
+        else:
+            if route.next(result):
+                self.routes.forget(route.id)
+
     def _add_part(self, route: Route, part: Mapping[str, Any], incoming: IncomingResponse) -> None:
         try:
             if route.merge is not None and route.add_part(route.merge, part):
                 self.routes.forget(route.id)
         except ProtocolViolation as violation:
-            route.fail(violation_error(incoming, violation))
-            self.leave(route)
+            self._fail_for(route, violation, incoming)
+
+    def _fail_for(
+        self, route: Route, violation: ProtocolViolation, incoming: IncomingResponse
+    ) -> None:
+        """End one operation for what came for it; the connection goes on."""
+        route.fail(violation_error(incoming, violation))
+        self.leave(route)
 
 
 def _no_stream(answer: Response, json: JSON) -> TransportError:

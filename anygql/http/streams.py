@@ -30,7 +30,7 @@ from ..results.result import ExecutionResult, Origin, ResultWithOrigin
 from .accept import EVENT_STREAM
 from .formats.graphql_multipart import IncrementalMultipart, MultipartSubscription
 from .formats.graphql_sse import DistinctStream, IncrementalStream
-from .formats.payloads import BadPayload
+from .formats.payloads import BadPayload, require_object
 from .incoming import IncomingResponse
 
 __all__ = ["MILLI", "Reader", "deliver", "read_merged", "violation_error"]
@@ -92,15 +92,22 @@ def violation_error(incoming: IncomingResponse, violation: ProtocolViolation) ->
     )
 
 
-async def read_merged(incoming: IncomingResponse, json: JSON) -> ExecutionResult:
+async def read_merged(
+    incoming: IncomingResponse, json: JSON, *, takes_json: bool = False
+) -> ExecutionResult:
     """Return the whole result of a response of any format.
+
+    Args:
+        incoming: The response.
+        json: How JSON becomes values.
+        takes_json: Whether the data may be left as JSON text.
 
     Raises:
         TransportError: The response is no result, or was cut off.
     """
     reader = _reader(incoming, json, merging=True)
     if reader is None:
-        return (await incoming.read_response()).result(json)
+        return (await incoming.read_response()).result(json, takes_json=takes_json)
     result: ExecutionResult | None = None
     try:
         while not reader.finished:
@@ -125,7 +132,12 @@ async def read_merged(incoming: IncomingResponse, json: JSON) -> ExecutionResult
 
 
 async def deliver(
-    incoming: IncomingResponse, stream: RunningStream, json: JSON, *, merging: bool
+    incoming: IncomingResponse,
+    stream: RunningStream,
+    json: JSON,
+    *,
+    merging: bool,
+    takes_json: bool = False,
 ) -> None:
     """Hand the results of a response of any format to their consumer.
 
@@ -134,11 +146,12 @@ async def deliver(
         stream: The operation, whose consumer may be behind.
         json: How JSON becomes values.
         merging: Whether each result is the whole so far, rather than an event of its own.
+        takes_json: Whether the data of events may be left as JSON text.
 
     Raises:
         TransportError: The response is no result, or was cut off.
     """
-    reader = _reader(incoming, json, merging=merging)
+    reader = _reader(incoming, json, merging=merging, takes_json=takes_json)
     if reader is None:
         result = (await incoming.read_response()).result(json)
         if not merging and _is_unset_event(result):
@@ -176,9 +189,11 @@ async def _hand_out(events: Iterable[object], stream: RunningStream, origin: Ori
         if not await stream.room():  # left meanwhile, or overflowed; the scope is canceled
             return
         if isinstance(event, Next):
+            require_object(event.payload)
             stream.feed.next(ResultWithOrigin.make(event.payload, origin))
         elif isinstance(event, Error):
-            stream.feed.reject(event.payload)
+            refusal = ExecutionResult(errors=event.payload)
+            stream.feed.refuse(ResultWithOrigin.make(refusal, origin))
 
 
 def _is_unset_event(result: ExecutionResult) -> bool:
@@ -209,15 +224,19 @@ def _resume_after(feed: RunningFeed, event_id: str) -> None:
     feed.transport_args = {**args, "headers": headers}
 
 
-def _reader(incoming: IncomingResponse, json: JSON, *, merging: bool) -> Reader | None:
+def _reader(
+    incoming: IncomingResponse, json: JSON, *, merging: bool, takes_json: bool = False
+) -> Reader | None:
     """Return the reader for the response's format; ``None`` if it is no stream."""
     if not incoming.ok:
         return None
     content_type = incoming.headers.get("content-type", "")
     if incoming.media_type == EVENT_STREAM:
-        return IncrementalStream("", json) if merging else DistinctStream("", json)
+        if merging:
+            return IncrementalStream("", json)
+        return DistinctStream("", json, takes_json=takes_json)
     if incoming.media_type.startswith("multipart/"):
         if merging:
             return IncrementalMultipart(content_type, json)
-        return MultipartSubscription(content_type, "", json)
+        return MultipartSubscription(content_type, "", json, takes_json=takes_json)
     return None

@@ -102,7 +102,7 @@ class HTTPTransport:
         if headers is not None and not callable(headers):
             check_headers(headers)
         if not callable(url):
-            check_url(url, ("http", "https"))
+            url = check_url(url, ("http", "https"))
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"ssl is an ssl.SSLContext, not {type(ssl).__name__}")
         if client is not None:

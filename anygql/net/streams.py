@@ -140,7 +140,7 @@ class SocketStream(NetworkStream):
     @uninterruptible
     def write(self, data: bytes) -> bool:
         """Send as much as can be sent now. Return False if ``drain`` has to send the rest."""
-        if self._unsent is not None:
+        if self._unsent is not None and not self._is_closed:
             self._unsent = memoryview(bytes(self._unsent) + data)
             return False
         sent = self._send(data)

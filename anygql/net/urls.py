@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ..exceptions import TransportInvalidURL
 
-__all__ = ["check_url", "redact"]
+__all__ = ["check_url", "is_url", "redact"]
 
 
 def redact(url: str) -> str:
@@ -37,14 +37,20 @@ def _authority_and_path(rest: str) -> tuple[str, str]:
     return authority, slash + path
 
 
+def is_url(value: object) -> bool:
+    """Return whether this is a URL: a ``str``, or an object as yarl's, httpx's or pydantic's."""
+    return isinstance(value, str) or (hasattr(value, "scheme") and hasattr(value, "host"))
+
+
 def check_url(url: object, schemes: tuple[str, ...]) -> str:
-    """Return ``url`` if it has one of the schemes, and a host.
+    """Return ``url`` as text if it has one of the schemes, and a host.
 
     Raises:
         TransportInvalidURL: It has not. The message has none of the URL's secrets.
     """
-    if not isinstance(url, str):
+    if not is_url(url):
         raise TransportInvalidURL(f"a URL is a str, not {type(url).__name__}")
+    url = str(url)
     wanted = " or ".join(f"{scheme}://" for scheme in schemes)
     shown = redact(url)
     try:
@@ -55,6 +61,8 @@ def check_url(url: object, schemes: tuple[str, ...]) -> str:
             f"{shown!r} is not a URL: its host or port can't be read. Are special characters in "
             "user and password percent-encoded?"
         ) from None
+    if url != url.strip():
+        raise TransportInvalidURL(f"{shown!r}: the URL has blanks around it")
     if parts.scheme not in schemes:
         raise TransportInvalidURL(f"{shown!r}: the URL must begin with {wanted}")
     if not parts.hostname:

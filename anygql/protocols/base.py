@@ -74,6 +74,13 @@ class Codec(Protocol):
         """
         ...
 
+    def receive_undecoded(self, messages: Sequence[bytes | str]) -> Iterable[Event]:
+        """Return the events in several messages, as ``receive_many`` does.
+
+        Results may be ``UndecodedNext``. Whether their data are an object has not been checked.
+        """
+        ...
+
     def reread(self, message: bytes | str) -> Next | Malformed:
         """Read again a message that ``receive`` has read as a ``Next``, checking the result.
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..results.result import ExecutionResult
+from ..results.result import ExecutionResult, UndecodedResult
 
 __all__ = [
     "Ack",
@@ -23,6 +23,7 @@ __all__ = [
     "Ping",
     "Pong",
     "Refusal",
+    "UndecodedNext",
     "Unknown",
 ]
 
@@ -42,6 +43,13 @@ class Next(_Message, frozen=True, gc=False, tag="next"):
 
     id: str
     payload: ExecutionResult
+
+
+class UndecodedNext(_Message, frozen=True, gc=False, tag="next"):
+    """One result of an operation, whose data are still JSON text."""
+
+    id: str
+    payload: UndecodedResult
 
 
 class Error(_Message, frozen=True, gc=False, tag="error"):
@@ -101,5 +109,15 @@ class Unknown(msgspec.Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    Ack | Next | Error | Complete | Ping | Pong | KeepAlive | Refusal | Malformed | Unknown
+    Ack
+    | Next
+    | UndecodedNext
+    | Error
+    | Complete
+    | Ping
+    | Pong
+    | KeepAlive
+    | Refusal
+    | Malformed
+    | Unknown
 )

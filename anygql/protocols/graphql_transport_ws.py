@@ -13,7 +13,18 @@ import msgspec
 from ..documents.request import GraphQLRequest
 from ..json import JSON
 from .base import Codec
-from .events import Ack, Complete, Error, Event, KeepAlive, Next, Ping, Pong, Refusal
+from .events import (
+    Ack,
+    Complete,
+    Error,
+    Event,
+    KeepAlive,
+    Next,
+    Ping,
+    Pong,
+    Refusal,
+    UndecodedNext,
+)
 from .messages import (
     ClientMessage,
     MessageCodec,
@@ -26,9 +37,11 @@ __all__ = ["GRAPHQL_TRANSPORT_WS", "GraphQLTransportWS"]
 
 # The specification has no `connection_error` and no `ka`. Mercurius sends the one here too, and
 # servers that speak both subprotocols the other.
-_ServerMessage: TypeAlias = Ack | Next | Error | Complete | Ping | Pong | KeepAlive | Refusal
+_Other: TypeAlias = Ack | Error | Complete | Ping | Pong | KeepAlive | Refusal
+_ServerMessage: TypeAlias = Next | UndecodedNext | _Other
 
-_DECODER: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(_ServerMessage)
+_DECODER: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(Next | _Other)
+_UNDECODED: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(UndecodedNext | _Other)
 
 
 class GraphQLTransportWS(msgspec.Struct, frozen=True):
@@ -39,7 +52,7 @@ class GraphQLTransportWS(msgspec.Struct, frozen=True):
 
     def codec(self, json: JSON) -> Codec:
         """Return a new codec, for one connection."""
-        return _TransportWSCodec(json, _DECODER)
+        return _TransportWSCodec(json, _DECODER, _UNDECODED)
 
 
 GRAPHQL_TRANSPORT_WS = GraphQLTransportWS()

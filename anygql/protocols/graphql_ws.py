@@ -12,9 +12,9 @@ import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..json import JSON
-from ..results.result import ExecutionResult
+from ..results.result import ExecutionResult, UndecodedResult
 from .base import Codec
-from .events import Ack, Complete, Error, Event, KeepAlive, Next, Refusal
+from .events import Ack, Complete, Error, Event, KeepAlive, Next, Refusal, UndecodedNext
 from .messages import ClientMessage, MessageCodec, encode, operation_payload
 
 __all__ = ["GRAPHQL_WS", "GraphQLWS"]
@@ -25,14 +25,21 @@ class _Data(msgspec.Struct, frozen=True, tag_field="type", tag="data"):
     payload: ExecutionResult
 
 
+class _UndecodedData(msgspec.Struct, frozen=True, tag_field="type", tag="data"):
+    id: str
+    payload: UndecodedResult
+
+
 class _Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     payload: Any = None
     id: str | None = None
 
 
-_ServerMessage: TypeAlias = Ack | Refusal | KeepAlive | Complete | _Data | _Error
+_Other: TypeAlias = Ack | Refusal | KeepAlive | Complete | _Error
+_ServerMessage: TypeAlias = _Data | _UndecodedData | _Other
 
-_DECODER: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(_ServerMessage)
+_DECODER: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(_Data | _Other)
+_UNDECODED: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(_UndecodedData | _Other)
 
 
 class GraphQLWS(msgspec.Struct, frozen=True):
@@ -43,7 +50,7 @@ class GraphQLWS(msgspec.Struct, frozen=True):
 
     def codec(self, json: JSON) -> Codec:
         """Return a new codec, for one connection."""
-        return _LegacyCodec(json, _DECODER)
+        return _LegacyCodec(json, _DECODER, _UNDECODED)
 
 
 GRAPHQL_WS = GraphQLWS()
@@ -52,6 +59,8 @@ GRAPHQL_WS = GraphQLWS()
 def _event(received: _ServerMessage) -> Event:
     if isinstance(received, _Data):
         return Next(received.id, received.payload)
+    if isinstance(received, _UndecodedData):
+        return UndecodedNext(received.id, received.payload)
     if isinstance(received, _Error):
         if received.id is None:  # about a message of ours that the server could not read
             return Refusal(received.payload)

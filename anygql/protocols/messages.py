@@ -10,7 +10,7 @@ import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..exceptions import BODY_LIMIT, ProtocolViolation
-from ..json import JSON, MsgspecJSON, encode_named, replace_lone_surrogates
+from ..json import JSON, MsgspecJSON, checked_utf8, encode_named, replace_lone_surrogates
 from ..results.answers import NotAResult, errors_in, read_result, server_words
 from .close_codes import CloseCode
 from .events import (
@@ -24,6 +24,7 @@ from .events import (
     Ping,
     Pong,
     Refusal,
+    UndecodedNext,
     Unknown,
 )
 
@@ -69,6 +70,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
     State.ACKNOWLEDGED: {
         Ack: State.ACKNOWLEDGED,
         Next: State.ACKNOWLEDGED,
+        UndecodedNext: State.ACKNOWLEDGED,
         Error: State.ACKNOWLEDGED,
         Complete: State.ACKNOWLEDGED,
         Ping: State.ACKNOWLEDGED,
@@ -251,10 +253,20 @@ def operation_payload(json: JSON, request: GraphQLRequest) -> OperationPayload:
 class MessageCodec(Generic[_Message]):
     """The part of a ``Codec`` that protocols of JSON messages share.
 
-    ``decoder`` reads the messages of one protocol; ``_events`` turns them into events.
+    Args:
+        json: How JSON becomes values.
+        decoder: What reads the messages of one protocol; ``_events`` turns them into events.
+        undecoded: The same for messages whose data stay JSON text; ``None`` if none do.
     """
 
-    __slots__ = ("_json", "_known_types", "_read", "_read_increment", "_state")
+    __slots__ = (
+        "_json",
+        "_known_types",
+        "_read",
+        "_read_increment",
+        "_read_undecoded",
+        "_state",
+    )
 
     has_keep_alive_messages = False
     #: The type of the messages that hold results.
@@ -262,9 +274,18 @@ class MessageCodec(Generic[_Message]):
     #: Whether messages of unknown types, or of none, are no violation.
     _ignores_unknown = False
 
-    def __init__(self, json: JSON, decoder: msgspec.json.Decoder[_Message]) -> None:
+    def __init__(
+        self,
+        json: JSON,
+        decoder: msgspec.json.Decoder[_Message],
+        undecoded: msgspec.json.Decoder[_Message] | None = None,
+    ) -> None:
         self._json = json
         self._read = message_reader(decoder, json)
+        # Another JSON may read numbers or texts in its own way, so it reads all of them.
+        self._read_undecoded: Callable[[bytes | str], _Message] | None = None
+        if undecoded is not None and type(json) is MsgspecJSON:
+            self._read_undecoded = undecoded.decode
         self._known_types = {each.__struct_config__.tag for each in get_args(decoder.type)}
         self._read_increment = message_reader(_INCREMENT, json)
         self._state = State.UNACKNOWLEDGED
@@ -320,6 +341,15 @@ class MessageCodec(Generic[_Message]):
             except (ValueError, RecursionError):
                 pass  # one of them is read again, alone, and then judged
         return map(self.receive, messages)
+
+    def receive_undecoded(self, messages: Sequence[bytes | str]) -> Iterable[Event]:
+        read = self._read_undecoded
+        if read is not None and self._state is State.ACKNOWLEDGED:
+            try:
+                return self._events([read(m if m.isascii() else checked_utf8(m)) for m in messages])
+            except (ValueError, RecursionError):
+                pass
+        return self.receive_many(messages)
 
     def increment(self, message: bytes | str) -> Mapping[str, Any]:
         return _read_checked(self._read_increment, message).payload

@@ -6,6 +6,7 @@ taken for a result, and lenient in the shape of what is an error anyway.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard, cast
 
@@ -22,6 +23,7 @@ __all__ = [
     "read_refusal",
     "read_result",
     "server_words",
+    "without_markup",
 ]
 
 #: Maximum length of a server's own words in a message or log, in characters.
@@ -29,8 +31,8 @@ MAX_WORDS = 200
 
 #: Where servers put a text that says what is wrong, the most telling first.
 _TEXT_KEYS = (
-    *("message", "error_message", "Message", "errorMessage", "error", "errors"),
-    *("detail", "description", "reason", "msg"),
+    *("message", "error_message", "Message", "errorMessage", "error_description", "error"),
+    *("errors", "detail", "description", "reason", "msg", "fault", "faultstring"),
 )
 
 #: How deep texts are looked for. A peer may nest its JSON as deep as it likes.
@@ -89,7 +91,8 @@ def errors_in(payload: object) -> list[Any]:
 
 
 def _errors_in(payload: object, depth: int) -> list[Any]:
-    if depth > _MAX_DEPTH or payload is None or payload == "":
+    # An empty value of any type says as little as none: `{}`, `[]`, `""`, `false`.
+    if depth > _MAX_DEPTH or not payload or (isinstance(payload, str) and not payload.strip()):
         return []
     if isinstance(payload, list):
         entries = cast("list[Any]", payload)
@@ -97,14 +100,14 @@ def _errors_in(payload: object, depth: int) -> list[Any]:
             error
             for entry in entries
             for error in (
-                _errors_in(entry, depth + 1) if _wraps_errors(entry) or entry is None else [entry]
+                _errors_in(entry, depth + 1) if _wraps_errors(entry) or not entry else [entry]
             )
         ]
     if _wraps_errors(payload):
         return _errors_in(payload["errors"], depth + 1)
     if is_mapping(payload) and not isinstance(payload.get("message"), str):
         words = server_words(payload)
-        return [{"message": words, **payload} if words else dict(payload)] if payload else []
+        return [{**payload, "message": words} if words else dict(payload)]
     if isinstance(payload, str):
         return [{"message": payload}]
     return [payload]
@@ -152,6 +155,24 @@ def first_line(text: str, limit: int = MAX_WORDS) -> str:
     return f"{line[: limit - 1]}…" if len(line) > limit else line
 
 
+# What a page holds beside its text. Each pattern stops at the next "<", or at the end.
+_INLINE = re.compile(r"</?(?:a|b|code|em|i|span|strong|tt|u)\b[^<>]*>", re.IGNORECASE)
+_UNSEEN = re.compile(
+    r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[a-z!/?][^<>]*(?:>|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+def without_markup(text: str) -> str:
+    """Return the text of a page, line by line; a text without markup as it is."""
+    if "<" not in text:
+        return text
+    import html  # only for a page in the place of an answer
+
+    lines = html.unescape(_UNSEEN.sub(" ", _INLINE.sub("", text))).splitlines()
+    return "\n".join(" ".join(line.split()) for line in lines)
+
+
 def _text_in(payload: object, depth: int) -> str:
     if isinstance(payload, str):
         return payload
@@ -159,12 +180,16 @@ def _text_in(payload: object, depth: int) -> str:
         return ""
     if is_mapping(payload):
         inner: Sequence[Any] = [payload[key] for key in _TEXT_KEYS if key in payload]
+        # Errors under names that the server has chosen: `{"errors": {"base": ["…"]}}`.
+        named = payload.get("errors")
+        if is_mapping(named):
+            inner = [*inner, *named.values()]
     elif isinstance(payload, list):
         inner = cast("list[Any]", payload)
     else:
         return ""
     for value in inner:
-        if text := _text_in(value, depth + 1):
+        if (text := _text_in(value, depth + 1)).strip():
             return text
     return ""
 

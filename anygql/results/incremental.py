@@ -22,21 +22,6 @@ __all__ = ["DEFAULT_MAX_PENDING", "IncrementalMerge"]
 #: How many patches a server may announce without completing them.
 DEFAULT_MAX_PENDING = 2**16
 
-#: The members of a payload after the first, in any of the formats.
-_PARTS = frozenset(
-    {
-        "completed",
-        "data",
-        "errors",
-        "extensions",
-        "hasNext",
-        "incremental",
-        "items",
-        "path",
-        "pending",
-    }
-)
-
 #: The close code of graphql-transport-ws for a malformed message.
 _MALFORMED = 4400
 
@@ -131,7 +116,6 @@ class IncrementalMerge:
         except msgspec.ValidationError as exc:
             raise _violation(str(exc)) from exc
         is_first = not self._root
-        _check_content(given, is_first=is_first)
         self._copies = {}
         if is_first:
             _require_result(given)
@@ -139,8 +123,8 @@ class IncrementalMerge:
         else:
             self._root = [*self._root]
             if payload == _NOTHING:
-                words = server_words(given)
-                raise _violation(f"it has no part of a result{f' ({words})' if words else ''}")
+                problem = "a JSON object without any part of a result"
+                raise _violation(_with_words(problem, given))
             self._merge_rest(payload)
         self._add_errors_and_extensions(payload)
         self._announce(payload.pending or ())
@@ -250,15 +234,12 @@ class IncrementalMerge:
                 target[key] = value
 
 
-def _check_content(given: Mapping[str, Any], *, is_first: bool) -> None:
-    """Raise ``ProtocolViolation`` for a payload that is neither a result nor a part of one."""
-    if is_first:
-        try:
-            read_result(given)
-        except NotAResult as exc:
-            raise _violation(_with_words(str(exc), given)) from exc
-    elif not any(name in given for name in _PARTS):
-        raise _violation(_with_words("a JSON object without any part of a result", given))
+def _require_result(given: Mapping[str, Any]) -> None:
+    """Check that the first payload is a result: what follows is only added to it."""
+    try:
+        read_result(given)
+    except NotAResult as exc:
+        raise _violation(_with_words(str(exc), given)) from exc
 
 
 def _with_words(problem: str, given: Mapping[str, Any]) -> str:
@@ -287,15 +268,6 @@ def _child(holder: Any, key: Any) -> Any:
 def _shorten(path: _Path) -> str:
     shown = ".".join(map(str, path))
     return repr(shown if len(shown) <= 80 else f"{shown[:79]}…")
-
-
-def _require_result(payload: Mapping[str, Any]) -> None:
-    """Check that the first payload is a result: what follows is only added to it."""
-    try:
-        read_result(payload, any_data=True)
-    except NotAResult as what:
-        words = server_words(payload)
-        raise _violation(f"the first is {what}{f' ({words})' if words else ''}") from None
 
 
 def _violation(reason: str) -> ProtocolViolation:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from ..exceptions import TransportQueryError
+from ..exceptions import BODY_LIMIT, TransportProtocolError, TransportQueryError
+from ..json import checked_utf8
 
 __all__ = [
     "ExecutionResult",
     "Origin",
     "ResultWithOrigin",
+    "UndecodedResult",
     "data_or_raise",
+    "decode_data",
     "is_result",
+    "is_undecoded_object",
+    "json_text",
+    "read_undecoded",
     "with_data",
 ]
 
@@ -41,12 +47,16 @@ class ExecutionResult(_Payload, gc=False):
     """
 
     if not TYPE_CHECKING:  # type checkers see the field
-        #: The field itself, for reading it at the speed of a field.
+        #: The field itself, for reading it at the speed of a field. It may be JSON text.
         raw_data = _Payload.data
 
         @property
         def data(self) -> Any:
             data = self.raw_data
+            if data.__class__ is dict:
+                return data
+            if data.__class__ is msgspec.Raw:
+                return decode_data(self)
             return None if data is msgspec.UNSET else data
 
     @property
@@ -109,6 +119,67 @@ class ResultWithOrigin(ExecutionResult, gc=True, dict=True):
         return made
 
 
+class UndecodedResult(ExecutionResult, gc=False):
+    """A result whose data are still JSON text, for a caller that decodes them itself.
+
+    Where ``data`` is read nevertheless, the data are decoded, and are plain data from then on. The
+    text has been checked as JSON, but for the range of its numbers.
+    """
+
+    if not TYPE_CHECKING:
+        data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_BRACE = ord("{")
+_DECODE: Callable[[Any], Any] = msgspec.json.Decoder().decode
+_READ_UNDECODED = msgspec.json.Decoder(UndecodedResult).decode
+
+
+def read_undecoded(text: bytes | str) -> UndecodedResult | None:
+    """Read a JSON text in UTF-8 as a result, and leave its data undecoded.
+
+    Return ``None`` for a text that is anything but a result with an object as data and without
+    errors. It is then to be read, and judged, as a whole.
+    """
+    try:
+        result = _READ_UNDECODED(checked_utf8(text))
+    except (ValueError, RecursionError):
+        return None
+    return result if is_undecoded_object(result) else None
+
+
+def is_undecoded_object(result: ExecutionResult) -> bool:
+    """Return whether the data are the JSON text of an object, and there are no errors."""
+    data = result.raw_data  # type: ignore[attr-defined]  # pyright: ignore
+    is_text = data.__class__ is msgspec.Raw  # pyright: ignore
+    return is_text and not result.errors and memoryview(data)[0] == _BRACE  # pyright: ignore
+
+
+def json_text(result: ExecutionResult) -> msgspec.Raw | None:
+    """Return the JSON text of data that are not decoded yet; ``None`` if they are."""
+    data = result.raw_data  # type: ignore[attr-defined]  # pyright: ignore
+    return data if data.__class__ is msgspec.Raw else None  # pyright: ignore
+
+
+def decode_data(result: ExecutionResult, server: str = "the server") -> Any:
+    """Decode data that are still JSON text, in their place, and return them.
+
+    Raises:
+        TransportProtocolError: A number in the text is out of range.
+    """
+    text: Any = _raw_data(result)
+    try:
+        data = _DECODE(text)
+    except (ValueError, RecursionError) as exc:
+        raise TransportProtocolError(
+            f"{server} sent no GraphQL result, but JSON that can't be read: "
+            f"{str(exc) or 'nested too deeply'}",
+            body=bytes(text).decode(errors="replace")[:BODY_LIMIT],
+        ) from exc
+    result.raw_data = data  # type: ignore[attr-defined]  # pyright: ignore
+    return data
+
+
 def with_data(result: ExecutionResult, data: Any) -> ExecutionResult:
     """Return the same result with other data."""
     again = ExecutionResult(data, result.errors, result.extensions)
@@ -133,12 +204,21 @@ def is_result(result: ExecutionResult) -> bool:
     return bool(result.errors) or _raw_data(result) is None
 
 
+#: The message of an error that has none.
+_NO_REASON = "an error without a message: the server gave no reason"
+
+
 def _message(error: Any) -> str:
     if isinstance(error, dict) and "message" in error:
         path: Any = error.get("path")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
         where = f" (at {'.'.join(map(str, path))})" if isinstance(path, list) and path else ""  # pyright: ignore[reportUnknownArgumentType]
-        return f"{error['message']}{where}"
-    return str(error)  # pyright: ignore[reportUnknownArgumentType]
+        message = cast("dict[Any, Any]", error)["message"]
+        return f"{_NO_REASON if message is None else _or_no_reason(str(message))}{where}"
+    return _or_no_reason(str(error))  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _or_no_reason(text: str) -> str:
+    return text if text.strip() else _NO_REASON
 
 
 def data_or_raise(result: ExecutionResult) -> Any:
@@ -157,4 +237,4 @@ def data_or_raise(result: ExecutionResult) -> Any:
             body=origin.body,
         )
     data = _raw_data(result)
-    return None if data is msgspec.UNSET else data
+    return data if data.__class__ is dict else result.data

@@ -14,7 +14,7 @@ import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportProtocolError
-from ..results.result import ExecutionResult, data_or_raise, with_data
+from ..results.result import ExecutionResult, data_or_raise, decode_data, json_text, with_data
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -56,8 +56,19 @@ class Conversions(msgspec.Struct, frozen=True):
         path: str | None = None,
         *,
         is_partial: bool = False,
+        may_drop: bool = False,
+        server: Callable[[], str] = lambda: "the server",
     ) -> PreparedRequest:
         """Prepare a request to be sent, and its results to be converted.
+
+        Args:
+            request: The request.
+            schema: The client's schema, if there is one.
+            result_type: The type of the data, or of the part at ``path``.
+            path: The response keys that lead to the data to return, with dots between them.
+            is_partial: Whether data that don't reach the end of ``path`` are ``None``.
+            may_drop: Whether results may be dropped that nobody has looked at.
+            server: Returns the server's description for messages. It isn't free, and rarely needed.
 
         Raises ``GraphQLValidationError``, ``VariableError`` or another ``ValueError``, or
         ``TypeError`` when something is wrong with the request, or with ``path``.
@@ -81,19 +92,21 @@ class Conversions(msgspec.Struct, frozen=True):
         if serialize is None:
             serialize = _in_camel_case if self.camel_case else _checked
             request = serialize(request)
-        convert: Callable[[Any], Any] | None = None
-        if result_type is not None or path is not None:
-            from ..results.types import converter
+        if result_type is None and path is None:
+            return PreparedRequest(request, serialize, parse, None, None, server)
+        from ..results.types import conversion
 
-            convert = converter(
-                Any if result_type is None else result_type,
-                camel_case=self.camel_case,
-                path=() if path is None else _response_keys(path, request),
-                partial=is_partial,
-                of_answers=True,
-                parsed=parse is not None,
-            )
-        return PreparedRequest(request, serialize, parse, convert)
+        convert, decode = conversion(
+            Any if result_type is None else result_type,
+            camel_case=self.camel_case,
+            path=() if path is None else _response_keys(path, request),
+            partial=is_partial,
+            of_answers=True,
+            parsed=parse is not None,
+        )
+        if decode is not None or may_drop:
+            request = request.taking_json()
+        return PreparedRequest(request, serialize, parse, convert, decode, server)
 
 
 def _checked(request: GraphQLRequest) -> GraphQLRequest:
@@ -131,6 +144,8 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
     _serialize: Callable[[GraphQLRequest], GraphQLRequest]
     _parse: Callable[[Any], Any] | None
     _convert: Callable[[Any], Any] | None
+    _decode: Callable[[Any], Any] | None
+    _server: Callable[[], str]
 
     def with_variables(self, variables: Mapping[str, Any]) -> GraphQLRequest:
         """Return the request with other variables. Raises as ``prepare`` does."""
@@ -158,6 +173,14 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
 
         Raises ``TransportQueryError`` for a result with errors, and ``ResultTypeError``.
         """
+        text = json_text(result)
+        if text is not None:  # with errors, the data are never that
+            if self._decode is not None:
+                try:
+                    return self._decode(text)
+                except Exception:  # noqa: BLE001, S110 - the plain data show what is wrong, and where
+                    pass
+            decode_data(result, self._server())
         data = data_or_raise(result)
         return data if self._convert is None else self._convert(data)
 
@@ -169,6 +192,8 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
         return self._parse_and_convert
 
     def _parse_and_convert(self, result: ExecutionResult) -> Any:
+        if json_text(result) is not None:
+            decode_data(result, self._server())
         return self.convert_data(self.parse_result(result))
 
     def best_effort_data(self, result: ExecutionResult) -> Any:
@@ -176,7 +201,7 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
 
         This is for ``on_resubscribe``, which is told the last data; their consumer gets the error.
         Data that come with errors, or don't fit the type, are only parsed. If that fails, they stay
-        as they came.
+        as they came. Data that can't be read at all are ``None``.
         """
         from ..results.types import ResultTypeError
 
@@ -185,6 +210,8 @@ class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
             return result.data if result.errors else self.convert_data(result)
         except ResultTypeError as error:
             return error.data
+        except TransportProtocolError:
+            return None
 
     def best_effort_result(self, result: ExecutionResult) -> ExecutionResult:
         """Return a result parsed by the schema, or as it came if it can't be parsed."""

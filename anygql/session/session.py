@@ -270,7 +270,13 @@ class Session:
             refuse_call(self.execute, mistaken)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
-        prepared = options.prepare(request, self._options.schema.current, result_type, path)
+        prepared = options.prepare(
+            request,
+            self._options.schema.current,
+            result_type,
+            path,
+            server=self._server,
+        )
         with short_tracebacks:
             result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
             return prepared.read_data(result)
@@ -454,7 +460,14 @@ class Session:
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
-        prepared = options.prepare(request, self._options.schema.current, result_type, path)
+        prepared = options.prepare(
+            request,
+            self._options.schema.current,
+            result_type,
+            path,
+            may_drop=on_overflow == "drop_oldest",
+            server=self._server,
+        )
         return self._subscription(
             prepared,
             delivery,
@@ -681,6 +694,10 @@ class Session:
         if self._batcher is not None and args is None and isinstance(connection, Batching):
             return await self._batcher.execute(connection, request)
         return await connection.execute(request, args)
+
+    def _server(self) -> str:
+        """Return the server's description, fit for messages."""
+        return self._supervisor.description
 
     def _label(self, request: GraphQLRequest) -> str:
         """Return the operation's name, if it has one, and the server, for a subscription's repr."""

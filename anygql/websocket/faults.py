@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..exceptions import (
     ProtocolViolation,
     TransportConnectionFailed,
+    TransportConnectionRefused,
     TransportError,
     TransportProtocolError,
 )
@@ -39,7 +40,7 @@ def lost(server: str, ended: WebSocketEnded, *, acknowledged: bool) -> Transport
         )
     if ended.code == CloseCode.FORBIDDEN and not acknowledged:
         told = f"{ended.code} {ended.reason}".rstrip()
-        return TransportConnectionFailed(
+        return TransportConnectionRefused(
             f"{server} refused connection_init ({told}): check init_payload",
             code=ended.code,
             reason=ended.reason,
@@ -83,12 +84,12 @@ def no_result(server: str, malformed: Malformed) -> TransportProtocolError:
     )
 
 
-def refused(server: str, reason: str, payload: object) -> TransportConnectionFailed:
+def refused(server: str, reason: str, payload: object) -> TransportConnectionRefused:
     """Return the error for ``connection_error``, by which the peer refuses the connection.
 
     The message has no code, so it gets 4403: what ``graphql-transport-ws`` closes with.
     """
-    return TransportConnectionFailed(
+    return TransportConnectionRefused(
         f"{server} refused the connection" + (f": {reason}" if reason else ""),
         code=CloseCode.FORBIDDEN,
         reason=reason,

@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 from ..concurrency.waiters import Waiter
 from ..delivery.flow import Flow
 from ..delivery.routes import Route, Routes
-from ..exceptions import BODY_LIMIT, ProtocolViolation, TransportError
+from ..exceptions import BODY_LIMIT, ProtocolViolation, TransportError, TransportProtocolError
 from ..protocols.base import Codec
 from ..protocols.events import (
     Ack,
@@ -24,12 +24,13 @@ from ..protocols.events import (
     Ping,
     Pong,
     Refusal,
+    UndecodedNext,
     Unknown,
 )
 from ..protocols.events import Event as ServerEvent
 from ..results.answers import MAX_WORDS, server_words
 from ..results.incremental import IncrementalMerge
-from ..results.result import is_result
+from ..results.result import is_result, is_undecoded_object
 from . import faults
 from .keep_alive import PeerMonitor
 from .sockets.base import WebSocket
@@ -124,6 +125,9 @@ class Receiver:
     async def _hand_out_some(self, messages: Sequence[bytes | str]) -> None:
         flow = self._flow
         routes = self._routes
+        if routes.taking_json:
+            await self._hand_out_undecoded(messages)
+            return
         route_of = routes.by_id.get
         # Read together, since a call for each costs as much as the reading.
         events = self._codec.receive_many(messages)
@@ -137,18 +141,57 @@ class Receiver:
                 if route is None:
                     if event.id in routes.uncompleted:
                         self._stop(event.id)
-                elif route.merge is not None:
-                    self._add_part(route, route.merge, message)
                 elif (
                     # The field itself: this is on the path of every result.
-                    type(event.payload.raw_data) is not dict  # type: ignore[attr-defined]  # pyright: ignore
-                    and not is_result(event.payload)
+                    type(event.payload.raw_data) is dict  # type: ignore[attr-defined]  # pyright: ignore
+                    and route.merge is None
                 ):
-                    self._handle_doubtful(route, self._codec.reread(message))
-                elif route.next(event.payload):
-                    routes.answered(event.id)
+                    if route.next(event.payload):
+                        routes.answered(event.id)
+                else:
+                    self._handle_next(route, event, message)
             else:
                 self._handle(event)
+
+    async def _hand_out_undecoded(self, messages: Sequence[bytes | str]) -> None:
+        """Hand out messages while a route takes JSON text."""
+        flow = self._flow
+        routes = self._routes
+        route_of = routes.by_id.get
+        events = self._codec.receive_undecoded(messages)
+        for message, event in zip(messages, events, strict=True):
+            if flow.full:
+                self._wake_consumers()
+                await flow.admit()
+                self._monitor.note_activity()
+            if type(event) is not UndecodedNext and type(event) is not Next:
+                self._handle(event)
+                continue
+            route = route_of(event.id)
+            if route is None:
+                if event.id in routes.uncompleted:
+                    self._stop(event.id)
+            elif route.takes_json and is_undecoded_object(event.payload):
+                if route.next(event.payload):
+                    routes.answered(event.id)
+            else:
+                self._handle_next(route, event, message)
+
+    def _handle_next(self, route: Route, event: Next | UndecodedNext, message: bytes | str) -> None:
+        """Handle a result that is a part, has data of doubtful kind, or has to be decoded."""
+        if route.merge is not None:
+            self._add_part(route, route.merge, message)
+            return
+        try:
+            data = event.payload.data
+        except TransportProtocolError:
+            self._handle_doubtful(route, self._codec.reread(message))
+            return
+        if type(data) is dict or is_result(event.payload):
+            if route.next(event.payload):
+                self._routes.answered(event.id)
+        else:
+            self._handle_doubtful(route, self._codec.reread(message))
 
     def _wake_consumers(self) -> None:
         for waiter in self.to_wake:
@@ -212,7 +255,7 @@ class Receiver:
                 self._handle_malformed(event)
             case Unknown():
                 self._report_unknown(event)
-            case Next():
+            case Next() | UndecodedNext():
                 pass
 
     def _answer_ping(self) -> None:

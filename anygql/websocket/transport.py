@@ -122,7 +122,7 @@ class WebSocketTransport:
         if headers is not None and not callable(headers):
             check_headers(headers)
         if not callable(url):
-            check_url(url, ("ws", "wss"))
+            url = check_url(url, ("ws", "wss"))
         if init_payload is not None and not callable(init_payload):
             _check_init_payload(init_payload)
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -668,6 +668,9 @@ BAD_ITEMS: list[Any] = [
     {"message": "Internal server error"},
     {"errors": []},
     {"data": {}, "errors": ""},
+    {"data": []},
+    {"data": "no"},
+    {"data": False},
 ]
 
 
@@ -690,6 +693,20 @@ async def test_an_item_that_is_no_result(kind: str, payload: Any) -> None:
         assert "content-type" in error.headers
         assert json.loads(error.body) == payload
         assert ("Internal server error" in str(error)) is ("message" in payload)
+
+
+@pytest.mark.parametrize("bad", [[1], None, "no", 7, {}, {"message": "no"}])
+@pytest.mark.parametrize("growing", [False, True])
+async def test_a_bad_part_that_comes_together_with_the_end(bad: Any, growing: bool) -> None:
+    """What is read at once may hold results, a fault and the end, of which the fault counts."""
+    whole = b"".join([part(BEGUN), part(bad), END])
+    async with facing(endless(whole, kind=INCREMENTAL)) as (session, _):
+        with pytest.raises(TransportProtocolError):
+            if not growing:
+                await session.execute(DEFER)
+            async with session.execute_incremental(DEFER) as states:
+                async for state in states:
+                    assert state == {"a": 1}
 
 
 async def test_a_part_that_is_no_part_of_a_subscription() -> None:

@@ -266,6 +266,19 @@ async def test_errors_of_one_operation() -> None:
         assert streams.stopped == ["2"]
 
 
+@pytest.mark.parametrize("data", [[], "no", 7, True])
+async def test_data_that_are_no_object_fail_their_operation_alone(data: Any) -> None:
+    async with streaming() as (streams, session):
+        streams.at_once = lambda op: event("next", op, {"data": data})
+        with pytest.raises(TransportProtocolError, match="whose 'data' is a JSON"):
+            await session.execute("{ n }")
+        async with session.subscribe(COUNT) as events:
+            with pytest.raises(TransportProtocolError, match="whose 'data' is a JSON"):
+                await events.receive()
+        streams.at_once = lambda op: count(op, 1)
+        assert await session.execute("{ n }") == {"n": 1}
+
+
 async def test_a_request_that_is_lost() -> None:
     async with streaming() as (streams, session):
         streams.accept = None

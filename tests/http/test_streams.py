@@ -90,6 +90,22 @@ async def test_a_fatal_error_in_multipart() -> None:
             await events.receive()
 
 
+@pytest.mark.parametrize("kind", [SSE, MULTIPART])
+async def test_a_refusal_in_a_stream_has_the_response_s_code_and_headers(kind: str) -> None:
+    errors = [{"message": "no"}]
+    refusal = f"event: error\ndata: {json.dumps(errors)}\n\n".encode()
+    if kind == MULTIPART:
+        refusal = part({"payload": None, "errors": errors}) + END
+    async with peer(endless(refusal, kind=kind)) as server, Client(server.url) as session:
+        async with session.subscribe(COUNT) as events:
+            with pytest.raises(TransportQueryError, match="no") as caught:
+                await events.receive()
+            assert caught.value.code == 200
+            assert caught.value.headers["content-type"] == kind
+            with pytest.raises(EndOfStream):
+                await events.receive()
+
+
 async def test_a_plain_answer_is_one_result() -> None:
     async with (
         peer(http('{"data": {"n": 1}}')) as server,
@@ -291,6 +307,7 @@ async def test_an_answer_that_comes_at_once() -> None:
         assert await session.execute(DEFER) == {"a": 1}
 
 
+@pytest.mark.over_http("own", why="this is over a WebSocket")
 async def test_what_is_http_s_alone() -> None:
     async with GraphQLServer(demo_schema()) as server, Client(await server.listen()) as session:
         with pytest.raises(TypeError, match="a WebSocket has nothing like it"):
@@ -302,6 +319,7 @@ async def test_what_is_http_s_alone() -> None:
 # In process.
 
 
+@pytest.mark.over_http("own", why="only a client of the user's calls an application")
 async def test_asgi(anyio_backend: str) -> None:
     asgi = httpx.ASGITransport(ariadne_app)
     async with (

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
 import pytest
 
+from anygql import Client, WebSocketTransport
 from anygql.exceptions import TransportInvalidURL
 from anygql.net.urls import check_url, redact
 
@@ -46,3 +51,31 @@ def test_urls_that_can_t(url: object, message: str) -> None:
     with pytest.raises(TransportInvalidURL, match=message) as caught:
         check_url(url, ("ws", "wss"))
     assert "hush@" not in str(caught.value)
+
+
+@dataclass
+class URL:
+    """A URL as yarl, pydantic and others have it."""
+
+    text: str
+    scheme: str = ""
+    host: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@pytest.mark.parametrize("make", [httpx.URL, URL])
+def test_urls_of_other_libraries_are_taken(make: Callable[[str], object]) -> None:
+    given = make("http://user:secret@host/graphql?token=x")
+    assert check_url(given, ("http",)) == "http://user:secret@host/graphql?token=x"
+    client = Client(given)  # type: ignore[arg-type]
+    assert "http://host/graphql" in repr(client)
+    assert "secret" not in repr(client)
+    WebSocketTransport(make("ws://host/graphql"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", [" http://host/", "ws://host/ ", "\thttps://host/"])
+def test_blanks_around_a_url_are_named(url: str) -> None:
+    with pytest.raises(TransportInvalidURL, match="blanks around it"):
+        Client(url)

@@ -74,6 +74,7 @@ def test_no_result(payload: Any, what: str) -> None:
         ({"error": "nope"}, [{"message": "nope", "error": "nope"}]),
         ({"message": "m", "errors": [ERROR]}, [{"message": "m", "errors": [ERROR]}]),
         (["text"], ["text"]),
+        ({"message": None, "error": "nope"}, [{"message": "nope", "error": "nope"}]),
     ],
 )
 def test_a_refusal(payload: Any, errors: list[Any]) -> None:
@@ -81,7 +82,11 @@ def test_a_refusal(payload: Any, errors: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [[], {}, None, "", {"errors": []}, [None], [[]][0], [{"errors": []}]]
+    "payload",
+    [
+        *([], {}, None, "", {"errors": []}, [None], [[]], [{"errors": []}], " \n", [""], False, 0),
+        *([{}], {"errors": {}}, {"errors": [None, {}]}, {"errors": False}),
+    ],
 )
 def test_a_refusal_without_a_reason_says_so(payload: Any) -> None:
     result = read_refusal(payload)
@@ -101,6 +106,11 @@ def test_a_refusal_without_a_reason_says_so(payload: Any) -> None:
         ([{"message": "no"}, {"message": "two"}], "no"),
         ({"errors": "Not Found"}, "Not Found"),
         ({"error_message": "quota"}, "quota"),
+        ({"error": "invalid_token", "error_description": "It expired"}, "It expired"),
+        ({"errors": {"base": ["is too long"]}}, "is too long"),
+        ({"errors": {"name": [{"error": "blank", "value": ""}]}}, "blank"),
+        ({"message": "", "error": "no"}, "no"),
+        ({"fault": {"faultstring": "Invalid ApiKey"}}, "Invalid ApiKey"),
         ({"data": {"secret": "x"}}, ""),
         ("one\ntwo", "one"),
         ("\n  one", "one"),

@@ -65,3 +65,12 @@ def test_errors_are_raised(errors: list[Any], message: str) -> None:
 def test_loads_no_parser() -> None:
     program = "import sys, anygql.results.result; assert 'graphql' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["", {"message": ""}, {"message": None}, {"message": " \n", "path": ["a"]}],
+)
+def test_an_error_without_a_message_is_told_as_one(error: Any) -> None:
+    with pytest.raises(TransportQueryError, match="the server gave no reason"):
+        data_or_raise(ExecutionResult({"a": None}, [error]))

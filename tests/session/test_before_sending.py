@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from anygql import Client
@@ -17,6 +18,11 @@ COUNTDOWN = "subscription ($n: Int!) { countdown(from: $n) }"
 
 class Plain:
     pass
+
+
+@dataclass
+class Order:
+    id: str = ""
 
 
 class Forgotten:
@@ -67,6 +73,8 @@ async def test_subscriptions_and_growing_results_need_their_variables(memory: Cl
         (str | None, "never str | None.*add path="),
         ({"hello": str}, "result_type is a type, .* not a value of type dict"),
         ([Plain], "result_type is a type, .* not a value of type list"),
+        (Order(), "result_type is a type, .* not a value of type Order"),
+        (msgspec.defstruct("S", [])(), "result_type is a type, .* not a value of type S"),
     ],
 )
 async def test_a_result_type_that_no_answer_can_have(

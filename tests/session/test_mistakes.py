@@ -178,6 +178,9 @@ async def test_the_wrong_way_in(memory: Client) -> None:
             AttributeError, match=rf"`async with client as session: session\.{name}`"
         ):
             getattr(client, name)
+    for name in ("session", "execute_async", "execute_sync", "subscribe_async"):
+        with pytest.raises(AttributeError, match="and call the session's methods"):
+            getattr(client, name)
     with pytest.raises(AttributeError, match=r"has no attribute 'qwertz'$"):
         _ = client.qwertz
     with pytest.raises(TypeError, match="`async with client as session:`"), client:

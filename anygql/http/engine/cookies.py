@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.message import Message
-from http.cookiejar import CookieJar
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.request import Request
 
@@ -27,7 +27,9 @@ class Cookies:
     """A jar, filled by responses."""
 
     def __init__(self) -> None:
-        self._jar = CookieJar()
+        # RFC 6265 §5.4: a cookie without a domain is for the host that set it, not for those below.
+        strict = DefaultCookiePolicy.DomainStrictNonDomain
+        self._jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=strict))
 
     def take(self, url: str, values: list[str]) -> None:
         """Take the values of ``Set-Cookie`` in a response to a request for ``url``."""

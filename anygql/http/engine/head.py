@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.cookiejar import CookieJar
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
 
 from ...net.headers import basic_auth, check_header, is_token, user_agent
 from ...net.options import seconds
 from .target import Target
+
+if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
 
 __all__ = ["CallOptions", "HeaderPairs", "check_sendable", "head_lines", "param_pairs"]
 
@@ -43,12 +45,13 @@ class CallOptions(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, args: Mapping[str, Any]) -> CallOptions:
         """Check ``transport_args``. Raise ``TypeError`` for what only httpx can do."""
-        if not args.keys() - {"headers", "progress"}:
+        if not args or not args.keys() - {"headers", "progress"}:
             return _NONE
         if "extensions" in args:
             raise _needs_client("extensions", args["extensions"])
-        timeout = args.get("timeout", _ABSENT)
-        if timeout != _ABSENT:
+        timeout = _ABSENT
+        if "timeout" in args:
+            timeout = args["timeout"]
             if timeout is not None and not isinstance(timeout, int | float):
                 raise _needs_client("timeout", timeout)
             seconds("timeout", timeout)
@@ -92,7 +95,8 @@ def _primitive(value: Any) -> str:
 
 
 def _cookies(cookies: Any) -> Mapping[str, str] | CookieJar | None:
-    if cookies is not None and not isinstance(cookies, Mapping | CookieJar):
+    is_jar = hasattr(cookies, "add_cookie_header")
+    if cookies is not None and not is_jar and not isinstance(cookies, Mapping):
         raise _needs_client("cookies", cookies)
     return cast("Mapping[str, str] | CookieJar | None", cookies)
 

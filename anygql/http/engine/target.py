@@ -53,6 +53,11 @@ class Target(msgspec.Struct, frozen=True):
     #: The value of ``Authorization``, if the URL has a user.
     authorization: str | None
 
+    @property
+    def plain_url(self) -> str:
+        """The URL without user and query, which cookies are kept for."""
+        return f"{'https' if self.origin.secure else 'http'}://{self.host}{self.path}"
+
     def request_target(self, params: list[tuple[str, str]]) -> str:
         """Return the target of the request line (RFC 9112 §3.2), with more of a query."""
         more = urlencode(params, quote_via=quote) if params else ""

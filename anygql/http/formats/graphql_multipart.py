@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeAlias, cast
 
+import msgspec
+
 from ...exceptions import ProtocolViolation
-from ...json import JSON
+from ...json import JSON, MsgspecJSON, checked_utf8
 from ...protocols.close_codes import CloseCode
 from ...protocols.events import Complete, Error, Next
 from ...results.answers import read_refusal
 from ...results.incremental import IncrementalMerge
+from ...results.result import UndecodedResult, is_undecoded_object
 from .multipart import MultipartParser, Part
 from .parser import StreamParser
 from .payloads import BadPayload, payload_reader, read_payload
@@ -45,8 +48,8 @@ class MultipartPayloads(StreamParser[dict[str, Any]]):
 
     @property
     def finished(self) -> bool:
-        """Whether the last delimiter has come."""
-        return self._reader.finished
+        """Whether the last delimiter has come, and no fault before it."""
+        return self._reader.finished and self._fault is None
 
     def close(self) -> None:
         """Raise ``CutOff`` if the body is incomplete, after its last byte.
@@ -96,16 +99,40 @@ class IncrementalMultipart:
             self._payloads.close()
 
 
+class _Message(msgspec.Struct):
+    """A part of a subscription, if it is a result and nothing else."""
+
+    payload: UndecodedResult
+    errors: Any = None
+
+
+_READ_UNDECODED = msgspec.json.Decoder(_Message).decode
+
+
+def _read_undecoded(body: bytes) -> UndecodedResult | None:
+    """Read a part's result, and leave its data as JSON text; ``None`` for any other part."""
+    try:
+        message = _READ_UNDECODED(checked_utf8(body))
+    except (ValueError, RecursionError):
+        return None
+    is_result = message.errors is None and is_undecoded_object(message.payload)
+    return message.payload if is_result else None
+
+
 class MultipartSubscription(StreamParser[_Event]):
     """The response to a subscription in Apollo's format, whose events have the given ``id``.
 
     ``{}`` is a heartbeat, which is no event. ``payload`` is a result; ``errors`` beside it (or
     beside a null) end the subscription. A part that is itself a result is read as one, which
     PostGraphile 5 sends with ``hasNext``. Nothing is read after the end of the operation. The
-    limits are those of ``MultipartParser``.
+    limits are those of ``MultipartParser``. With ``takes_json``, the data of results are left as
+    JSON text.
     """
 
-    def __init__(self, content_type: str, id: str, json: JSON, **limits: int) -> None:
+    def __init__(
+        self, content_type: str, id: str, json: JSON, *, takes_json: bool = False, **limits: int
+    ) -> None:
+        self._takes_json = takes_json and type(json) is MsgspecJSON
         self._reader = MultipartParser(content_type, **limits)
         self._message = payload_reader(dict[str, Any], json)
         self._id = id
@@ -135,6 +162,10 @@ class MultipartSubscription(StreamParser[_Event]):
         if not part.body.strip():
             return
         _require_json(part)
+        result = _read_undecoded(part.body) if self._takes_json else None
+        if result is not None:
+            yield Next(self._id, result)
+            return
         message = self._message(part.body)
         if "payload" not in message:
             yield from self._plain_events(message)

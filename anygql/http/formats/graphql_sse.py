@@ -95,15 +95,21 @@ class _GraphQLStream(StreamParser[_GraphQLEvent]):
 class DistinctStream(_GraphQLStream):
     """Distinct connections mode: the response to one operation, whose events have the given ``id``.
 
-    Nothing is read after the end of the operation.
+    Nothing is read after the end of the operation. With ``takes_json``, the data of results are
+    left as JSON text.
     """
 
     def __init__(
-        self, id: str, json: JSON, *, max_event_size: int = DEFAULT_MAX_EVENT_SIZE
+        self,
+        id: str,
+        json: JSON,
+        *,
+        max_event_size: int = DEFAULT_MAX_EVENT_SIZE,
+        takes_json: bool = False,
     ) -> None:
         super().__init__(json, max_event_size=max_event_size)
         self._id = id
-        self._result = result_reader(json)
+        self._result = result_reader(json, takes_json=takes_json)
         self._any: Callable[[str], Any] = payload_reader(object, json)
         #: Whether there was an event at all.
         self._has_begun = False

@@ -12,9 +12,9 @@ from ...json import JSON, MsgspecJSON
 from ...protocols.close_codes import CloseCode
 from ...protocols.messages import read_replacing_surrogates
 from ...results.answers import NotAResult, read_result, server_words
-from ...results.result import ExecutionResult
+from ...results.result import ExecutionResult, json_text, read_undecoded
 
-__all__ = ["BadPayload", "payload_reader", "read_payload", "result_reader"]
+__all__ = ["BadPayload", "payload_reader", "read_payload", "require_object", "result_reader"]
 
 _T = TypeVar("_T")
 
@@ -61,8 +61,24 @@ def read_payload(payload: object, name: str = "a result") -> ExecutionResult:
         raise BadPayload(f"{name} is {what}", payload) from None
 
 
-def result_reader(json: JSON) -> Callable[[bytes | str], ExecutionResult]:
-    """Return a function from a JSON text to a result, which raises ``ProtocolViolation``."""
+def require_object(result: ExecutionResult) -> None:
+    """Raise ``BadPayload`` for a result without errors whose data are no object."""
+    if json_text(result) is not None:  # left undecoded since it is an object
+        return
+    if result.data.__class__ is not dict and not result.errors:
+        try:
+            read_result({"data": result.data})
+        except NotAResult as what:
+            raise BadPayload(f"a result is {what}", {"data": result.data}) from None
+
+
+def result_reader(
+    json: JSON, *, takes_json: bool = False
+) -> Callable[[bytes | str], ExecutionResult]:
+    """Return a function from a JSON text to a result, which raises ``ProtocolViolation``.
+
+    With ``takes_json``, the data of a result without errors are left as JSON text.
+    """
     read_typed = payload_reader(ExecutionResult, json)
     read_any: Callable[[bytes | str], object] = payload_reader(object, json)
 
@@ -79,4 +95,5 @@ def result_reader(json: JSON) -> Callable[[bytes | str], ExecutionResult]:
             return result
         return read_payload(read_any(text))
 
-    return read
+    leaves = takes_json and type(json) is MsgspecJSON
+    return (lambda text: read_undecoded(text) or read(text)) if leaves else read

@@ -5,6 +5,6 @@ This package knows Python's types and not GraphQL's.
 
 from __future__ import annotations
 
-from .conversion import ResultTypeError, converter
+from .conversion import ResultTypeError, conversion, converter
 
-__all__ = ["ResultTypeError", "converter"]
+__all__ = ["ResultTypeError", "conversion", "converter"]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from .shapes import Mismatch
 
-__all__ = ["ResultTypeError", "converter"]
+__all__ = ["Conversion", "ResultTypeError", "conversion", "converter"]
 
 _T = TypeVar("_T")
 
@@ -43,7 +43,31 @@ class ResultTypeError(ValueError):
         self.data = data
 
 
+class Conversion(NamedTuple, Generic[_T]):
+    """How data become values of a type."""
+
+    #: Converts plain data, or raises ``ResultTypeError``.
+    convert: Callable[[Any], _T]
+    #: Converts JSON text, or raises anything: then the plain data in it are to be converted.
+    #: ``None`` if only plain data can be converted.
+    decode: Callable[[Any], _T] | None
+
+
 def converter(
+    type: TypeForm[_T],
+    *,
+    camel_case: bool = False,
+    path: tuple[str, ...] = (),
+    partial: bool = False,
+) -> Callable[[Any], _T]:
+    """Return a function that converts data to ``type``, or raises ``ResultTypeError``.
+
+    Arguments and errors are those of ``conversion``.
+    """
+    return conversion(type, camel_case=camel_case, path=path, partial=partial).convert
+
+
+def conversion(
     type: TypeForm[_T],
     *,
     camel_case: bool = False,
@@ -51,8 +75,8 @@ def converter(
     partial: bool = False,
     of_answers: bool = False,
     parsed: bool = False,
-) -> Callable[[Any], _T]:
-    """Return a function that converts data to ``type``, or raises ``ResultTypeError``.
+) -> Conversion[_T]:
+    """Return how data are converted to ``type``.
 
     A field ``typename__`` is filled from ``__typename``. ``__typename`` chooses among several types
     with fields: by the tag of a Struct, by the ``Literal`` type of ``typename__``, or else by the
@@ -77,19 +101,20 @@ def converter(
     try:
         hash(hint)
     except TypeError:  # metadata of Annotated may be anything
-        return _converter(hint, *options)
+        return _conversion(hint, *options)
     return _cached(hint, *options)
 
 
-def _converter(
+def _conversion(
     type: Any,
     camel_case: bool,
     path: tuple[str, ...],
     partial: bool,
     of_answers: bool,
     parsed: bool,
-) -> Callable[[Any], Any]:
-    from .paths import at_path, hint_at_path  # only sessions that use types need these
+) -> Conversion[Any]:
+    from .decoding import decoder_of  # only sessions that use types need these
+    from .paths import at_path, hint_at_path
     from .possible import refuse_impossible
     from .shapes import Mismatch
     from .shaping import shape_of
@@ -120,10 +145,11 @@ def _converter(
             mismatch.path.extend(reversed(path))
             raise _error(mismatch, data) from mismatch.cause
 
-    return convert_at_path if path else convert
+    decode = None if partial or parsed else decoder_of(shape, path)
+    return Conversion(convert_at_path if path else convert, decode)
 
 
-_cached = lru_cache(TYPE_CACHE)(_converter)
+_cached = lru_cache(TYPE_CACHE)(_conversion)
 
 
 def _error(mismatch: Mismatch, data: Any, hint: str = "") -> ResultTypeError:

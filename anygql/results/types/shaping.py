@@ -47,7 +47,7 @@ def shape_of(hint: Any, *, renames: bool) -> Shape:
     Raises:
         TypeError: No data can be converted to the type. The message names the field.
     """
-    if hint.__class__ in (dict, list, set, tuple):
+    if _is_value(hint):
         raise TypeError(
             "result_type is a type, such as a dataclass or dict[str, Any], not a value of type "
             f"{hint.__class__.__name__}"
@@ -59,6 +59,17 @@ def shape_of(hint: Any, *, renames: bool) -> Shape:
         raise TypeError(f"result_type: {describe(hint)} is within itself, without a class") from exc
     planner.finish()
     return shape
+
+
+def _is_value(hint: Any) -> bool:
+    """Return whether this is a value where its type was meant."""
+    if isinstance(hint, type):
+        return False
+    kind = hint.__class__
+    return kind in (dict, list, set, tuple) or any(
+        hasattr(kind, name)
+        for name in ("__dataclass_fields__", "__struct_fields__", "__attrs_attrs__", "model_fields")
+    )
 
 
 class _Planner:

@@ -16,7 +16,7 @@ from ...net.retry_after import retry_after
 from ...net.statuses import is_retryable_status
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode
-from ...results.answers import read_refusal, server_words
+from ...results.answers import read_refusal, server_words, without_markup
 from .opening import Opening
 
 __all__ = ["check_subprotocols", "read_upgrade", "request_headers"]
@@ -81,16 +81,19 @@ async def read_upgrade(stream: ByteStream, opening: Opening) -> ResponseHead:
 def _refused(opening: Opening, response: ResponseHead, body: str) -> TransportServerError:
     payload = _decoded(body)
     words = server_words(payload)
+    wait = retry_after(response.headers)
+    # A limit of the rate of requests, as over HTTP: it says when to come back.
+    is_limit = response.status == 403 and wait is not None
     error = TransportServerError(
         f"{redact(opening.url)} answered {response.status} to the WebSocket handshake"
-        f"{_advice(response.status)}{f'. It says: {words}' if words else ''}",
+        f"{'' if is_limit else _advice(response.status)}{f'. It says: {words}' if words else ''}",
         code=response.status,
-        retryable=is_retryable_status(response.status),
+        retryable=is_retryable_status(response.status) or is_limit,
         headers=response.headers,
         body=body,
         errors=_errors(payload),
     )
-    error.retry_after = retry_after(response.headers)
+    error.retry_after = wait
     return error
 
 
@@ -107,14 +110,11 @@ def _advice(status: int) -> str:
 
 
 def _decoded(body: str) -> object:
-    """Return the JSON value in a refusal's body, or its text; nothing of an HTML page."""
-    text = body.strip()
-    if text.startswith("<"):
-        return None
+    """Return the JSON value in a refusal's body, or its text without markup."""
     try:
-        return msgspec.json.decode(text)
+        return msgspec.json.decode(body)
     except (ValueError, RecursionError):
-        return text
+        return without_markup(body)
 
 
 def _errors(payload: object) -> list[Any]:

@@ -39,6 +39,20 @@ class Opening(msgspec.Struct, frozen=True):
         return f"Opening({redact(self.url)}, subprotocols={self.subprotocols!r})"
 
 
+_OF_TRANSPORT = "write {0}= to the transport itself"
+
+#: Options of ``websockets.connect``, which gql hands on, by what stands for them here.
+_ELSEWHERE = {
+    "max_size": _OF_TRANSPORT.format("max_message_size"),
+    "open_timeout": _OF_TRANSPORT.format("connect_timeout"),
+    "ping_timeout": _OF_TRANSPORT.format("pong_timeout"),
+    "additional_headers": _OF_TRANSPORT.format("headers"),
+    "extra_headers": _OF_TRANSPORT.format("headers"),
+    "subprotocols": _OF_TRANSPORT.format("protocol"),
+    **{name: _OF_TRANSPORT.format(name) for name in ("ssl", "ping_interval", "close_timeout")},
+}
+
+
 class ConnectArgs(DialArgs, frozen=True, kw_only=True):
     """The options in ``connect_args``."""
 
@@ -53,8 +67,10 @@ class ConnectArgs(DialArgs, frozen=True, kw_only=True):
         """
         allowed = cls.__struct_fields__
         if unknown := [name for name in given if name not in allowed]:
+            name = unknown[0]
+            hint = f" ({_ELSEWHERE[name]})" if name in _ELSEWHERE else ""
             raise TypeError(
-                f"connect_args has no {unknown[0]!r}: it takes {', '.join(map(repr, allowed))}"
+                f"connect_args has no {name!r}{hint}: it takes {', '.join(map(repr, allowed))}"
             )
         args = cls(**given)
         if args.compression not in {None, "deflate"}:

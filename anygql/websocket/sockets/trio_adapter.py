@@ -39,6 +39,7 @@ __all__ = ["TrioConnector", "TrioWebSocket"]
 #: Maximum number of bytes to read at a time.
 CHUNK = 2**16
 
+
 #: Seconds to wait for the server to end the TCP connection after the closing handshake.
 LINGER = 0.25
 

@@ -271,14 +271,17 @@ def _held(connection: Any) -> list[Any]:
         *_tables(getattr(connection, "_writer", None), "_waiting"),
     ]
     assert tables, "what a connection holds has other names now"
+    held += ["a route that takes JSON text"] * getattr(
+        getattr(connection, "routes", None), "taking_json", 0
+    )
     for table in tables:
         held += table
     exchange = getattr(connection, "_exchange", None)
-    lanes = getattr(exchange, "_pool", None)
-    if lanes is not None:
-        held += {*lanes._clients} - {client for _, client in lanes._free}
-        for client in (*lanes._clients, exchange._streaming):
-            held += in_use(client) if client is not None else []
+    pool = getattr(exchange, "pool", None)
+    if pool is not None:
+        held += [*pool._in_use, *pool._waiting]
+        turns = exchange.endpoint.max_connections - pool._free
+        held += [f"{turns} turns"] if turns else []
     elif exchange is not None:
         held += in_use(exchange._endpoint.client)
     return held
@@ -607,6 +610,30 @@ async def iterate(body: Body) -> Setting:
             assert numbers == [6, 5, 4, 3, 2, 1, 0]
 
         yield run
+
+
+def typed(protocol: str) -> Callable[[Body], Setting]:
+    async def run_typed(body: Body) -> Setting:
+        async with talking(protocol) as (_, session):
+
+            async def run() -> None:
+                text = await session.execute("{ hello }", result_type=str, path="hello")
+                body.point()
+                document = "subscription { countdown(from: 4, interval: 0.0001) }"
+                numbers: list[int] = []
+                async with session.subscribe(document, result_type=int, path="countdown") as events:
+                    async for number in events:
+                        numbers.append(number)
+                        body.point()
+                assert (text, numbers) == ("Hello world!", [4, 3, 2, 1, 0])
+
+            yield run
+
+    return run_typed
+
+
+scenario("typed results")(typed("graphql-transport-ws"))
+scenario("typed results, legacy protocol")(typed("graphql-ws"))
 
 
 def leaving(protocol: str) -> Callable[[Body], Setting]:

@@ -57,7 +57,7 @@ def answering(*lines: str, body: bytes = b"", then: str = "open") -> Script:
         (301, False),
         (400, False),
         (401, False),
-        (403, False),
+        (403, True),  # with Retry-After it is a limit, as over HTTP
         (404, False),
         (429, True),
         (503, True),
@@ -351,7 +351,7 @@ async def test_nothing_secret_is_logged(
             [{"message": "token expired"}],
         ),
         (b"x" * 1000, f"{'x' * 199}…", []),
-        (b"<!DOCTYPE html><p>Sign in", None, []),
+        (b"<!DOCTYPE html><p>Sign in", "Sign in", []),
         (b"", None, []),
     ],
 )

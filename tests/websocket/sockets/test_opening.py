@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anygql.websocket.sockets.base import Connector
+from anygql.websocket.sockets.opening import ConnectArgs
 from anygql.websocket.sockets.stream import StreamConnector
 from tests.support.sockets import Connected
 from tests.support.websocket_peer import Peer, take
@@ -52,3 +53,17 @@ class TestCompression:
             with pytest.raises(WebSocketEnded) as caught:
                 await websocket.receive()
             assert (caught.value.code, caught.value.ours) == (1009, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        ("max_size", "max_message_size"),
+        ("open_timeout", "connect_timeout"),
+        ("additional_headers", "headers"),
+        ("close_timeout", "close_timeout"),
+    ],
+)
+def test_options_of_other_libraries_are_told_where_to_go(given: str, instead: str) -> None:
+    with pytest.raises(TypeError, match=f"'{given}' .write {instead}= to the transport itself"):
+        ConnectArgs.parse({given: 1})
