@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextvars
 import gc
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +19,17 @@ from anygql.testing import demo_schema
 from tests.blocking.conftest import Make, Served
 
 HELLO = {"hello": "Hello world!"}
-NOBODY = "ws://127.0.0.1:1/graphql"
+
+#: Bound and not listening: nobody else gets the port, and connections to it are refused.
+_BOUND = socket.socket()
+_BOUND.bind(("127.0.0.1", 0))
+NOBODY = f"ws://127.0.0.1:{_BOUND.getsockname()[1]}/graphql"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bound() -> Iterator[None]:
+    with _BOUND:
+        yield
 
 
 def threads() -> set[threading.Thread]:
