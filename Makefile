@@ -36,7 +36,7 @@ TESTS ?= tests
 # The tests of what modules do, without those of promises, of servers and of what is generated.
 FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo test test-all test-newest node servers codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit check format lint types clean
+.PHONY: demo test test-all test-newest node servers codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit check format lint types stubs clean
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/python -m examples.demo
@@ -122,6 +122,10 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/pyright
+
+# What type checkers read of anygql.blocking, from the async classes; a test compares.
+stubs: $(STAMP)
+	$(BIN)/python -m tests.support.blocking_stub
 
 # The lock anew, from a fresh environment: make clean lock.
 lock: $(STAMP)

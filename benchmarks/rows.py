@@ -149,6 +149,35 @@ _HTTPX_OF_ONES_OWN = Row(
 )
 
 
+_BLOCKING_OURS = ("anygql.blocking", "anygql.blocking on trio")
+
+#: The bar for each: no slower than gql's sync client.
+_BLOCKING = (
+    Row(
+        key="blocking-http",
+        title="without `await`: HTTP execute, one at a time",
+        task="blocking",
+        contenders=(*_BLOCKING_OURS, "gql sync[requests]", "gql sync[httpx]"),
+        claims=tuple(
+            Claim(ours, (peer,), 1)
+            for ours in _BLOCKING_OURS
+            for peer in ("gql sync[requests]", "gql sync[httpx]")
+        ),
+        params={"over": "http", "size": 1000},
+        unit="execute",
+        warm=20,
+    ),
+    Row(
+        key="blocking-events",
+        title="without `await`: one subscription, 140-byte events",
+        task="blocking",
+        contenders=(*_BLOCKING_OURS, "gql sync[websockets]"),
+        claims=tuple(Claim(ours, ("gql sync[websockets]",), 1) for ours in _BLOCKING_OURS),
+        params={"over": "ws", "size": 140},
+        warm=500,
+    ),
+)
+
 ROWS = (
     _events(
         140,
@@ -302,6 +331,7 @@ ROWS = (
         warm=0,
         fresh=True,
     ),
+    *_BLOCKING,
 )
 
 

@@ -34,6 +34,7 @@ FLOORS = (
     ("delivery",),
     ("websocket", "http", "local", "session"),
     ("client", "codegen", "testing"),
+    ("blocking",),
     ("cli", "__main__"),
     ("__init__",),
 )

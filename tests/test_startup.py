@@ -107,6 +107,12 @@ def test_a_name_loads_what_it_needs(name: str, not_needed: set[str]) -> None:
     assert not modules & not_needed
 
 
+def test_blocking_is_loaded_when_it_is_asked_for() -> None:
+    modules = loaded("import anygql", "anygql.blocking.Client")
+    assert "anygql.blocking.client" in modules
+    assert not modules & (OPTIONAL | {"asyncio", "trio", "websockets"})
+
+
 def test_all_names_can_be_listed_and_imported_at_once() -> None:
     program = """
         import anygql

@@ -35,6 +35,8 @@ _GQL = (
 )
 _GQL_WEBSOCKETS = "an unbounded queue for each subscription, no backpressure; prints the document"
 _GQL_HTTP = "one client with httpx's pool; prints the document each time"
+_BLOCKING = "a session in a thread of its own; events handed over in bursts"
+_GQL_SYNC = "in the calling thread; prints the document each time"
 _RAW_HTTP = "POST of bytes, and response.json()"
 _RAW_WEBSOCKETS = "an anyio stream and websockets' sans-I/O protocol; counts frames"
 
@@ -69,6 +71,11 @@ PEERS = {
             about="its async base client, over httpx, without pydantic models of the data",
             environment=".venv-codegen",
         ),
+        Peer("anygql.blocking", "blocking_client", "asyncio", about=_BLOCKING),
+        Peer("anygql.blocking on trio", "blocking_client", "trio", about=_BLOCKING),
+        Peer("gql sync[requests]", "gql_sync", "none", "requests", _GQL_SYNC),
+        Peer("gql sync[httpx]", "gql_sync", "none", "httpx", _GQL_SYNC),
+        Peer("gql sync[websockets]", "gql_sync", "asyncio", "websockets", "a loop run per event"),
         Peer("raw socket", "raw", "none", about="blocking sockets; looks at nothing but the end"),
         Peer("raw websockets asyncio", "raw", "asyncio", about=_RAW_WEBSOCKETS),
         Peer("raw websockets trio", "raw", "trio", about=_RAW_WEBSOCKETS),

@@ -19,10 +19,10 @@ from ..peers import Peer
 from ..peers.base import Session, Stream, http_address
 from . import Stopwatch, run_on
 
-__all__ = ["consume", "run"]
+__all__ = ["Start", "consume", "run"]
 
 
-class _Start:
+class Start:
     """Starts the clock and the server's stream, once ``group`` consumers wait."""
 
     def __init__(self, port: int, group: int, token: str) -> None:
@@ -65,7 +65,7 @@ def run(
     """
     token = uuid.uuid4().hex
     variables = {"size": size, "count": count, "group": group, "token": token}
-    start = _Start(port, group, token)
+    start = Start(port, group, token)
     path = f"/stream/{'multipart' if peer.engine in {'aiohttp', 'multipart'} else 'sse'}"
     if peer.module == "raw":
         _run_raw(peer, port, over, variables, start)
@@ -87,7 +87,7 @@ def run(
     return dict(run_on(peer, main))
 
 
-async def _consume_all(session: Session, variables: dict[str, Any], start: _Start) -> int:
+async def _consume_all(session: Session, variables: dict[str, Any], start: Start) -> int:
     import anyio
 
     total = 0
@@ -104,7 +104,7 @@ async def _consume_all(session: Session, variables: dict[str, Any], start: _Star
     return total
 
 
-def _run_raw(peer: Peer, port: int, over: str, variables: dict[str, Any], start: _Start) -> None:
+def _run_raw(peer: Peer, port: int, over: str, variables: dict[str, Any], start: Start) -> None:
     from ..peers import raw
 
     if over == "http":
