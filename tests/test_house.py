@@ -33,7 +33,8 @@ FLOORS = (
     ("delivery",),
     ("websocket", "http", "local", "session"),
     ("client", "codegen", "testing"),
-    ("cli", "__main__"),
+    ("cli",),
+    ("__main__",),
     ("__init__",),
 )
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}

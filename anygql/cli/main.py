@@ -1,0 +1,19 @@
+"""The entry point: it starts the command line, or says what is missing for it."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line with the arguments of this process, and exit."""
+    try:
+        import click as _  # noqa: F401
+    except ImportError:
+        sys.stderr.write("anygql: the command line needs its extra: pip install 'anygql[cli]'\n")
+        sys.exit(2)
+    from .root import run
+
+    sys.exit(run())

@@ -1,0 +1,90 @@
+"""Running a command in an event loop, until it ends, a limit is over, or a signal comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.util import find_spec
+from typing import Any
+
+import anyio
+import click
+
+from ..concurrency.exception_groups import unwrapped
+from .failures import TimeLimit
+
+__all__ = ["interruptible", "run_async"]
+
+
+def run_async(
+    function: Callable[[], Awaitable[int]],
+    *,
+    backend: str = "asyncio",
+    timeout: float | None = None,
+) -> None:
+    """Run a function in an event loop, and exit with the code that it returns.
+
+    Ctrl-C and SIGTERM cancel it, so that it can say goodbye; a second one ends it at once.
+
+    Args:
+        function: The function.
+        backend: The event loop.
+        timeout: Seconds for all of it, ``None`` for no limit.
+    """
+    if backend == "trio" and find_spec("trio") is None:
+        raise click.UsageError("--backend trio needs trio: pip install trio")
+    raise click.exceptions.Exit(anyio.run(_supervise, function, timeout, backend=backend))
+
+
+#: The scopes that a signal cancels, of the command that runs: the innermost alone.
+_scopes: ContextVar[list[anyio.CancelScope]] = ContextVar("scopes")
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """Let a signal end what is done in this context, and let the command go on after it.
+
+    So an operation ends by itself, and the session around it says goodbye.
+    """
+    scopes = _scopes.get()
+    with anyio.CancelScope() as scope:
+        scopes.append(scope)
+        try:
+            yield
+        finally:
+            scopes.remove(scope)
+
+
+async def _supervise(function: Callable[[], Awaitable[int]], timeout: float | None) -> int:
+    signals: list[int] = []
+    scopes: list[anyio.CancelScope] = []
+    _scopes.set(scopes)
+    code = 0
+    with unwrapped():
+        async with anyio.create_task_group() as tg:
+            with anyio.CancelScope() as work:
+                scopes.append(work)
+                await tg.start(_watch, scopes, signals)
+                try:
+                    with anyio.fail_after(timeout):
+                        code = await function()
+                except TimeoutError as error:
+                    if type(error) is not TimeoutError:  # one of the transport's own
+                        raise
+                    raise TimeLimit(f"not done within {timeout:g} s") from None
+            tg.cancel_scope.cancel()
+    return 128 + signals[0] if signals else code
+
+
+async def _watch(scopes: list[anyio.CancelScope], signals: list[int], *, task_status: Any) -> None:
+    """Cancel what is done at the first signal; end the process at the second."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        task_status.started()
+        async for number in received:
+            signals.append(number)
+            if signals[1:]:
+                os._exit(128 + number)
+            scopes[-1].cancel()
