@@ -63,20 +63,23 @@ def _check_path(request: GraphQLRequest, path: str) -> None:
 
 
 def _run(endpoint: Endpoint, request: GraphQLRequest, **given: Any) -> None:
-    from .running import run_async
+    from .running import interruptible, run_async
 
     printer = Printer(given["form"], no_color=endpoint.options.no_color)
 
     async def main() -> int:
-        result: ExecutionResult
+        result: ExecutionResult | None = None
+        streamed = printer if given["paginate"] and given["form"] == "ndjson" else None
         async with endpoint.client() as session:
-            if given["paginate"]:
-                streamed = printer if given["form"] == "ndjson" else None
-                result = await _all_pages(session, request, given["paginate"], streamed)
-                if streamed is not None:
-                    return int(bool(result.errors) and not given["allow_partial"])
-            else:
-                result = await session.execute_result(request, timeout=None)
+            with interruptible():
+                if given["paginate"]:
+                    result = await _all_pages(session, request, given["paginate"], streamed)
+                else:
+                    result = await session.execute_result(request, timeout=None)
+        if result is None:  # interrupted
+            return 0
+        if streamed is not None:
+            return int(bool(result.errors) and not given["allow_partial"])
         return show(result, printer, given["path"], allow_partial=given["allow_partial"])
 
     run_async(main, backend=endpoint.options.backend, timeout=endpoint.options.timeout)

@@ -39,13 +39,13 @@ def run_async(
     raise click.exceptions.Exit(anyio.run(_supervise, function, timeout, backend=backend))
 
 
-#: The scopes that a signal cancels, of the command that runs: the innermost alone.
+#: The scopes that a signal or the limit cancels, of the command that runs: the innermost alone.
 _scopes: ContextVar[list[anyio.CancelScope]] = ContextVar("scopes")
 
 
 @contextmanager
 def interruptible() -> Generator[None]:
-    """Let a signal end what is done in this context, and let the command go on after it.
+    """Let a signal or the time limit end what is done here, and the command go on after it.
 
     So an operation ends by itself, and the session around it says goodbye.
     """
@@ -61,6 +61,7 @@ def interruptible() -> Generator[None]:
 async def _supervise(function: Callable[[], Awaitable[int]], timeout: float | None) -> int:
     signals: list[int] = []
     scopes: list[anyio.CancelScope] = []
+    over: list[float] = []
     _scopes.set(scopes)
     code = 0
     with unwrapped():
@@ -68,15 +69,20 @@ async def _supervise(function: Callable[[], Awaitable[int]], timeout: float | No
             with anyio.CancelScope() as work:
                 scopes.append(work)
                 await tg.start(_watch, scopes, signals)
-                try:
-                    with anyio.fail_after(timeout):
-                        code = await function()
-                except TimeoutError as error:
-                    if type(error) is not TimeoutError:  # one of the transport's own
-                        raise
-                    raise TimeLimit(f"not done within {timeout:g} s") from None
+                if timeout is not None:
+                    tg.start_soon(_limit, timeout, scopes, over)
+                code = await function()
             tg.cancel_scope.cancel()
+    if over and not signals:
+        raise TimeLimit(f"not done within {timeout:g} s")
     return 128 + signals[0] if signals else code
+
+
+async def _limit(seconds: float, scopes: list[anyio.CancelScope], over: list[float]) -> None:
+    """Cancel what is done when the time is over."""
+    await anyio.sleep(seconds)
+    over.append(seconds)
+    scopes[-1].cancel()
 
 
 async def _watch(scopes: list[anyio.CancelScope], signals: list[int], *, task_status: Any) -> None:

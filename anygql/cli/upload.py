@@ -39,7 +39,7 @@ def upload(
     """Run a mutation with files (GraphQL multipart request), and print its data."""
     from ..documents.request import as_request
     from .progress import measuring
-    from .running import run_async
+    from .running import interruptible, run_async
 
     url, documents = split_endpoint(arguments, 1)
     endpoint = resolve_endpoint(url, options)
@@ -53,12 +53,15 @@ def upload(
     printer = Printer(given["form"], no_color=options.no_color)
 
     async def main() -> int:
+        result = None
         async with endpoint.client() as session:
-            with measuring("upload") as progress:
+            with interruptible(), measuring("upload") as progress:
                 args: Any = (
                     None if progress is None or endpoint.is_local else {"progress": progress}
                 )
                 result = await session.execute_result(request, timeout=None, transport_args=args)
+        if result is None:  # interrupted
+            return 0
         return show(result, printer, given["path"], allow_partial=given["allow_partial"])
 
     run_async(main, backend=options.backend, timeout=options.timeout)

@@ -79,7 +79,9 @@ TRUE: dict[str, dict[str, bool | None]] = {
 
 #: The last line to paste, without the URL.
 USE = {
-    "yoga": 'Client("{http}")  # queries and mutations, subscriptions by server-sent events, @defer',
+    "yoga": (
+        'Client("{http}")  # queries and mutations, subscriptions by server-sent events, @defer'
+    ),
     "apollo": 'Client("{http}")  # queries and mutations, @defer',
     "sse": (
         'Client(HTTPTransport("{http}", single_connection=True))  '
