@@ -34,7 +34,7 @@ TESTS ?= tests
 # The tests of what modules do, without those of promises, of servers and of what is generated.
 FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo test test-all test-newest node codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit check format lint types clean
+.PHONY: demo test test-all test-newest node codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit pictures check format lint types clean
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/python -m examples.demo
@@ -66,6 +66,7 @@ codegen: $(CODEGEN_STAMP)
 # Beside gql: some minutes, a table, and the figures in the docs.
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks && $(BENCH)/bin/python -m benchmarks.report
+	$(BENCH)/bin/python benchmarks/startup/command_line.py
 
 bench-quick: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks --quick
@@ -108,6 +109,10 @@ reliability: $(STAMP) $(BENCH)/.installed autobahn node codegen
 	$(BIN)/python -m tests.promises.report
 
 check: lint types test
+
+# The pictures of terminals in docs/cli.md, from real runs.
+pictures: $(STAMP)
+	$(BIN)/python docs/images/terminal.py
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -159,7 +164,7 @@ $(DEMO)/.installed: pyproject.toml
 $(BENCH)/.installed: pyproject.toml
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BENCH)/bin/python -m pip install --quiet --editable '.[trio,httpx2]' --group bench
+	$(BENCH)/bin/python -m pip install --quiet --editable '.[cli,trio,httpx2]' --group bench
 	touch $@
 
 $(FUZZ)/.installed: tests/promises/fuzz/requirements.txt pyproject.toml

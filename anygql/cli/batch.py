@@ -36,7 +36,7 @@ def batch(options: Options, arguments: tuple[str, ...], size: int, allow_partial
     results are lines of {"data": …, "errors": […]}. Over HTTP, --size of them travel as one array.
     """
     from .progress import counting
-    from .running import interruptible, run_async
+    from .running import Interruptible, run_async
 
     url, files = split_endpoint(arguments, 1)
     endpoint = resolve_endpoint(url, options)
@@ -48,7 +48,7 @@ def batch(options: Options, arguments: tuple[str, ...], size: int, allow_partial
     async def main() -> int:
         failed = 0
         async with endpoint.client() as session:
-            with interruptible(), counting("operations", len(requests)) as count:
+            with Interruptible(), counting("operations", len(requests)) as count:
                 for begin in range(0, len(requests), size):
                     part = requests[begin : begin + size]
                     results = await session.execute_batch_results(part, timeout=None)

@@ -72,10 +72,18 @@ def check(options: Options, paths: tuple[str, ...], source: str | None, strict: 
         found = sorted(_check(schema, texts))
         Printer().write("".join(map(str, found)))
         errors = sum(each.kind == "error" for each in found)
-        complain(f"{len(texts)} documents: {errors} errors, {len(found) - errors} warnings")
+        warnings = len(found) - errors
+        complain(
+            f"{_count(len(texts), 'document')}: {_count(errors, 'error')}, "
+            f"{_count(warnings, 'warning')}"
+        )
         return 7 if errors or (strict and found) else 0
 
     run_async(main, backend=options.backend, timeout=options.timeout)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _documents(paths: Sequence[str]) -> Iterator[_Text]:

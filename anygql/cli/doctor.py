@@ -77,7 +77,7 @@ async def _examine(endpoint: Endpoint, ws: Endpoint, findings: Findings) -> None
         web = WebProbe(client, http.url, findings)
         await _bounded("POST", lambda: ask(web), findings)
         probes = HTTP_PROBES if findings.works("POST") else STREAM_PROBES
-        asked = {probe.__name__.strip("_"): _bound(probe, web) for probe in probes}
+        asked = {name: _bound(probe, web) for name, probe in probes.items()}
         for subprotocol in _SUBPROTOCOLS:
             asked[subprotocol] = _bound_ws(ws, subprotocol, findings)
         async with anyio.create_task_group() as tg:
@@ -106,9 +106,9 @@ async def _bounded(name: str, probe: Callable[[], Awaitable[None]], findings: Fi
         with anyio.fail_after(PATIENCE):
             await probe()
     except TimeoutError:
-        findings.add(name.replace("_", " "), False, f"nothing within {PATIENCE:g} s")
+        findings.add(name, False, f"nothing within {PATIENCE:g} s")
     except (httpx.HTTPError, ValueError) as error:
-        findings.add(name.replace("_", " "), False, str(error) or type(error).__name__)
+        findings.add(name, False, str(error) or type(error).__name__)
 
 
 def _web_client(endpoint: Endpoint) -> Any:

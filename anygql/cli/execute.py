@@ -63,7 +63,7 @@ def _check_path(request: GraphQLRequest, path: str) -> None:
 
 
 def _run(endpoint: Endpoint, request: GraphQLRequest, **given: Any) -> None:
-    from .running import interruptible, run_async
+    from .running import Interruptible, run_async
 
     printer = Printer(given["form"], no_color=endpoint.options.no_color)
 
@@ -71,7 +71,7 @@ def _run(endpoint: Endpoint, request: GraphQLRequest, **given: Any) -> None:
         result: ExecutionResult | None = None
         streamed = printer if given["paginate"] and given["form"] == "ndjson" else None
         async with endpoint.client() as session:
-            with interruptible():
+            with Interruptible():
                 if given["paginate"]:
                     result = await _all_pages(session, request, given["paginate"], streamed)
                 else:
@@ -87,17 +87,16 @@ def _run(endpoint: Endpoint, request: GraphQLRequest, **given: Any) -> None:
 
 def show(result: Any, printer: Printer, path: str | None, *, allow_partial: bool) -> int:
     """Print a result: its data, then its errors. Return the exit code."""
-    print_errors(result.errors)
     if result.data is None:
-        if not result.errors:
-            print_errors(["the answer has no data"])
+        print_errors(result.errors or ["the answer has no data"])
         return 1
     try:
         printer.print(at_path(result.data, path))
     except click.UsageError:
         if not result.errors:  # which say why it isn't there
             raise
-        return 1
+        allow_partial = False
+    print_errors(result.errors)
     return int(bool(result.errors) and not allow_partial)
 
 

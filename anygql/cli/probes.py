@@ -273,21 +273,22 @@ async def _headers(probe: WebProbe) -> None:
     probe.findings.add("rate limits", None, ", ".join(limits) or "none told")
 
 
-#: What may work though plain requests don't.
-STREAM_PROBES: tuple[Callable[[WebProbe], Awaitable[None]], ...] = (
-    _event_streams,
-    _single_connection,
-)
+#: The questions, by what each finds out first.
+HTTP_PROBES: dict[str, Callable[[WebProbe], Awaitable[None]]] = {
+    "graphql-response+json": _media_types,
+    "syntax errors": _statuses,
+    "GET": _get,
+    "batching": _batching,
+    "introspection": _introspection,
+    "persisted queries (APQ)": _persisted_queries,
+    "SSE": _event_streams,
+    "multipart subscriptions": _multipart,
+    "@defer": _incremental,
+    "clock": _headers,
+}
 
-HTTP_PROBES: tuple[Callable[[WebProbe], Awaitable[None]], ...] = (
-    _media_types,
-    _statuses,
-    _get,
-    _batching,
-    _introspection,
-    _persisted_queries,
-    _event_streams,
-    _multipart,
-    _incremental,
-    _headers,
-)
+#: What may work though plain requests don't.
+STREAM_PROBES: dict[str, Callable[[WebProbe], Awaitable[None]]] = {
+    "SSE": _event_streams,
+    "single connection": _single_connection,
+}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from importlib.util import find_spec
+from types import TracebackType
 from typing import Any
 
 import anyio
@@ -16,7 +16,7 @@ import click
 from ..concurrency.exception_groups import unwrapped
 from .failures import TimeLimit
 
-__all__ = ["interruptible", "run_async"]
+__all__ = ["Interruptible", "run_async"]
 
 
 def run_async(
@@ -43,19 +43,28 @@ def run_async(
 _scopes: ContextVar[list[anyio.CancelScope]] = ContextVar("scopes")
 
 
-@contextmanager
-def interruptible() -> Generator[None]:
-    """Let a signal or the time limit end what is done here, and the command go on after it.
+class Interruptible:
+    """Lets a signal or the time limit end what is done here, and the command go on after it.
 
     So an operation ends by itself, and the session around it says goodbye.
     """
-    scopes = _scopes.get()
-    with anyio.CancelScope() as scope:
-        scopes.append(scope)
-        try:
-            yield
-        finally:
-            scopes.remove(scope)
+
+    def __init__(self) -> None:
+        self._scope = anyio.CancelScope()
+        self._scopes = _scopes.get()
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+        self._scopes.append(self._scope)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._scopes.remove(self._scope)
+        return bool(self._scope.__exit__(exc_type, exc_value, traceback))
 
 
 async def _supervise(function: Callable[[], Awaitable[int]], timeout: float | None) -> int:

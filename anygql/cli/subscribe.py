@@ -135,7 +135,7 @@ def follow(
     endpoint: Endpoint, request: GraphQLRequest, printer: Printer, watching: Watching
 ) -> None:
     """Print the events of a subscription until it ends."""
-    from .running import interruptible, run_async
+    from .running import Interruptible, run_async
 
     gaps = _Gaps(has_connection=endpoint.is_websocket)
     reconnects = watching.reconnect and not endpoint.is_local
@@ -147,7 +147,7 @@ def follow(
         else:
             context = endpoint.client().connect()
         async with context as session:
-            with interruptible():
+            with Interruptible():
                 async with session.subscribe_results(request) as events:
                     return await _print_all(events, gaps, printer, watching)
         return 0

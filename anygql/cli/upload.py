@@ -39,7 +39,7 @@ def upload(
     """Run a mutation with files (GraphQL multipart request), and print its data."""
     from ..documents.request import as_request
     from .progress import measuring
-    from .running import interruptible, run_async
+    from .running import Interruptible, run_async
 
     url, documents = split_endpoint(arguments, 1)
     endpoint = resolve_endpoint(url, options)
@@ -55,7 +55,7 @@ def upload(
     async def main() -> int:
         result = None
         async with endpoint.client() as session:
-            with interruptible(), measuring("upload") as progress:
+            with Interruptible(), measuring("upload") as progress:
                 args: Any = (
                     None if progress is None or endpoint.is_local else {"progress": progress}
                 )

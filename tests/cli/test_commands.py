@@ -126,7 +126,7 @@ def test_checking_documents(command: Command, folder: Path) -> None:
         "bad.graphql:1:7: error: Syntax Error: Expected Name, found <EOF>.",
         "old.gql:2:3: warning: The field Query.a is deprecated. old",
     ]
-    assert ran.err == "6 documents: 3 errors, 1 warnings\n"
+    assert ran.err == "6 documents: 3 errors, 1 warning\n"
     command("check", "--schema", "old.graphql", "docs/old.gql")
     command("check", "--schema", "old.graphql", "docs/old.gql", "--strict", code=7)
     command("check", "--schema", "demo_app:schema", "docs/good.graphql", code=7)
