@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -14,6 +15,10 @@ def main() -> None:
     except ImportError:
         sys.stderr.write("anygql: the command line needs its extra: pip install 'anygql[cli]'\n")
         sys.exit(2)
+    from .output import is_stuck
     from .root import run
 
-    sys.exit(run())
+    code = run()
+    if is_stuck():  # the interpreter would wait for the thread
+        os._exit(code)
+    sys.exit(code)

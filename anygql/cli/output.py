@@ -6,7 +6,6 @@ import os
 import re
 import select
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -20,6 +19,7 @@ __all__ = [
     "at_path",
     "complain",
     "is_colored",
+    "is_stuck",
     "print_errors",
     "printable",
 ]
@@ -32,6 +32,9 @@ _AT_ONCE = 512
 _TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)')
 #: What a terminal may take for a command, but for line breaks and tabs.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+#: What a thread writes now.
+_writing: list[str] = []
 
 _KEY, _TEXT, _WORD, _NUMBER = "\x1b[34m", "\x1b[32m", "\x1b[35m", "\x1b[36m"
 _RESET = "\x1b[0m"
@@ -88,6 +91,11 @@ def at_path(data: Any, path: str | None) -> Any:
         else:
             raise click.UsageError(f"--path {path}: the data have no {key!r} there")
     return data
+
+
+def is_stuck() -> bool:
+    """Return whether a thread still waits for whoever reads stdout."""
+    return bool(_writing)
 
 
 class ReaderLeft(Exception):
@@ -155,8 +163,14 @@ class Printer:
             return
         from anyio import to_thread
 
-        write: Callable[[str], None] = self.write
-        await to_thread.run_sync(write, text, abandon_on_cancel=True)
+        await to_thread.run_sync(self._write_in_thread, text, abandon_on_cancel=True)
+
+    def _write_in_thread(self, text: str) -> None:
+        _writing.append(text)
+        try:
+            self.write(text)
+        finally:
+            _writing.clear()
 
 
 def _lines(value: Any) -> list[Any]:

@@ -13,7 +13,7 @@ import click
 
 from ..version import VERSION
 from .arguments import is_endpoint
-from .output import ReaderLeft, complain
+from .output import ReaderLeft, complain, is_stuck
 
 __all__ = ["CLI", "LazyGroup", "run"]
 
@@ -157,7 +157,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - no traceback, whatever it is
         return _fail_by(error)
     try:
-        sys.stdout.flush()
+        if not is_stuck():
+            sys.stdout.flush()
     except BrokenPipeError:
         return _silenced()
     return code if isinstance(code, int) else 0

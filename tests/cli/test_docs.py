@@ -74,6 +74,7 @@ def test_every_command_and_option_is_on_the_page() -> None:
 
 #: Those of IntrospectionOptions, which docs/schema.md describes.
 KNOWN_FEATURES = {
+    "descriptions",
     "schema_description",
     "specified_by_url",
     "directive_is_repeatable",

@@ -184,6 +184,34 @@ def test_a_slow_reader_keeps_the_connection(
     assert ran.end() == 0
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_ctrl_c_while_nobody_reads(
+    terminal: Callable[..., Terminal], served: Served, backend: str
+) -> None:
+    query = "subscription { flood(count: 100000, size: 1000) }"
+    ran = terminal("subscribe", served.url, "-q", query, "--backend", backend, piped=True)
+    assert ran.process.stdout is not None
+    ran.process.stdout.read(1)
+    wait_until_full(ran.process.stdout.fileno())
+    ran.process.send_signal(signal.SIGINT)
+    assert ran.end() == 130
+
+
+def wait_until_full(descriptor: int) -> None:
+    """Wait until a pipe holds as much as it takes."""
+    import array
+    import fcntl
+    import termios
+
+    held, before = array.array("i", [0]), -1
+    deadline = time.monotonic() + PATIENCE
+    while held[0] != before or held[0] < 2**15:
+        assert time.monotonic() < deadline
+        before = held[0]
+        select.select([], [], [], 0.05)
+        fcntl.ioctl(descriptor, termios.FIONREAD, held)
+
+
 #: The command, with waits that are a hundredth as long.
 SOON = """
 import sys
