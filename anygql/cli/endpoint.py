@@ -136,18 +136,17 @@ class Endpoint:
         import logging
 
         from ..client import Client
-        from .trace import Trace, tell_of_connection
 
         # What it would log is said in lines of our own.
         logging.getLogger("anygql").addHandler(logging.NullHandler())
-        trace = Trace(self.secrets()) if self.options.verbose > 1 else None
+        trace: Trace | None = None
+        if self.options.verbose:
+            from .trace import Trace, tell_of_connection
+
+            on_event = tell_of_connection(on_event)
+            trace = Trace(self.secrets()) if self.options.verbose > 1 else None
         more: dict[str, Any] = {} if is_retryable is None else {"is_retryable": is_retryable}
-        return Client(
-            self.transport(trace),
-            execute_timeout=None,
-            on_event=tell_of_connection(on_event) if self.options.verbose else on_event,
-            **more,
-        )
+        return Client(self.transport(trace), execute_timeout=None, on_event=on_event, **more)
 
 
 def resolve_endpoint(url: str, options: Options) -> Endpoint:
