@@ -36,7 +36,7 @@ TESTS ?= tests
 # The tests of what modules do, without those of promises, of servers and of what is generated.
 FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo test test-all test-newest node servers codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit check format lint types stubs clean
+.PHONY: demo test test-all test-newest node servers codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit pictures check format lint types stubs clean
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/python -m examples.demo
@@ -72,6 +72,7 @@ codegen: $(CODEGEN_STAMP)
 # Beside gql: some minutes, a table, and the figures in the docs.
 bench: $(BENCH)/.installed codegen
 	$(BENCH)/bin/python -m benchmarks && $(BENCH)/bin/python -m benchmarks.report
+	$(BENCH)/bin/python benchmarks/startup/command_line.py
 
 bench-quick: $(BENCH)/.installed codegen
 	$(BENCH)/bin/python -m benchmarks --quick
@@ -114,6 +115,10 @@ reliability: $(STAMP) $(BENCH)/.installed autobahn node servers codegen
 	$(BIN)/python -m tests.promises.report
 
 check: lint types test
+
+# The pictures of terminals in docs/cli.md, from real runs.
+pictures: $(STAMP)
+	$(BIN)/python docs/images/terminal.py
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -169,7 +174,7 @@ $(DEMO)/.installed: pyproject.toml
 $(BENCH)/.installed: pyproject.toml
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BENCH)/bin/python -m pip install --quiet --editable '.[trio,httpx2]' --group bench
+	$(BENCH)/bin/python -m pip install --quiet --editable '.[cli,trio,httpx2]' --group bench
 	touch $@
 
 $(FUZZ)/.installed: tests/promises/fuzz/requirements.txt pyproject.toml

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         SessionState,
     )
     from .session.options import ConnectOptions, PermanentOptions
+    from .session.pages import Page, Pages
     from .session.policy import is_retryable
     from .session.session import Session
     from .session.subscription import Subscription
@@ -111,6 +112,7 @@ _MODULES = {
         "SessionState",
     ),
     ".session.options": ("ConnectOptions", "PermanentOptions"),
+    ".session.pages": ("Page", "Pages"),
     ".session.policy": ("is_retryable",),
     ".session.session": ("Session",),
     ".session.subscription": ("Subscription",),
@@ -141,6 +143,8 @@ __all__ = [
     "IntrospectionError",
     "IntrospectionOptions",
     "LocalSchemaTransport",
+    "Page",
+    "Pages",
     "PermanentOptions",
     "ResultTypeError",
     "Session",

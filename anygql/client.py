@@ -118,6 +118,7 @@ _OF_SESSIONS = frozenset(
         "execute_batch_results",
         "execute_incremental",
         "execute_result",
+        "pages",
         "payloads",
         "reconnect",
         "state",

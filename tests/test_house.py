@@ -35,7 +35,8 @@ FLOORS = (
     ("websocket", "http", "local", "session"),
     ("client", "codegen", "testing"),
     ("blocking",),
-    ("cli", "__main__"),
+    ("cli",),
+    ("__main__",),
     ("__init__",),
 )
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}

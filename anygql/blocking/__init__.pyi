@@ -19,6 +19,7 @@ from anygql.results.result import ExecutionResult
 from anygql.schema import IntrospectionOptions, SchemaSource
 from anygql.session.events import SessionEvent, SessionState
 from anygql.session.options import PermanentOptions
+from anygql.session.pages import NextPage, Pages
 from anygql.session.policy import is_retryable
 
 __all__ = ["BlockingInAsync", "Client", "OnResubscribe", "Session", "Subscription", "execute"]
@@ -532,6 +533,106 @@ class Session:
         ``on_resubscribe`` gets the last ``ExecutionResult``.
         """
 
+    @overload
+    def pages(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        path: str,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: None = None,
+        cursor: str | None = None,
+        backwards: bool = False,
+        next_page: NextPage | None = None,
+        prefetch: int = 1,
+        timeout: float | EllipsisType | None = ...,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> Pages[Any]:
+        """Read a list that the server gives in pages, node after node.
+
+        A page is asked for as ``execute`` does it, with its retries, when the nodes of the page
+        before are being consumed. Pages are connections (GraphQL Cursor Connections Specification),
+        or any others that ``next_page`` steps through. Ctrl-C loses no node.
+
+        Args:
+            request: A document as text or ``DocumentNode``, or a ``GraphQLRequest``.
+            variable_values: The variables of the first page, by name. Default: those of
+                ``request``.
+            path: The response keys, with dots between them, that lead to the connection, which has
+                ``nodes`` or ``edges { node }``; with ``next_page``, to a connection or a list.
+            operation_name: The operation to run, where the document has several. Default: that of
+                ``request``.
+            extensions: A mapping to send as the request's ``extensions``. Default: that of
+                ``request``.
+            result_type: The type to make of each node. Default: ``None``, plain data.
+            cursor: The name of the variable for the cursor. Default: ``None``, that of ``after``,
+                ``endCursor`` and ``cursor`` which the operation declares; backwards, of ``before``,
+                ``startCursor`` and ``cursor``.
+            backwards: Whether to go from the last node to the first. Default: ``False``.
+            next_page: A function from a page's data to the variables to change for the next page,
+                or ``None`` after the last page. Default: ``None``, by ``pageInfo``.
+            prefetch: Number of pages to ask for before they are needed. 0 asks for each page when
+                it is needed, in the task that needs it. Default: 1.
+            timeout: As for ``execute``, for each page. Default: ``...``.
+            serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
+            parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
+            camel_case: As for ``Client``, for this call. Default: ``None``, the client's.
+            transport_args: Arguments for the transport alone, as for ``execute``. Default:
+                ``None``.
+
+        Returns:
+            The pages, to be entered with ``with`` and iterated with ``for``.
+
+        Raises:
+            ValueError, TypeError, GraphQLSyntaxError: When the request or an option is wrong, as
+                for ``execute``, or the document can't be read in pages; nothing was sent then.
+        """
+
+    @overload
+    def pages(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        path: str,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: type[_T],
+        cursor: str | None = None,
+        backwards: bool = False,
+        next_page: NextPage | None = None,
+        prefetch: int = 1,
+        timeout: float | EllipsisType | None = ...,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> Pages[_T]: ...
+    @overload
+    def pages(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        path: str,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: TypeForm[_T],
+        cursor: str | None = None,
+        backwards: bool = False,
+        next_page: NextPage | None = None,
+        prefetch: int = 1,
+        timeout: float | EllipsisType | None = ...,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> Pages[_T]: ...
     def execute_incremental(
         self,
         request: Request,

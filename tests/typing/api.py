@@ -43,6 +43,8 @@ from anygql import (
     GraphQLValidationError,
     IntrospectionOptions,
     LocalSchemaTransport,
+    Page,
+    Pages,
     PermanentOptions,
     ResultTypeError,
     Session,
@@ -459,7 +461,7 @@ class Model(pydantic.BaseModel):
 
 
 @dataclass
-class Page(Generic[T]):
+class Answer(Generic[T]):
     nodes: list[T]
 
 
@@ -477,7 +479,7 @@ async def typed_results(session: Session, chosen: type[User]) -> None:
     assert_type(await session.execute(document, result_type=Post, timeout=None), Post)
     assert_type(await session.execute(document, result_type=Account), Account)
     assert_type(await session.execute(document, result_type=Model), Model)
-    assert_type(await session.execute(document, result_type=Page[User]), Page[User])
+    assert_type(await session.execute(document, result_type=Answer[User]), Answer[User])
     assert_type(await session.execute(document, result_type=dict[str, User]), dict[str, User])
     assert_type(await session.execute(document, result_type=list[User | None]), list[User | None])
     assert_type(await session.execute(document, result_type=User | None), User | None)
@@ -493,7 +495,7 @@ async def typed_subscriptions(session: Session) -> None:
             assert_type(user, User)
         assert_type(await users.receive(), User)
     assert_type(session.subscribe(document, result_type=None), Subscription[Any])
-    assert_type(session.subscribe(document, result_type=Page[User]), Subscription[Page[User]])
+    assert_type(session.subscribe(document, result_type=Answer[User]), Subscription[Answer[User]])
     assert_type(session.subscribe(document, result_type=User | None), Subscription[User | None])
     assert_type(
         session.subscribe(document, {"id": 1}, result_type=Model, camel_case=True, buffer_size=2),
@@ -673,6 +675,28 @@ def what_was_wrong(
     assert_type(variables.problems, tuple[str, ...])
     assert_type(data.path, tuple[str | int, ...])
     assert_type(data.data, Any)
+
+
+# Pages.
+
+
+async def paged(session: Session) -> None:
+    document = "query ($after: String) { … }"
+    assert_type(session.pages(document, path="items"), Pages[Any])
+    pages = session.pages(document, {"first": 10}, path="items", result_type=dict[str, int])
+    async with pages as nodes:
+        assert_type(nodes, Pages[dict[str, int]])
+        assert_type(nodes.page_info, Mapping[str, Any] | None)
+        async for node in nodes:
+            assert_type(node, dict[str, int])
+        async for page in nodes.pages:
+            assert_type(page, Page[dict[str, int]])
+            assert_type(page.result, ExecutionResult)
+    session.pages(document, path="items", backwards=True, cursor="until", prefetch=0)
+    session.pages(document, path="items", next_page=lambda data: {"offset": len(data["items"])})
+    async with session.pages(document, path="items", result_type=int | None) as numbers:
+        async for number in numbers:
+            assert_type(number, int | None)
 
 
 # Testing.

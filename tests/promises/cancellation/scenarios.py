@@ -636,6 +636,37 @@ scenario("typed results")(typed("graphql-transport-ws"))
 scenario("typed results, legacy protocol")(typed("graphql-ws"))
 
 
+def pages(prefetch: int) -> Callable[[Body], Setting]:
+    """Read pages; the body is canceled while one is asked for, here or by a task."""
+
+    async def setting(body: Body) -> Setting:
+        document = "query ($n: String!) { __type(name: $n) { fields { name } } }"
+        following = iter([{"n": "Mutation"}, {"n": "Subscription"}])
+        async with talking() as (_, session):
+
+            async def run() -> None:
+                async with session.pages(
+                    document,
+                    {"n": "Query"},
+                    path="__type.fields",
+                    next_page=lambda data: next(following, None),
+                    prefetch=prefetch,
+                ) as nodes:
+                    body.point()
+                    names = [node["name"] async for node in nodes]
+                    body.point()
+                assert names[0] == "hello"
+                assert names[-1] == "never"
+
+            yield run
+
+    return setting
+
+
+scenario("pages")(pages(0))
+scenario("pages, the next of which is fetched meanwhile")(pages(1))
+
+
 def leaving(protocol: str) -> Callable[[Body], Setting]:
     async def leave(body: Body) -> Setting:
         async with talking(protocol) as (server, session):
