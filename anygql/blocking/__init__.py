@@ -15,11 +15,20 @@ classes are derived from the async ones. What type checkers read is ``__init__.p
 from __future__ import annotations
 
 from .client import Client, execute
+from .pages import Pages
 from .portal import BlockingInAsync
 from .session import OnResubscribe, Session
 from .subscription import Subscription
 
-__all__ = ["BlockingInAsync", "Client", "OnResubscribe", "Session", "Subscription", "execute"]
+__all__ = [
+    "BlockingInAsync",
+    "Client",
+    "OnResubscribe",
+    "Pages",
+    "Session",
+    "Subscription",
+    "execute",
+]
 
-for _name in ("BlockingInAsync", "Client", "Session", "Subscription", "execute"):
+for _name in ("BlockingInAsync", "Client", "Pages", "Session", "Subscription", "execute"):
     globals()[_name].__module__ = __name__

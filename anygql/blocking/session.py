@@ -10,11 +10,13 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from anyio import fail_after, to_thread
 
+from ..session.pages import Pages as AsyncPages
 from ..session.session import Session as AsyncSession
 from ..session.subscription import Subscription as AsyncSubscription
 from ..session.tracebacks import short_tracebacks
 from .deriving import derive
 from .hosting import Host
+from .pages import Pages
 from .subscription import Subscription
 
 __all__ = ["OnResubscribe", "Session"]
@@ -55,6 +57,8 @@ class Session:
             twin = cast("AsyncSubscription[Any]", result)
             self._host.subscriptions.add(twin)
             return Subscription(self._call, twin)
+        if isinstance(result, AsyncPages):
+            return Pages(self._host.portal, cast("AsyncPages[Any]", result))
         return result
 
     def _call(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:

@@ -30,7 +30,7 @@ from .tracebacks import shorten_traceback
 if TYPE_CHECKING:
     from ..schema.client_schema import ClientSchema
 
-__all__ = ["NextPage", "Page", "PageReader", "Pages"]
+__all__ = ["NextPage", "Page", "PageReader", "Pages", "waiting_nodes"]
 
 _T = TypeVar("_T")
 T_co = TypeVar("T_co", covariant=True)
@@ -378,6 +378,13 @@ class Pages(AsyncContextManagerMixin, Generic[T_co]):
         self._position = len(page.nodes)
         return page
 
+    def _take_rest(self) -> Sequence[T_co]:
+        if self._page is None:
+            return ()
+        rest = self._page.nodes[self._position :]
+        self._position = len(self._page.nodes)
+        return rest
+
     def _raise_errors(self) -> None:
         """Raise the errors of the page that was given, once."""
         if self._errors_are_due and self._page is not None:
@@ -457,6 +464,11 @@ class Pages(AsyncContextManagerMixin, Generic[T_co]):
         finally:
             self._is_fetching = False
             self._arrived.set()
+
+
+def waiting_nodes(pages: Pages[T_co]) -> Sequence[T_co]:
+    """Take the nodes that are left of the page which the last node came from."""
+    return pages._take_rest()  # pyright: ignore[reportPrivateUsage]
 
 
 class _WholePages(Generic[T_co]):

@@ -42,7 +42,7 @@ def is_public(name: str) -> bool:
 
 METHODS = [
     (kind, name)
-    for kind in ("Client", "Session", "Subscription")
+    for kind in ("Client", "Session", "Subscription", "Pages")
     for name, member in vars(getattr(anygql, kind)).items()
     if inspect.isfunction(member) and is_public(name)
     if not (name == "__init__" and kind != "Client")

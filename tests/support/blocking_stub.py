@@ -25,6 +25,7 @@ _SOURCES = {
     "Client": "anygql.client",
     "Session": "anygql.session.session",
     "Subscription": "anygql.session.subscription",
+    "Pages": "anygql.session.pages",
     "execute": "anygql.client",
 }
 #: Async names, and what blocking code calls them.
@@ -41,6 +42,7 @@ _OWN = {
     "Client": {"open", "transport"},
     "Session": {"close", "wait_closed", "wait_connected"},
     "Subscription": {"receive"},
+    "Pages": {"__enter__", "__exit__", "pages"},
 }
 _LEFT_OUT = {"connect_async", "close_async"}
 
@@ -64,7 +66,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 def stub() -> ast.Module:
     """Return the module that the stub is to be."""
     body = [*_warning(), *ast.parse(_MIDDLE).body, *_class("Client"), *_class("Session")]
-    body += [*_class("Subscription"), *_functions("execute")]
+    body += [*_class("Subscription"), *_class("Pages"), *_functions("execute")]
     module = ast.Module(body, [])
     names = {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
     names |= {"Awaitable", "Callable"}
@@ -107,7 +109,8 @@ def _class(name: str) -> list[ast.stmt]:
                 if name == "Client" and node.name == "connect":
                     members.append(_as_open(node, blocking))
     members += [member for member in _own_members(name) if member.name in _OWN[name]]
-    return [_new_class(name, twin.bases, blocking, _without_implementations(members))]
+    bases = [base for base in twin.bases if "ContextManager" not in ast.unparse(base)]
+    return [_new_class(name, bases, blocking, _without_implementations(members))]
 
 
 def _without_implementations(members: list[ast.FunctionDef]) -> list[ast.stmt]:
@@ -249,7 +252,7 @@ def _imports(names: set[str]) -> list[ast.stmt]:
 
 
 def _own_modules() -> list[str]:
-    return [f"anygql.blocking.{name}" for name in ("client", "session", "subscription")]
+    return [f"anygql.blocking.{name}" for name in ("client", "session", "subscription", "pages")]
 
 
 def _absolute(node: ast.ImportFrom, alias: ast.alias, module: str) -> ast.ImportFrom:
