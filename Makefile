@@ -9,7 +9,9 @@ VERSIONS := 3.11 3.12 3.13 3.14
 # The oldest that is there. (Looked for only when an environment is made.)
 PYTHON ?= $(or $(call python,3.11),$(call python,3.12),$(call python,3.13),$(call python,3.14),python3)
 VENV ?= .venv
-BIN := $(VENV)/bin
+# Where environments have their commands.
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(SCRIPTS)
 STAMP := $(VENV)/.installed
 NODE := tests/peers/node
 NODE_STAMP := $(NODE)/node_modules/.installed
@@ -21,6 +23,8 @@ BENCH := .venv-bench
 FUZZ := .venv-fuzz
 AUDIT := .venv-audit
 AUTOBAHN := .venv-autobahn
+RELEASE := .venv-release
+RELEASE_LOCK := requirements/release.lock
 # Autobahn|Testsuite is for Python 2.7 alone; this one must have virtualenv.
 PYTHON2 ?= $(shell command -v python2.7)
 AUDIT_REQUIRED ?=
@@ -36,10 +40,10 @@ TESTS ?= tests
 # The tests of what modules do, without those of promises, of servers and of what is generated.
 FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo test test-all test-newest node servers codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit pictures check format lint types stubs clean
+.PHONY: demo test test-all test-modules test-newest node servers codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit dist dist-check sbom api-check release-check release-notes pictures check format lint types stubs clean
 
 demo: $(DEMO)/.installed
-	$(DEMO)/bin/python -m examples.demo
+	$(DEMO)/$(SCRIPTS)/python -m examples.demo
 
 # Not by --dist=worksteal: with it, all workers now and then wait for the last tests for ever.
 test: $(STAMP) node servers codegen
@@ -51,6 +55,10 @@ test-all:
 		echo "test-all: Python $(version)"; \
 		$(MAKE) test VENV=.venv-$(version) PYTHON="$(call python,$(version))";, \
 		echo "test-all: SKIPPED Python $(version), there is none that works";))
+
+# What modules do: what CI runs on other systems.
+test-modules:
+	$(MAKE) test TESTS="$(FOLDERS) $(wildcard tests/test_*.py)"
 
 # What modules do, on the newest CPython that is there.
 test-newest: FOUND = $(foreach version,$(VERSIONS),$(if $(call python,$(version)),$(version)))
@@ -114,7 +122,7 @@ reliability: $(STAMP) $(BENCH)/.installed autobahn node servers codegen
 	$(BENCH)/bin/python -m tests.promises.faults.matrix_through_gql
 	$(BIN)/python -m tests.promises.report
 
-check: lint types test
+check: lint types api-check test
 
 # The pictures of terminals in docs/cli.md, from real runs.
 pictures: $(STAMP)
@@ -135,6 +143,10 @@ stubs: $(STAMP)
 # The lock anew, from a fresh environment: make clean lock.
 lock: $(STAMP)
 	(echo "# The versions that CI installs, as constraints: made by \`make lock\`."; $(BIN)/python -m pip freeze --exclude-editable) > $(LOCK)
+	rm -rf $(RELEASE) && $(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(RELEASE)/bin/python -m pip install --quiet --group release
+	(echo "# The versions that releases are built with, as constraints: made by \`make lock\`."; $(RELEASE)/bin/python -m pip freeze --all) > $(RELEASE_LOCK)
 
 # Known vulnerabilities in what the lock names. Needs a service on the internet, and says so if it
 # can't be asked; with AUDIT_REQUIRED=1 that is a failure.
@@ -148,15 +160,41 @@ audit:
 	echo "audit: SKIPPED, the service that knows of vulnerabilities can't be asked from here"; \
 	test -z "$(AUDIT_REQUIRED)"
 
+# The sdist and the wheel in dist/, built twice: both must be equal to the byte.
+dist: $(RELEASE)/.installed
+	$(RELEASE)/bin/python -m release.build
+
+# What users get: the archives, and the wheel in an empty environment on each CPython that is there.
+dist-check: dist
+	$(RELEASE)/bin/twine check --strict dist/*
+	$(RELEASE)/bin/check-wheel-contents dist/*.whl
+	$(RELEASE)/bin/python -m release.installed dist/*.whl $(or $(foreach version,$(VERSIONS),$(call python,$(version))),$(PYTHON))
+
+# What the wheel brings along, as CycloneDX, in build/.
+sbom: dist
+	$(RELEASE)/bin/python -m release.sbom dist/*.whl
+
+# The public API beside the last release's: the changelog must tell each change that can break.
+api-check: $(STAMP)
+	$(BIN)/python -m release.api
+
+# Whether a tag may be released: make release-check TAG=v1.2.3
+release-check: api-check
+	$(BIN)/python -m release.changelog --tag $(TAG)
+
+# A version's section of the changelog: make --silent release-notes TAG=v1.2.3
+release-notes:
+	@$(PYTHON) -m release.changelog --notes $(TAG:v%=%)
+
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-* build $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made once, and again when its list of packages changes.
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml anygql/version.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable '.[trio]' --group test --group check $(PINS)
@@ -166,9 +204,9 @@ $(STAMP): pyproject.toml
 DEPENDENCIES := import tomllib; it = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print(*it["dependencies"], *it["optional-dependencies"]["trio"], sep="\n")
 $(DEMO)/.installed: pyproject.toml
-	test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
-	$(DEMO)/bin/python -c '$(DEPENDENCIES)' > $(DEMO)/requirements.txt
-	$(DEMO)/bin/python -m pip install --quiet --no-compile --requirement $(DEMO)/requirements.txt $(PINS)
+	test -x $(DEMO)/$(SCRIPTS)/python || $(PYTHON) -m venv $(DEMO)
+	$(DEMO)/$(SCRIPTS)/python -c '$(DEPENDENCIES)' > $(DEMO)/requirements.txt
+	$(DEMO)/$(SCRIPTS)/python -m pip install --quiet --no-compile --requirement $(DEMO)/requirements.txt $(PINS)
 	touch $@
 
 $(BENCH)/.installed: pyproject.toml
@@ -182,13 +220,20 @@ $(FUZZ)/.installed: tests/promises/fuzz/requirements.txt pyproject.toml
 	$(FUZZ)/bin/python -m pip install --quiet --editable . --requirement $<
 	touch $@
 
+# The versions of the lock here too: other tools would build other bytes.
+$(RELEASE)/.installed: pyproject.toml $(RELEASE_LOCK)
+	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(RELEASE)/bin/python -m pip install --quiet --group release --constraint $(RELEASE_LOCK)
+	touch $@
+
 $(AUTOBAHN)/bin/wstest:
 	$(PYTHON2) -m virtualenv --quiet $(AUTOBAHN)
 	$(AUTOBAHN)/bin/pip install --quiet autobahntestsuite
 
 $(CODEGEN_STAMP): tests/codegen/requirements.txt
-	test -x $(CODEGEN)/bin/python || $(PYTHON) -m venv $(CODEGEN)
-	$(CODEGEN)/bin/python -m pip install --quiet --requirement $<
+	test -x $(CODEGEN)/$(SCRIPTS)/python || $(PYTHON) -m venv $(CODEGEN)
+	$(CODEGEN)/$(SCRIPTS)/python -m pip install --quiet --requirement $<
 	touch $@
 
 # With lists of packages of its own if the machine has none, or old ones.

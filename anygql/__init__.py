@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from .session.policy import is_retryable
     from .session.session import Session
     from .session.subscription import Subscription
+    from .version import __version__ as __version__
     from .websocket.sockets.base import Connector
     from .websocket.sockets.stream import StreamConnector
     from .websocket.sockets.trio_websocket import trio_websocket_connector
@@ -116,6 +117,7 @@ _MODULES = {
     ".session.policy": ("is_retryable",),
     ".session.session": ("Session",),
     ".session.subscription": ("Subscription",),
+    ".version": ("__version__",),
     ".websocket.sockets.base": ("Connector",),
     ".websocket.sockets.stream": ("StreamConnector",),
     ".websocket.sockets.trio_websocket": ("trio_websocket_connector",),

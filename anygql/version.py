@@ -1,8 +1,11 @@
-"""The version of this package. Reading it from installed metadata would take milliseconds."""
+"""The version of this package, here and nowhere else: the build reads it from this file."""
 
 from __future__ import annotations
 
 __all__ = ["VERSION"]
 
-#: The version in ``pyproject.toml``; a test compares them.
+#: Reading it from installed metadata instead would take milliseconds.
 VERSION = "0.1.0"
+
+#: The same, under the name that `anygql.__version__` is imported by.
+__version__ = VERSION

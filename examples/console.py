@@ -23,8 +23,15 @@ from typing import Self
 import anyio
 import anyio.to_thread
 
-from anygql import Client, Session, TransportError
-from anygql.session.events import Closed, Connected, Disconnected, SessionEvent
+from anygql import (
+    Client,
+    Closed,
+    Connected,
+    Disconnected,
+    Session,
+    SessionEvent,
+    TransportError,
+)
 from anygql.testing import GraphQLServer, demo_schema
 
 HELP = "hello NAME, add A B, increment [BY], countdown FROM, state, help, quit"

@@ -197,7 +197,7 @@ def test_the_package_s_names() -> None:
 
 
 def test_the_version_is_the_release_s() -> None:
-    assert metadata.version("anygql") == VERSION
+    assert anygql.__version__ == metadata.version("anygql") == VERSION
 
 
 def test_the_package_is_typed() -> None:

@@ -100,6 +100,7 @@ URL = "ws://localhost:8000/graphql"
 # Requests.
 
 request = gql("query Hello($name: String!) { hello(name: $name) }")
+assert_type(anygql.__version__, str)
 assert_type(request, GraphQLRequest)
 assert_type(gql(parse("{ hello }")), GraphQLRequest)
 assert_type(request.document, DocumentNode)
