@@ -19,6 +19,7 @@ BENCH := .venv-bench
 FUZZ := .venv-fuzz
 AUDIT := .venv-audit
 AUTOBAHN := .venv-autobahn
+DOCS := .venv-docs
 # Autobahn|Testsuite is for Python 2.7 alone; this one must have virtualenv.
 PYTHON2 ?= $(shell command -v python2.7)
 AUDIT_REQUIRED ?=
@@ -34,7 +35,7 @@ TESTS ?= tests
 # The tests of what modules do, without those of promises, of servers and of what is generated.
 FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo test test-all test-newest node codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit check format lint types clean
+.PHONY: demo docs docs-test test test-all test-newest node codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit check format lint types clean
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/python -m examples.demo
@@ -56,6 +57,15 @@ test-newest: NEWEST = $(lastword $(FOUND))
 test-newest:
 	@test -n "$(filter-out $(firstword $(FOUND)),$(NEWEST))" || echo "test-newest: SKIPPED, there is one Python only"
 	$(if $(filter-out $(firstword $(FOUND)),$(NEWEST)),$(MAKE) test VENV=.venv-$(NEWEST) PYTHON="$(call python,$(NEWEST))" TESTS="$(FOLDERS) $(wildcard tests/test_*.py)")
+
+# The documentation site, in build/site; a broken link, a page that the nav lacks and a docstring
+# that can't be read are errors.
+docs: $(DOCS)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict
+
+# The site in headless Chromium: it is served on loopback, clicked through and searched.
+docs-test: docs $(STAMP)
+	ANYGQL_SITE=build/site $(BIN)/python -m pytest -q tests/site
 
 # The servers in JavaScript; without npm, their tests are skipped.
 node: $(if $(shell command -v npm),$(NODE_STAMP))
@@ -165,6 +175,11 @@ $(BENCH)/.installed: pyproject.toml
 $(FUZZ)/.installed: tests/promises/fuzz/requirements.txt pyproject.toml
 	test -x $(FUZZ)/bin/python || $(PYTHON) -m venv $(FUZZ)
 	$(FUZZ)/bin/python -m pip install --quiet --editable . --requirement $<
+	touch $@
+
+$(DOCS)/.installed: requirements/docs.txt
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
 $(AUTOBAHN)/bin/wstest:

@@ -25,8 +25,10 @@ from anygql.testing import GraphQLServer, demo_schema
 from tests.support.paths import ROOT
 from tests.support.programs import Forker
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-RUN_ELSEWHERE = {"testing.md"}
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+REFERENCE = DOCS / "reference"
+RUN_ELSEWHERE = {DOCS / "testing.md"}
 EXAMPLE_URL = "ws://localhost:8000/graphql"
 
 BLOCK = re.compile(
@@ -57,7 +59,7 @@ class Example:
 def examples() -> list[Example]:
     found: list[Example] = []
     for page in PAGES:
-        if page.name in RUN_ELSEWHERE:
+        if page in RUN_ELSEWHERE:
             continue
         text = page.read_text(encoding="utf-8")
         for match in BLOCK.finditer(text):
@@ -68,7 +70,8 @@ def examples() -> list[Example]:
 
 
 def name(example: Example) -> str:
-    return f"{example.page.name}:{example.line}"
+    page = example.page.relative_to(ROOT).as_posix().removeprefix("docs/")
+    return f"{page}:{example.line}"
 
 
 EXAMPLES = examples()
@@ -125,13 +128,50 @@ def anchors(page: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links(page: Path) -> None:
     for match in LINK.finditer(page.read_text(encoding="utf-8")):
         target = page.parent / match["target"] if match["target"] else page
         assert target.exists(), match[0]
         if match["anchor"]:
             assert match["anchor"] in anchors(target), match[0]
+
+
+def test_each_page_is_in_the_nav_of_the_site() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    named = re.findall(r"[ :]([\w/-]+\.md)$", nav, re.MULTILINE)
+    pages = [page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")]
+    assert sorted(named) == sorted([*pages, "changelog.md"])  # which is made of CHANGELOG.md
+
+
+@pytest.mark.parametrize(
+    "module", ["anygql", "anygql.testing", "anygql.schema", "anygql.codegen"], ids=str
+)
+def test_each_public_name_is_in_the_reference(module: str) -> None:
+    pages = [page.read_text(encoding="utf-8") for page in sorted(REFERENCE.glob("*.md"))]
+    shown = re.findall(r"^::: ([\w.]+)$", "\n".join(pages), re.MULTILINE)
+    assert len(shown) == len(set(shown))
+    names = {name.rpartition(".")[2]: name.rpartition(".")[0] for name in shown}
+    for name in importlib.import_module(module).__all__:
+        # What can be imported from two modules is shown once.
+        assert names.get(name) in {module, "anygql", "anygql.schema"}, name
+
+
+@pytest.mark.parametrize("page", sorted(REFERENCE.glob("[!i]*.md")), ids=lambda page: page.stem)
+def test_each_page_of_the_reference_lists_what_it_shows(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    shown = re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)
+    names = [name.rpartition(".")[2] for name in shown]
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == names
+    (row,) = [
+        line
+        for line in (REFERENCE / "index.md").read_text(encoding="utf-8").splitlines()
+        if f"]({page.name})" in line
+    ]
+    assert re.findall(r"`(\w+)`", row) == names
+    for whole in shown:
+        module, _, name = whole.rpartition(".")
+        assert hasattr(importlib.import_module(module), name), whole
 
 
 def test_the_tree_of_errors_is_the_module_s() -> None:
