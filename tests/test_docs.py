@@ -76,19 +76,32 @@ def name(example: Example) -> str:
 
 EXAMPLES = examples()
 PROGRAMS = [example for example in EXAMPLES if example.is_program]
+RECIPES = [example for example in PROGRAMS if example.page.parent.name == "recipes"]
 SERVERS = [example for example in EXAMPLES if example.mark == "server"]
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the example says what runs it
-@pytest.mark.parametrize("example", PROGRAMS, ids=name)
-async def test_program(example: Example, anyio_backend: str, forker: Forker) -> None:
+async def check_program(example: Example, source: str, forker: Forker) -> None:
     async with GraphQLServer(demo_schema()) as server:
-        source = example.source.replace(EXAMPLE_URL, await server.listen())
+        source = source.replace(EXAMPLE_URL, await server.listen())
         done = await anyio.to_thread.run_sync(forker.run, source, str(example.page))
     assert done.stderr == ""
     assert done.returncode == 0
     if example.output is not None:
         assert done.stdout.splitlines() == example.output.splitlines()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the example says what runs it
+@pytest.mark.parametrize("example", PROGRAMS, ids=name)
+async def test_program(example: Example, anyio_backend: str, forker: Forker) -> None:
+    await check_program(example, example.source, forker)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("example", RECIPES, ids=name)
+async def test_recipe_under_trio(example: Example, anyio_backend: str, forker: Forker) -> None:
+    source = example.source.replace("anyio.run(main)", 'anyio.run(main, backend="trio")')
+    assert source != example.source
+    await check_program(example, source, forker)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -172,6 +185,37 @@ def test_each_page_of_the_reference_lists_what_it_shows(page: Path) -> None:
     for whole in shown:
         module, _, name = whole.rpartition(".")
         assert hasattr(importlib.import_module(module), name), whole
+
+
+#: What others say, as the messages on the page quote it: systems, TLS, HTTP, servers.
+FOREIGN = (
+    "Connection refused",
+    "Name or service not known",
+    "CERTIFICATE_VERIFY_FAILED",
+    "Cannot return null for non-nullable field Subscription.",
+    "Unauthorized",
+    "Forbidden",
+    "operation",  # which may have a name
+    "no answer for",  # or "no connection for"
+    "is not given",  # or "are"
+)
+
+
+def test_the_messages_in_troubleshooting_are_ours() -> None:
+    modules = sorted((ROOT / "anygql").rglob("*.py"))
+    source = "\n".join(module.read_text(encoding="utf-8") for module in modules)
+    source = re.sub(r'"\n\s*f?"', "", source).replace("`", "")
+    page = (DOCS / "recipes" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    assert len(messages) >= 30
+    unknown = []
+    for message in messages:
+        text = message.split("`")[1]
+        for foreign in FOREIGN:
+            text = text.replace(foreign, "…")
+        parts = [part.strip(" ():'") for part in re.split(r"‹[^›]*›|…|: |\b\d+\b", text)]
+        unknown += [(message, part) for part in parts if len(part) > 3 and part not in source]
+    assert unknown == []
 
 
 def test_the_tree_of_errors_is_the_module_s() -> None:
