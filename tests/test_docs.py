@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import re
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,6 +172,40 @@ def test_each_public_name_is_in_the_reference(module: str) -> None:
         assert names.get(name) in {module, "anygql", "anygql.schema"}, name
 
 
+#: What a user makes no instance of.
+MADE_BY_OTHERS = {"Session", "Subscription", "ServerConnection", "PeerConnection", "MemoryStream"}
+#: What is no parameter to a user: `mistaken` is there for its message; protocols have `args`.
+NOT_DESCRIBED = {"self", "mistaken", "options", "args", "kwargs"}
+#: Words by which a docstring says that another describes the parameters.
+ELSEWHERE = re.compile(r"\b(?:[Aa]rguments .*those of|[Aa]s for|[Ss]ee) ``|as ``\w+\(\)`` does")
+
+
+def documented(module: str) -> Iterator[tuple[str, Callable[..., object], str]]:
+    """The functions, classes and methods that the reference shows, each with its docstring."""
+    for name in importlib.import_module(module).__all__:
+        public = getattr(importlib.import_module(module), name)
+        if inspect.isfunction(public):
+            yield name, public, public.__doc__ or ""
+        if not inspect.isclass(public) or not public.__module__.startswith("anygql"):
+            continue
+        if name not in MADE_BY_OTHERS and "__init__" in vars(public):
+            yield name, public.__init__, public.__doc__ or ""
+        for method, function in vars(public).items():
+            if inspect.isfunction(function) and not method.startswith("_"):
+                yield f"{name}.{method}", function, function.__doc__ or ""
+
+
+@pytest.mark.parametrize("module", ["anygql", "anygql.testing", "anygql.codegen"], ids=str)
+def test_each_parameter_is_described(module: str) -> None:
+    lacking = []
+    for name, function, doc in documented(module):
+        names = set(inspect.signature(function).parameters) - NOT_DESCRIBED
+        unnamed = sorted(each for each in names if not re.search(rf"\b{each}\b", doc))
+        if unnamed and not ELSEWHERE.search(doc):
+            lacking.append((name, unnamed))
+    assert lacking == []
+
+
 @pytest.mark.parametrize("page", sorted(REFERENCE.glob("[!i]*.md")), ids=lambda page: page.stem)
 def test_each_page_of_the_reference_lists_what_it_shows(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -206,14 +242,14 @@ def test_the_messages_in_troubleshooting_are_ours() -> None:
     source = "\n".join(module.read_text(encoding="utf-8") for module in modules)
     source = re.sub(r'"\n\s*f?"', "", source).replace("`", "")
     page = (DOCS / "recipes" / "troubleshooting.md").read_text(encoding="utf-8")
-    messages = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    messages = re.findall(r"^### (`.*)$", page, re.MULTILINE)
     assert len(messages) >= 30
     unknown = []
     for message in messages:
         text = message.split("`")[1]
         for foreign in FOREIGN:
             text = text.replace(foreign, "…")
-        parts = [part.strip(" ():'") for part in re.split(r"‹[^›]*›|…|: |\b\d+\b", text)]
+        parts = [part.strip(" ():'") for part in re.split(r"<[^>]*>|…|: |\b\d+\b", text)]
         unknown += [(message, part) for part in parts if len(part) > 3 and part not in source]
     assert unknown == []
 

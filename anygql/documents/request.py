@@ -99,7 +99,13 @@ class GraphQLRequest:
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
     ) -> GraphQLRequest:
-        """Return the request with other variables, operation or extensions; ``None`` keeps one."""
+        """Return the request with other variables, operation or extensions.
+
+        Args:
+            variable_values: The variables, by name. Default: ``None``, those of this request.
+            operation_name: The operation to run. Default: ``None``, that of this request.
+            extensions: What to send as ``extensions``. Default: ``None``, those of this request.
+        """
         new = object.__new__(GraphQLRequest)
         new._assign(
             self._source,
@@ -160,7 +166,7 @@ class GraphQLRequest:
         self._source.variables[name].check(self.variable_values, name)
 
     def check_path(self, path: Sequence[str]) -> None:
-        """Raise ``ValueError`` if the operation selects nothing at a path of response keys."""
+        """Raise ``ValueError`` if the operation selects nothing at ``path``, of response keys."""
         selections = self._source.selections.get(self.operation[0])
         if selections is not None:
             selections.check_path(path)
@@ -192,6 +198,9 @@ def gql(source: str | DocumentNode) -> GraphQLRequest:
     """Make a request of a document's text or tree.
 
     The text is parsed once, when a request with it is first used.
+
+    Args:
+        source: The document: its text, or a ``DocumentNode``.
 
     Raises:
         TypeError: ``source`` is neither a text nor a tree.
