@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NODE := tests/peers/node
 NODE_STAMP := $(NODE)/node_modules/.installed
+SERVERS := build/servers
+SERVERS_STAMP := $(SERVERS)/.unpacked
 CODEGEN := .venv-codegen
 DEMO := .venv-demo
 BENCH := .venv-bench
@@ -35,13 +37,13 @@ TESTS ?= tests
 # The tests of what modules do, without those of promises, of servers and of what is generated.
 FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo docs docs-test test test-all test-newest node codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit check format lint types clean
+.PHONY: demo docs docs-test test test-all test-newest node servers codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit check format lint types stubs clean
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/python -m examples.demo
 
 # Not by --dist=worksteal: with it, all workers now and then wait for the last tests for ever.
-test: $(STAMP) node codegen
+test: $(STAMP) node servers codegen
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk=8 $(TESTS)
 
 # Everything, on each CPython that is there, in an environment of its own.
@@ -72,14 +74,18 @@ docs-test: docs
 # The servers in JavaScript; without npm, their tests are skipped.
 node: $(if $(shell command -v npm),$(NODE_STAMP))
 
+# nginx and tinyproxy, unpacked but not installed: that needs no root, and starts no service.
+# Without apt-get, or without its archive, their tests are skipped.
+servers: $(if $(shell command -v apt-get),$(SERVERS_STAMP))
+
 # The generator of typed clients, in an environment of its own: it wants an older graphql-core.
 codegen: $(CODEGEN_STAMP)
 
 # Beside gql: some minutes, a table, and the figures in the docs.
-bench: $(BENCH)/.installed
+bench: $(BENCH)/.installed codegen
 	$(BENCH)/bin/python -m benchmarks && $(BENCH)/bin/python -m benchmarks.report
 
-bench-quick: $(BENCH)/.installed
+bench-quick: $(BENCH)/.installed codegen
 	$(BENCH)/bin/python -m benchmarks --quick
 
 # The same rows, beside this project as it is in another checkout: make bench-against BEFORE=path
@@ -109,12 +115,12 @@ endif
 # What docs/reliability.md shows: all checkpoints and faults, the same through gql, and what the
 # last fuzzing and soak counted. Of these, `make test` tries a part; docs/reliability.md lists, under
 # "What `make test` tries of it", how much. `table` and `sampled` mark the tests that it concerns.
-reliability: $(STAMP) $(BENCH)/.installed autobahn node codegen
+reliability: $(STAMP) $(BENCH)/.installed autobahn node servers codegen
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/cancellation/test_checkpoints.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_matrix.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_restarts.py tests/promises/faults/test_virtual_clock.py tests/promises/soak/test_much_over_http.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/test_interrupts.py
-	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "table or sampled" --ignore tests/promises/faults tests
+	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "table or sampled or over_http" --ignore tests/promises/faults tests
 	$(BENCH)/bin/python -m tests.promises.cancellation.through_gql
 	$(BENCH)/bin/python -m tests.promises.faults.matrix_through_gql
 	$(BIN)/python -m tests.promises.report
@@ -128,6 +134,10 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/pyright
+
+# What type checkers read of anygql.blocking, from the async classes; a test compares.
+stubs: $(STAMP)
+	$(BIN)/python -m tests.support.blocking_stub
 
 # The lock anew, from a fresh environment: make clean lock.
 lock: $(STAMP)
@@ -192,6 +202,16 @@ $(CODEGEN_STAMP): tests/codegen/requirements.txt
 	test -x $(CODEGEN)/bin/python || $(PYTHON) -m venv $(CODEGEN)
 	$(CODEGEN)/bin/python -m pip install --quiet --requirement $<
 	touch $@
+
+# With lists of packages of its own if the machine has none, or old ones.
+APT_GET := apt-get -qq -o Dir::State::Lists=$(abspath $(SERVERS))/lists -o Dir::Cache=$(abspath $(SERVERS))/cache -o APT::Sandbox::User=
+$(SERVERS_STAMP):
+	rm -rf $(SERVERS) && mkdir -p $(SERVERS)/lists/partial $(SERVERS)/cache/archives/partial
+	@cd $(SERVERS) && { apt-get -qq -o APT::Sandbox::User= download nginx tinyproxy-bin 2>/dev/null || \
+		{ $(APT_GET) update && $(APT_GET) download nginx tinyproxy-bin; }; } && \
+		for package in *.deb; do dpkg -x $$package . || exit 1; done && rm -rf lists cache *.deb && \
+		if ldd usr/sbin/nginx usr/bin/tinyproxy | grep 'not found'; then exit 1; fi && touch .unpacked || \
+		echo "servers: SKIPPED, nginx and tinyproxy can't be had from here"
 
 $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
 	cd $(NODE) && npm ci --silent

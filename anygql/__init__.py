@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from .lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .client import Client
+    from . import blocking as blocking
+    from .client import Client, execute
     from .delivery.arguments import TransportArgs
     from .documents.files import FileVar
     from .documents.request import GraphQLRequest, gql
@@ -65,7 +66,8 @@ if TYPE_CHECKING:
 
 #: The module of each name; type checkers read the imports above.
 _MODULES = {
-    ".client": ("Client",),
+    ".blocking": ("blocking",),
+    ".client": ("Client", "execute"),
     ".delivery.arguments": ("TransportArgs",),
     ".documents.files": ("FileVar",),
     ".documents.request": ("GraphQLRequest", "gql"),
@@ -162,6 +164,7 @@ __all__ = [
     "WebSocketTransport",
     "build_client_schema",
     "document_id",
+    "execute",
     "gql",
     "is_retryable",
     "load_schema",

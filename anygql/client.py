@@ -6,19 +6,27 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from inspect import signature
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Unpack, overload
+from types import EllipsisType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict, TypeVar, Unpack, overload
 
-from anyio import AsyncContextManagerMixin, create_task_group, get_current_task
+from anyio import (
+    AsyncContextManagerMixin,
+    create_task_group,
+    get_current_task,
+    move_on_after,
+)
 
 from .concurrency.exception_groups import unwrapped
 from .concurrency.interrupts import uninterruptible
-from .delivery.interfaces import Transport
+from .delivery.interfaces import AnyTransportArgs, Transport
+from .documents.request import Request, as_request
+from .exceptions import TransportTimeout
 from .net.headers import Headers
 from .net.options import NoOptions, Provider, refuse_options
 from .net.urls import check_url, is_url
 from .schema.shared import SharedSchema
 from .session.events import SessionEvent
+from .session.hints import check_timeout, refuse_call
 from .session.hosting import Hosts, TaskGroupLike
 from .session.options import PermanentOptions, SessionOptions
 from .session.policy import is_retryable
@@ -31,10 +39,13 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from graphql import GraphQLSchema
+    from typing_extensions import TypeForm
 
     from .schema import IntrospectionOptions, SchemaSource
 
-__all__ = ["Client"]
+_T = TypeVar("_T")
+
+__all__ = ["Client", "ExecuteOptions", "execute"]
 
 
 def _as_transport(
@@ -422,8 +433,13 @@ class Client:
 class _Edge(AbstractAsyncContextManager[Session]):
     """The context that ``connect`` returns: what it raises has no frames of ours."""
 
-    def __init__(self, context: AbstractAsyncContextManager[Session]) -> None:
+    def __init__(self, context: _SessionContext) -> None:
         self._context = context
+
+    @property
+    def end_was_told(self) -> bool:
+        """Whether a call or subscription was told of the error that ended the session."""
+        return self._context.end_was_told
 
     async def __aenter__(self) -> Session:
         with short_tracebacks:
@@ -494,3 +510,125 @@ async def _fetch_schema(session: Session, options: SessionOptions) -> None:
     async with options.fetching.here():
         if schema.current is None:
             await session.fetch_schema(options.fetch_schema)
+
+
+class ExecuteOptions(TypedDict, total=False):
+    """The options of ``execute``, which describes each, but for ``result_type``."""
+
+    operation_name: str | None
+    extensions: Mapping[str, Any] | None
+    path: str | None
+    timeout: float | EllipsisType | None
+    camel_case: bool | None
+    transport_args: AnyTransportArgs
+    headers: Provider[Headers] | None
+    init_payload: Provider[Mapping[str, Any] | None]
+    ssl: SSLContext | None
+
+
+@overload
+async def execute(
+    transport: Transport | str,
+    request: Request,
+    variable_values: Mapping[str, Any] | None = None,
+    *,
+    result_type: None = None,
+    **options: Unpack[ExecuteOptions],
+) -> Any: ...
+
+
+@overload
+async def execute(
+    transport: Transport | str,
+    request: Request,
+    variable_values: Mapping[str, Any] | None = None,
+    *,
+    result_type: type[_T],
+    **options: Unpack[ExecuteOptions],
+) -> _T: ...
+
+
+@overload
+async def execute(
+    transport: Transport | str,
+    request: Request,
+    variable_values: Mapping[str, Any] | None = None,
+    *,
+    result_type: TypeForm[_T],
+    **options: Unpack[ExecuteOptions],
+) -> _T: ...
+
+
+async def execute(
+    transport: Transport | str,
+    request: Request,
+    variable_values: Mapping[str, Any] | None = None,
+    *,
+    operation_name: str | None = None,
+    extensions: Mapping[str, Any] | None = None,
+    result_type: Any = None,
+    path: str | None = None,
+    timeout: float | EllipsisType | None = ...,
+    camel_case: bool | None = None,
+    transport_args: AnyTransportArgs = None,
+    headers: Provider[Headers] | None = None,
+    init_payload: Provider[Mapping[str, Any] | None] = None,
+    ssl: SSLContext | None = None,
+    **mistaken: Unpack[NoOptions],
+) -> Any:
+    """Connect, run one query or mutation, close, and return its data.
+
+    A program that asks more than once opens a session: that keeps its connection.
+
+    Canceling tells the server once that the operation is over.
+
+    Args:
+        transport: A transport, or a URL, as for ``Client``.
+        request: A document as text or ``DocumentNode``, or a ``GraphQLRequest``.
+        variable_values: The variables, by name. Default: those of ``request``.
+        operation_name: The operation to run, where the document has several. Default: that of
+            ``request``.
+        extensions: A mapping to send as the request's ``extensions``. Default: that of ``request``.
+        result_type: The type to make of the data, as for ``Session.execute``. Default: ``None``,
+            plain data.
+        path: The response keys, with dots between them, that lead to the data to return. Default:
+            ``None``, the whole data.
+        timeout: Seconds for all of the call, connecting included, ``None`` for no limit. Default:
+            ``...``, the transport's limits for connecting and 10 s for the answer.
+        camel_case: As for ``Client``. Default: ``None``, false.
+        transport_args: Arguments for the transport alone, as for ``Session.execute``. Default:
+            ``None``.
+        headers: Headers for the transport that a URL makes, or a function that returns them.
+            Default: ``None``.
+        init_payload: The payload of ``connection_init`` for the transport that a ``ws(s)://`` URL
+            makes, or a function that returns it. Default: ``None``.
+        ssl: The TLS context for the transport that a URL makes. Default: ``None``, one that
+            verifies the server.
+
+    Returns:
+        The answer's data, or a value of ``result_type``.
+
+    Raises:
+        TransportTimeout: When no answer came in time (a ``TimeoutError`` too).
+        TransportError, ResultTypeError, GraphQLSyntaxError, ValueError, TypeError: As for
+            ``Client`` and ``Session.execute``.
+    """
+    if mistaken:
+        refuse_call(execute, mistaken)
+    check_timeout(timeout)
+    client = Client(transport, headers=headers, init_payload=init_payload, ssl=ssl)
+    request = as_request(request, variable_values, operation_name, extensions)
+    limit = None if isinstance(timeout, EllipsisType) else timeout
+    with short_tracebacks:
+        with move_on_after(limit):
+            async with client as session:
+                return await session.execute(
+                    request,
+                    result_type=result_type,
+                    path=path,
+                    timeout=timeout if limit is None else None,
+                    camel_case=camel_case,
+                    transport_args=transport_args,
+                )
+        server = client.transport.description
+        raise TransportTimeout(f"{server}: no answer within {limit:g} s (timeout)")

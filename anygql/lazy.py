@@ -15,7 +15,8 @@ def lazy_names(
 
     Args:
         package: The full name of the package.
-        modules: The names that each module defines; modules are relative to the package.
+        modules: The names that each module defines; modules are relative to the package. A name
+            that is the module's own is the module.
     """
     module_of = {name: module for module, names in modules.items() for name in names}
 
@@ -25,7 +26,9 @@ def lazy_names(
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value: object = getattr(import_module(module, package), name)
+        value: object = import_module(module, package)
+        if module != f".{name}":
+            value = getattr(value, name)
         setattr(sys.modules[package], name, value)
         return value
 

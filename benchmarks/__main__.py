@@ -21,8 +21,8 @@ from .scaling import scale
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
-    "anygql", "gql", "graphql-core", "anyio", "trio", "websockets", "aiohttp", "httpx", "httpx2",
-    "msgspec",
+    "anygql", "gql", "graphql-core", "anyio", "trio", "uvloop", "websockets", "httptools",
+    "aiohttp", "httpx", "httpx2", "msgspec",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,9 +34,11 @@ def _environment(root: Path) -> dict[str, str]:
     return {**_ENVIRONMENT, "PYTHONPATH": str(root)}
 
 
-def _spawn(*arguments: str, verbose: bool, root: Path = ROOT) -> subprocess.Popen[str]:
+def _spawn(
+    *arguments: str, verbose: bool, root: Path = ROOT, python: str = sys.executable
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, *arguments],
+        [python, *arguments],
         cwd=root,
         env=_environment(root),
         stdin=subprocess.PIPE,
@@ -72,11 +75,12 @@ def load_server(*, verbose: bool) -> Generator[int]:
 class Worker:
     """A client's process; it is ended, or killed when a run takes too long.
 
-    ``root``: the checkout whose code it runs.
+    ``root``: the checkout whose code it runs. ``environment``: its virtual environment's folder.
     """
 
-    def __init__(self, *, verbose: bool, root: Path = ROOT) -> None:
-        self._process = _spawn("-m", "benchmarks.worker", verbose=verbose, root=root)
+    def __init__(self, *, verbose: bool, root: Path = ROOT, environment: str = "") -> None:
+        python = str(ROOT / environment / "bin" / "python") if environment else sys.executable
+        self._process = _spawn("-m", "benchmarks.worker", verbose=verbose, root=root, python=python)
 
     def run(self, **task: Any) -> dict[str, Any]:
         """The task's result, or ``{"failed": why}``; nothing works after a process has died."""
@@ -108,9 +112,11 @@ def run_startup(row: Row, contender: str, port: int, root: Path = ROOT) -> dict[
     """Start a client from nothing, up to what the row says."""
     peer = PEERS[contender]
     script = root / "benchmarks" / "startup" / f"{peer.module}.py"
+    over = row.params.get("over", "ws")
+    begun = repr(time.time())
     try:
         done = subprocess.run(
-            [sys.executable, str(script), str(port), peer.engine or peer.loop],
+            [sys.executable, str(script), str(port), peer.engine or peer.loop, over, begun],
             env=_environment(root),
             cwd=root,
             capture_output=True,

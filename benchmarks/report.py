@@ -85,22 +85,21 @@ def sections(results: dict[str, Any]) -> dict[str, str]:
 
 
 def summary(results: dict[str, Any]) -> str:
-    """The table of ``README.md``: each claim on asyncio, and what it is beside trio's."""
-    heads = ("work", "against", "asyncio", "trio")
+    """The table of ``README.md``: each claim on asyncio, beside trio's and uvloop's."""
+    loops = ("asyncio", "trio", "uvloop")
     shown: dict[tuple[str, str], dict[str, str]] = {}
     for row in results["rows"]:
         for claim in row["claims"]:
             if claim["ratio"] is None:
                 continue
             work = f"{row['title']}{', ' + claim['about'] if claim['about'] else ''}"
-            against = claim["against"].removesuffix(" on trio")
-            loop = claim["ours"].removeprefix("anygql ").partition(",")[0]
+            against = claim["against"].removesuffix(" on trio").removesuffix(" on uvloop")
+            loop, _, how = claim["ours"].removeprefix("anygql ").partition(", ")
+            work += " (by multipart too)" if how == "multipart" else ""
             ratio = f"{table.number(claim['ratio']['median'])}{TIMES}"
             shown.setdefault((work, against), {})[loop] = ratio
-    lines = [
-        (*key, loops.get("asyncio", ""), loops.get("trio", "")) for key, loops in shown.items()
-    ]
-    return table.markdown(heads, lines)
+    lines = [(*key, *(known.get(loop, "") for loop in loops)) for key, known in shown.items()]
+    return table.markdown(("work", "against", *loops), lines)
 
 
 def draw(results: dict[str, Any], folder: Path = IMAGES) -> None:

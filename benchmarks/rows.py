@@ -76,26 +76,40 @@ def _events(size: int, title: str, claims: list[Claim], warm: int, quick: bool) 
     )
 
 
-def _http(concurrency: int) -> Row:
-    claims: list[Claim] = []
-    contenders: list[str] = []
-    for library in ("httpx", "httpx2"):
-        for loop, suffix in (("asyncio", ""), ("trio", " on trio")):
-            ours, peer = f"anygql {loop}, {library}", f"gql[{library}]{suffix}"
-            claims.append(Claim(ours, (peer,), 1.05))
-            contenders += [ours, peer]
-        contenders.append(f"raw {library} asyncio")
-    claims.append(Claim("anygql asyncio, httpx2", ("gql[aiohttp]",), None))
+#: The other clients over HTTP, which are shown beside ours in two rows.
+_HTTP_PEERS = ("gql[httpx]", "gql[httpx2]", "ariadne-codegen", "raw aiohttp", "raw httpx")
+_AIOHTTP = ("gql[aiohttp]",)
+
+
+def _http(
+    size: int,
+    title: str,
+    concurrency: int,
+    bars: tuple[float, float],
+    *,
+    over: str = "http",
+    peers: tuple[str, ...] = (),
+    uvloop: bool = False,
+    quick: bool = False,
+) -> Row:
+    """``bars`` are those of asyncio and of trio, both against gql[aiohttp] on asyncio."""
+    scheme = {"http": "HTTP", "https": "HTTPS"}[over]
+    contenders = [*_OURS, *_AIOHTTP]
+    claims = [Claim(ours, _AIOHTTP, bar) for ours, bar in zip(_OURS, bars, strict=True)]
+    if uvloop:
+        contenders += ["anygql uvloop", "gql[aiohttp] on uvloop"]
+        claims.append(Claim("anygql uvloop", ("gql[aiohttp] on uvloop",), None))
+    claims += [Claim("anygql asyncio", (peer,), None) for peer in peers]
     return Row(
-        key=f"http-{concurrency}",
-        title=f"HTTP execute, {concurrency} at a time",
+        key=f"{over}-{size}-{concurrency}",
+        title=f"{scheme} execute, {title} answers, {concurrency} at a time",
         task="execute",
-        contenders=(*contenders, "gql[aiohttp]"),
+        contenders=(*contenders, *peers, "raw socket"),
         claims=tuple(claims),
-        params={"over": "http", "size": 1000, "concurrency": concurrency},
+        params={"over": over, "size": size, "concurrency": concurrency},
         unit="execute",
         warm=concurrency + 20,
-        quick=concurrency == 20,
+        quick=quick,
     )
 
 
@@ -118,6 +132,51 @@ def _typed(over: str, kind: str, size: int, title: str) -> Row:
         quick=size == 2048,
     )
 
+
+_HTTPX_OF_ONES_OWN = Row(
+    key="httpx-20",
+    title="HTTP execute by httpx of one's own, 20 at a time",
+    task="execute",
+    contenders=("anygql asyncio, httpx", "gql[httpx]", "anygql trio, httpx", "gql[httpx] on trio"),
+    claims=(
+        Claim("anygql asyncio, httpx", ("gql[httpx]",), None),
+        Claim("anygql trio, httpx", ("gql[httpx] on trio",), None),
+    ),
+    params={"over": "http", "size": 2048, "concurrency": 20},
+    unit="execute",
+    warm=40,
+    quick=False,
+)
+
+
+_BLOCKING_OURS = ("anygql.blocking", "anygql.blocking on trio")
+
+#: The bar for each: no slower than gql's sync client.
+_BLOCKING = (
+    Row(
+        key="blocking-http",
+        title="without `await`: HTTP execute, one at a time",
+        task="blocking",
+        contenders=(*_BLOCKING_OURS, "gql sync[requests]", "gql sync[httpx]"),
+        claims=tuple(
+            Claim(ours, (peer,), 1)
+            for ours in _BLOCKING_OURS
+            for peer in ("gql sync[requests]", "gql sync[httpx]")
+        ),
+        params={"over": "http", "size": 1000},
+        unit="execute",
+        warm=20,
+    ),
+    Row(
+        key="blocking-events",
+        title="without `await`: one subscription, 140-byte events",
+        task="blocking",
+        contenders=(*_BLOCKING_OURS, "gql sync[websockets]"),
+        claims=tuple(Claim(ours, ("gql sync[websockets]",), 1) for ours in _BLOCKING_OURS),
+        params={"over": "ws", "size": 140},
+        warm=500,
+    ),
+)
 
 ROWS = (
     _events(
@@ -161,9 +220,30 @@ ROWS = (
         unit="execute",
         warm=200,
     ),
-    _http(1),
-    _http(20),
-    _http(100),
+    _http(60, "60-byte", 1, (1.6, 1.4), uvloop=True),
+    _http(60, "60-byte", 20, (1.6, 1.4), uvloop=True, quick=True),
+    _http(60, "60-byte", 100, (1.6, 1.4), uvloop=True),
+    _http(2048, "2 KB", 1, (1.6, 1.4), peers=_HTTP_PEERS),
+    _http(2048, "2 KB", 20, (1.6, 1.4), peers=_HTTP_PEERS),
+    _http(2048, "2 KB", 100, (1.6, 1.4)),
+    _http(100_000, "100 KB", 1, (1.5, 1.5)),
+    _http(100_000, "100 KB", 20, (1.5, 1.5)),
+    _http(100_000, "100 KB", 100, (1.5, 1.5)),
+    _http(60, "60-byte", 1, (1.3, 1.3), over="https"),
+    _http(60, "60-byte", 20, (1.3, 1.3), over="https", quick=True),
+    _HTTPX_OF_ONES_OWN,
+    Row(
+        key="sse",
+        title="one subscription over HTTP, 140-byte events",
+        task="subscribe",
+        contenders=(*_OURS, "anygql asyncio, multipart", *_AIOHTTP, "raw socket"),
+        claims=(
+            *_both(_AIOHTTP, 1, bar_text="faster"),
+            Claim("anygql asyncio, multipart", _AIOHTTP, None),
+        ),
+        params={"over": "http", "size": 140, "group": 1},
+        warm=500,
+    ),
     Row(
         key="schema",
         title="execute with a schema, 60 fields, second call on",
@@ -236,6 +316,22 @@ ROWS = (
         warm=0,
         fresh=True,
     ),
+    Row(
+        key="first-http",
+        title="process start to first HTTP answer",
+        task="startup",
+        contenders=(*_OURS, "gql[aiohttp]", "gql[httpx]"),
+        claims=(
+            Claim("anygql asyncio", _AIOHTTP, 1 / 0.65, bar_text=f"0.65{TIMES} the time"),
+            Claim("anygql trio", _AIOHTTP, 1 / 0.8, bar_text=f"0.8{TIMES} the time"),
+            Claim("anygql asyncio", ("gql[httpx]",), None),
+        ),
+        params={"until": "process", "over": "http"},
+        unit="start",
+        warm=0,
+        fresh=True,
+    ),
+    *_BLOCKING,
 )
 
 

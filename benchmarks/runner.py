@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from .peers import PEERS
 from .processes import ROOT, Worker, run_startup
 from .rows import BEFORE, Claim, Row
 from .stats import TIMES, summary
@@ -139,7 +140,10 @@ def _runner(
             return run_startup(row, peer, port, root)
         worker = workers.get(contender)
         if worker is None:
-            worker = Worker(verbose=verbose, root=root)
+            environment = PEERS[peer].environment
+            if environment and not (ROOT / environment).exists():
+                return {"skipped": f"there is no {environment} (make codegen)"}
+            worker = Worker(verbose=verbose, root=root, environment=environment)
             if not row.fresh:
                 workers[contender] = worker
                 stack.callback(worker.close)

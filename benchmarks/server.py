@@ -1,17 +1,20 @@
 """The load server: a process of its own that answers from bytes made beforehand.
 
 It speaks just enough of HTTP/1.1, WebSocket and graphql-transport-ws to be believed, and checks
-nothing. One port serves all:
+nothing. One port serves all, and another one the same over TLS:
 
 - ``POST /http/<size>``: an answer of that size.
+- ``POST /stream/sse`` and ``POST /stream/multipart``: a subscription, as below.
+- ``GET /tls``: the port for TLS, and behind it the certificate to trust.
 - A WebSocket: a ``subscribe`` whose variables have no ``count`` is a query, answered at once with
   ``next`` and ``complete``. One with ``count`` is a subscription: one event at once, so that the
   client knows that it runs, then nothing until the start signal.
 - A line ``go <token>`` on a plain connection is the start signal: every subscription with that
   token gets ``count`` events, in turn with the others, as fast as the client reads, and then
-  ``complete``. The blocks of frames for that are built before the first subscription's event.
+  ``complete``. The blocks for that are built before the first subscription's event.
 
-``python -m benchmarks.server`` prints the port, and ends when its standard input does.
+``python -m benchmarks.server`` prints the port, and ends when its standard input does. It runs on
+uvloop where that is installed.
 """
 
 from __future__ import annotations
@@ -20,19 +23,25 @@ import asyncio
 import base64
 import gc
 import hashlib
+import importlib.util
 import socket
+import ssl
 import sys
 from functools import lru_cache
+from typing import cast
 
 import msgspec
+import trustme
 from websockets.speedups import apply_mask
 
-from .messages import answer, complete_frame, event_data, frame, next_frame
+from .messages import FORMATS, answer, complete_frame, event_data, frame, next_frame
 
 #: Bytes of a block that is written at once, unless one round of a group is more.
 BLOCK = 2**18
 #: Events of one subscription that differ from each other.
 VARIETY = 64
+#: Seconds between two heartbeats.
+HEARTBEAT = 0.02
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 
 
@@ -55,20 +64,21 @@ class _Message(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Message).decode
+_decode_payload = msgspec.json.Decoder(_Payload).decode
 
 
 @lru_cache(maxsize=64)
-def _block(ids: tuple[str, ...], size: int, rounds: int) -> bytes:
+def _block(form: str, ids: tuple[str, ...], size: int, rounds: int) -> bytes:
     """``rounds`` events for each of the ids, in turn."""
-    return b"".join(
-        next_frame(id, event_data(size, n % VARIETY)) for n in range(rounds) for id in ids
-    )
+    event = FORMATS[form].event
+    return b"".join(event(id, event_data(size, n % VARIETY)) for n in range(rounds) for id in ids)
 
 
 class _Group:
     """Subscriptions that get their events in turn."""
 
-    def __init__(self, connection: _Connection, variables: _Variables) -> None:
+    def __init__(self, form: str, connection: _Connection, variables: _Variables) -> None:
+        self.form = form
         self.connection = connection
         self.variables = variables
         self.ids: list[str] = []
@@ -83,42 +93,47 @@ class _Group:
         size, left = self.variables.size, self.variables.count
         ids = tuple(self.ids)
         rounds = max(1, min(left, VARIETY, BLOCK // (size * len(ids))))
-        self.blocks = [(_block(ids, size, rounds), left // rounds)]
+        self.blocks = [(_block(self.form, ids, size, rounds), left // rounds)]
         if left % rounds:
-            self.blocks.append((_block(ids, size, left % rounds), 1))
-        self.blocks.append((b"".join(complete_frame(id) for id in ids), 1))
+            self.blocks.append((_block(self.form, ids, size, left % rounds), 1))
+        self.blocks.append((b"".join(FORMATS[self.form].end(id) for id in ids), 1))
 
     def start(self) -> None:
         self.connection.stream(self.blocks)
 
 
 _groups: dict[str, _Group] = {}
+#: What `GET /tls` is answered: set when the server listens.
+_tls_answer = b""
 
 
-@lru_cache
-def _http_answer(size: int) -> bytes:
-    body = answer(size)
+def _http_response(body: bytes) -> bytes:
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n" % len(body)
     ) + body
 
 
+@lru_cache
+def _http_answer(size: int) -> bytes:
+    return _http_response(answer(size))
+
+
 class _Connection(asyncio.Protocol):
     transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         self._buffer = bytearray()
         self._feed = self._feed_requests
         self._paused = False
         self._blocks: list[tuple[bytes, int]] = []
         self._tokens: list[str] = []
+        self._beating: asyncio.TimerHandle | None = None
         connection: socket.socket = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
-        transport.set_write_buffer_limits(high=2**20)
+        self.transport.set_write_buffer_limits(high=2**20)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._blocks = []
@@ -155,10 +170,42 @@ class _Connection(asyncio.Protocol):
             length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
             if len(buffer) < end + 4 + length:
                 break
+            body = bytes(buffer[end + 4 : end + 4 + length])
             del buffer[: end + 4 + length]
-            out.append(_http_answer(int(head.split(b" ", 2)[1].rpartition(b"/")[2])))
+            self._answer(head.split(b" ", 2)[1], body, out)
         if out:
             self.transport.write(b"".join(out))
+
+    def _answer(self, path: bytes, body: bytes, out: list[bytes]) -> None:
+        _, kind, what = path.split(b"/") if path.count(b"/") == 2 else (b"", path, b"")
+        if kind == b"http":
+            out.append(_http_answer(int(what)))
+        elif kind == b"stream":
+            form = what.decode()
+            variables = _decode_payload(body).variables or _Variables()
+            out += [FORMATS[form].head, FORMATS[form].event("", event_data(variables.size, 0))]
+            self._join(form, variables, "")
+            if FORMATS[form].heartbeat:
+                self._beat(FORMATS[form].heartbeat)
+        else:
+            out.append(_http_response(_tls_answer))
+
+    def _beat(self, heartbeat: bytes) -> None:
+        """Send a heartbeat again and again, until the stream starts."""
+
+        def beat() -> None:
+            if not self.transport.is_closing():
+                self.transport.write(heartbeat)
+                self._beat(heartbeat)
+
+        self._beating = asyncio.get_running_loop().call_later(HEARTBEAT, beat)
+
+    def _join(self, form: str, variables: _Variables, id: str) -> None:
+        group = _groups.get(variables.token)
+        if group is None:
+            group = _groups[variables.token] = _Group(form, self, variables)
+            self._tokens.append(variables.token)
+        group.add(id)
 
     def _upgrade(self, key: bytes) -> None:
         accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
@@ -207,11 +254,7 @@ class _Connection(asyncio.Protocol):
             if variables.count < 0:
                 out.append(complete_frame(message.id))
                 return
-            group = _groups.get(variables.token)
-            if group is None:
-                group = _groups[variables.token] = _Group(self, variables)
-                self._tokens.append(variables.token)
-            group.add(message.id)
+            self._join("ws", variables, message.id)
         elif message.type == "connection_init":
             out.append(frame(b'{"type":"connection_ack"}'))
         elif message.type == "ping":
@@ -220,6 +263,8 @@ class _Connection(asyncio.Protocol):
     # Streaming, as fast as the client reads.
 
     def stream(self, blocks: list[tuple[bytes, int]]) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
         self._blocks = self._blocks + blocks
         self._pump()
 
@@ -241,13 +286,30 @@ class _Connection(asyncio.Protocol):
 
 
 async def _serve() -> None:
+    global _tls_answer
     loop = asyncio.get_running_loop()
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=2048)
+    secure = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=2048, ssl=context)
+    port = secure.sockets[0].getsockname()[1]
+    _tls_answer = b"%d\n%b" % (port, authority.cert_pem.bytes())
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
+    secure.close()
+
+
+def _run() -> None:
+    if importlib.util.find_spec("uvloop"):
+        import uvloop
+
+        uvloop.run(_serve())
+    else:
+        asyncio.run(_serve())
 
 
 if __name__ == "__main__":
     gc.disable()  # what it makes has no cycles, and its pauses would be the client's
-    asyncio.run(_serve())
+    _run()

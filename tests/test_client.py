@@ -5,7 +5,17 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from anygql import Client, TransportClosed, TransportConnectionFailed, WebSocketTransport
+import anygql
+from anygql import (
+    Client,
+    LocalSchemaTransport,
+    TransportClosed,
+    TransportConnectionFailed,
+    TransportQueryError,
+    TransportTimeout,
+    WebSocketTransport,
+    gql,
+)
 from anygql.testing import GraphQLServer, demo_schema
 
 HELLO = "{ hello }"
@@ -194,3 +204,49 @@ async def test_payloads(make) -> None:
         client = Client(greeting.transport(init_payload={"name": "me"}))
         async with client as session:
             assert session.payloads["connection_ack"] == {"you": {"name": "me"}}
+
+
+# One request.
+
+
+async def test_execute_once(server: GraphQLServer) -> None:
+    url = await server.listen()
+    assert await anygql.execute(url, HELLO, headers={"X-Key": "1"}) == {"hello": "Hello world!"}
+    document = "query Add($a: Int!) { add(a: $a, b: 2) } query Other { hello }"
+    three = await anygql.execute(
+        url, document, {"a": 1}, operation_name="Add", path="add", result_type=int, timeout=30
+    )
+    assert three == 3
+    first, second = server.connections
+    assert first.headers["x-key"] == "1"
+    assert await first.wait_closed() == await second.wait_closed() == (1000, "")
+
+
+async def test_execute_once_over_any_transport(server: GraphQLServer) -> None:
+    for transport in (server.transport(), LocalSchemaTransport(demo_schema())):
+        assert await anygql.execute(transport, gql(HELLO), path="hello") == "Hello world!"
+
+
+async def test_execute_once_fails(server: GraphQLServer) -> None:
+    with pytest.raises(TransportQueryError):
+        await anygql.execute(server.transport(), "{ fail }")
+    with pytest.raises(ValueError, match="use subscribe"):
+        await anygql.execute(server.transport(), "subscription { countdown }")
+    with pytest.raises(TypeError, match="timeout is a number"):
+        await anygql.execute(server.transport(), HELLO, timeout="3")  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"^execute\(\) got .* 'variables': write variable_values="):
+        await anygql.execute(server.transport(), HELLO, variables={})  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="is a Transport or a URL"):
+        await anygql.execute(8000, HELLO)  # type: ignore[call-overload]
+
+
+async def test_the_time_limit_of_one_request_holds_for_connecting_too(
+    server: GraphQLServer,
+) -> None:
+    with pytest.raises(TransportTimeout, match=r"no answer within 0\.05 s"):
+        await anygql.execute(server.transport(), "{ slow(seconds: 60) }", timeout=0.05)
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        url = f"ws://127.0.0.1:{port}/"
+        with pytest.raises(TransportTimeout, match=r"no answer within 0\.05 s"):
+            await anygql.execute(url, HELLO, timeout=0.05)

@@ -27,19 +27,21 @@ FLOORS = (
     ("documents",),
     ("results",),
     ("schema",),
+    ("dsl",),
     ("protocols",),
     ("concurrency",),
     ("net",),
     ("delivery",),
     ("websocket", "http", "local", "session"),
     ("client", "codegen", "testing"),
+    ("blocking",),
     ("cli", "__main__"),
     ("__init__",),
 )
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 #: Where nothing may know of tasks, event loops or sockets.
-SANS_IO = ("exceptions", "json", "version", "documents", "results", "schema", "protocols")
+SANS_IO = ("exceptions", "json", "version", "documents", "results", "schema", "dsl", "protocols")
 IO = {"anyio", "asyncio", "select", "selectors", "socket", "ssl", "threading", "trio", "websockets"}
 
 #: The only modules that know one event loop's library.

@@ -107,6 +107,12 @@ def test_a_name_loads_what_it_needs(name: str, not_needed: set[str]) -> None:
     assert not modules & not_needed
 
 
+def test_blocking_is_loaded_when_it_is_asked_for() -> None:
+    modules = loaded("import anygql", "anygql.blocking.Client")
+    assert "anygql.blocking.client" in modules
+    assert not modules & (OPTIONAL | {"asyncio", "trio", "websockets"})
+
+
 def test_all_names_can_be_listed_and_imported_at_once() -> None:
     program = """
         import anygql
@@ -155,6 +161,14 @@ async def test_the_first_execute_loads_what_it_uses(anyio_backend_name: str) -> 
         name.split(".")[1] in {"asyncio", "legacy", "sync", "trio"} for name in websockets
     )
     assert "websockets.server" not in websockets
+
+
+def test_documents_are_built_without_graphql_core() -> None:
+    modules = loaded(
+        "from anygql.dsl import query, select, var",
+        "select(query('hero', dict, id=var('ID!'))).kind",
+    )
+    assert not modules & (OPTIONAL - {"anygql.results.types.shaping"})
 
 
 @pytest.mark.parametrize(("document", "parsed"), [("{ a }", False), (r'{ a(b: "\u00e9") }', True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -12,7 +13,15 @@ from anyio.lowlevel import EventLoopToken, current_token
 from .interrupts import uninterruptible
 from .waiters import Waiter, is_asyncio, waiters_of
 
-__all__ = ["RunningLoop"]
+__all__ = ["RunningLoop", "is_loop_running"]
+
+
+def is_loop_running() -> bool:
+    """Return whether an event loop runs in this thread, so that whatever blocks would block it."""
+    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return True
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
 class RunningLoop:
@@ -57,10 +66,17 @@ class RunningLoop:
         ``function`` is called at once: nothing runs any more that it could interrupt, nor anything
         that it could tell.
         """
-        native: Any = self.token.native_token
-        call = getattr(native, "run_sync_soon", None) or native.call_soon_threadsafe
         try:
-            call(function)
+            self.post(function)
         except RuntimeError:
             with suppress(RuntimeError):
                 function()
+
+    def post(self, function: Callable[[], None]) -> None:
+        """Have the loop call ``function``, outside of any task. Call this from any thread.
+
+        Raises ``RuntimeError`` if the loop is over.
+        """
+        native: Any = self.token.native_token
+        call = getattr(native, "run_sync_soon", None) or native.call_soon_threadsafe
+        call(function)

@@ -11,7 +11,7 @@ import mimetypes
 import os
 from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import IO, Any, Protocol, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -149,6 +149,8 @@ def extract_files(variables: Any) -> tuple[Any, _Files]:
     Raises:
         TypeError: The variables are nested too deeply, or contain themselves.
     """
+    if variables is None or _is_plain(variables):
+        return variables, []
     search = _FileSearch()
     return search.replaced(variables, "variables"), search.files
 
@@ -181,6 +183,15 @@ def upload_fields(operations: bytes, files: _Files) -> list[UploadField]:
 
 # The types of nearly all values, which contain no file.
 _FILELESS = frozenset({str, int, float, bool, type(None)})
+
+
+def _is_plain(variables: Any) -> bool:
+    """Return whether these are certainly variables without files: most are."""
+    if type(variables) is not dict:
+        return False
+    values = cast("dict[str, object]", variables).values()
+    return _FILELESS.issuperset(map(type, values))
+
 
 # The path before the last key, and that key. It is written out only for a file.
 _Path: TypeAlias = "tuple[_Path | None, Any]"

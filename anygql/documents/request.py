@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, cast
 
 from .document import Document, document_of
 from .recognizer import OperationKind
 
 if TYPE_CHECKING:
     from graphql import DocumentNode
+    from typing_extensions import TypeVar
 
-__all__ = ["GraphQLRequest", "OperationKind", "Request", "as_request", "gql"]
+    _T_co = TypeVar("_T_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    _T_co = TypeVar("_T_co", covariant=True)
+
+__all__ = [
+    "BuiltOperation",
+    "ForeignRequest",
+    "GraphQLRequest",
+    "OperationKind",
+    "Request",
+    "as_request",
+    "built_request",
+    "gql",
+]
 
 
-class GraphQLRequest:
+class BuiltOperation(NamedTuple):
+    """What an operation that Python code has built knows beside its text."""
+
+    values: Mapping[str, Any]  #: of variables; those that a call gives take precedence
+    result_type: Any = None
+    path: str | None = None  #: the response key at which the data are of that type
+    camel_case: bool = False
+
+
+class GraphQLRequest(Generic[_T_co]):
     """One operation to run. Immutable.
 
     Requests with the same text share the work of parsing, printing and encoding it, so making one
-    is cheap. The text is parsed when a request is first used.
+    is cheap. The text is parsed when a request is first used. One that ``anygql.dsl`` has built
+    may know the type of its data: ``GraphQLRequest[Hero]``.
 
     Args:
         document: The text of a document, or graphql-core's tree.
@@ -32,6 +58,7 @@ class GraphQLRequest:
     """
 
     __slots__ = (
+        "_built",
         "_operation",
         "_source",
         "extensions",
@@ -40,6 +67,7 @@ class GraphQLRequest:
         "variable_values",
     )
 
+    _built: Mapping[str | None, BuiltOperation] | None
     #: Whether the caller decodes the data itself: a connection may leave them as JSON text.
     takes_json: bool
     _source: Document
@@ -74,6 +102,7 @@ class GraphQLRequest:
                 raise TypeError(f"operation_name must be a str, not {given}")
             operation_name = str.__str__(operation_name)
         put = object.__setattr__
+        put(self, "_built", None)
         put(self, "_source", source)
         put(self, "variable_values", variable_values)
         put(self, "operation_name", operation_name)
@@ -90,6 +119,8 @@ class GraphQLRequest:
     def __reduce__(self) -> tuple[Any, ...]:
         # Made again from the text, since attributes can't be set one by one.
         given = (self.text, self.variable_values, self.operation_name, self.extensions)
+        if self._built is not None:
+            return _make_built, (*given, self._built)
         return GraphQLRequest, given
 
     def replace(
@@ -98,15 +129,17 @@ class GraphQLRequest:
         variable_values: Mapping[str, Any] | None = None,
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
-    ) -> GraphQLRequest:
+    ) -> GraphQLRequest[_T_co]:
         """Return the request with other variables, operation or extensions.
+
+        Values that ``anygql.dsl`` put into the operation stay, where there are no others for them.
 
         Args:
             variable_values: The variables, by name. Default: ``None``, those of this request.
             operation_name: The operation to run. Default: ``None``, that of this request.
             extensions: What to send as ``extensions``. Default: ``None``, those of this request.
         """
-        new = object.__new__(GraphQLRequest)
+        new: GraphQLRequest[_T_co] = object.__new__(GraphQLRequest)
         new._assign(
             self._source,
             self.variable_values if variable_values is None else variable_values,
@@ -114,16 +147,77 @@ class GraphQLRequest:
             self.extensions if extensions is None else extensions,
             self.takes_json,
         )
+        if self._built is not None:
+            new._keep_built(self._built, None if variable_values is not None else self._values)
         return new
 
-    def taking_json(self) -> GraphQLRequest:
+    def taking_json(self) -> GraphQLRequest[_T_co]:
         """Return the request for a caller that decodes the data itself."""
-        new = object.__new__(GraphQLRequest)
+        new: GraphQLRequest[_T_co] = object.__new__(GraphQLRequest)
         put = object.__setattr__
         for name in self.__slots__:  # they have been checked
             put(new, name, getattr(self, name))
         put(new, "takes_json", True)
         return new
+
+    def _keep_built(
+        self,
+        built: Mapping[str | None, BuiltOperation],
+        previous: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add the values of the operation to those that were given; ``previous`` ones are not."""
+        put = object.__setattr__
+        put(self, "_built", built)
+        values = self._values
+        given = self.variable_values or {}
+        if previous and previous is not values:
+            given = {key: it for key, it in given.items() if previous.get(key, _NOTHING) is not it}
+        if values or given:
+            put(self, "variable_values", {**values, **given})
+
+    @property
+    def _values(self) -> Mapping[str, Any]:
+        """The values that are part of the operation."""
+        built = self._built_operation
+        return {} if built is None else built.values
+
+    @property
+    def _built_operation(self) -> BuiltOperation | None:
+        built = self._built
+        if built is None:
+            return None
+        if self.operation_name is None and len(built) == 1:
+            return next(iter(built.values()))
+        return built.get(self.operation_name)
+
+    @property
+    def result_type(self) -> Any:
+        """The type of the data, or of the part at ``path``, if the request was built with one."""
+        built = self._built_operation
+        return None if built is None else built.result_type
+
+    @property
+    def path(self) -> str | None:
+        """The response key at which the data are of the ``result_type``; ``None`` for all data."""
+        built = self._built_operation
+        return None if built is None else built.path
+
+    def typed_options(
+        self, result_type: Any, path: str | None, camel_case: bool | None
+    ) -> tuple[Any, str | None, bool | None]:
+        """Return a call's options, or where it has none those that the request was built with.
+
+        Args:
+            result_type: The call's ``result_type``, or ``None``.
+            path: The call's ``path``, or ``None``.
+            camel_case: The call's ``camel_case``, or ``None``.
+        """
+        built = self._built_operation
+        if built is None or result_type is not None or path is not None:
+            return result_type, path, camel_case
+        if camel_case is None and built.camel_case:
+            camel_case = True
+        return built.result_type, built.path, camel_case
 
     @property
     def document(self) -> DocumentNode:
@@ -179,6 +273,7 @@ class GraphQLRequest:
             and self.operation_name == other.operation_name
             and (self.variable_values or {}) == (other.variable_values or {})
             and (self.extensions or {}) == (other.extensions or {})
+            and self._built == other._built
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -190,8 +285,42 @@ class GraphQLRequest:
         return f"<GraphQLRequest{name}: {len(self.text)} characters, {count} variables>"
 
 
+class ForeignRequest(Protocol):
+    """Another library's request, such as gql's, which gql's DSL makes."""
+
+    @property
+    def document(self) -> Any:
+        """The tree or the text of the document."""
+
+    @property
+    def variable_values(self) -> Mapping[str, Any] | None:
+        """The variables, by name."""
+
+
 #: Every form of a request.
-Request: TypeAlias = "str | DocumentNode | GraphQLRequest"
+Request: TypeAlias = "str | DocumentNode | GraphQLRequest | ForeignRequest"
+
+_NOTHING = object()
+
+
+def built_request(
+    text: str, operations: Mapping[str | None, BuiltOperation]
+) -> GraphQLRequest[Any]:
+    """Return the request of a built document, by what is known of its operations."""
+    return _make_built(text, None, None, None, operations)
+
+
+def _make_built(
+    text: str,
+    variable_values: Mapping[str, Any] | None,
+    operation_name: str | None,
+    extensions: Mapping[str, Any] | None,
+    built: Mapping[str | None, BuiltOperation],
+) -> GraphQLRequest[Any]:
+    request: GraphQLRequest[Any] = object.__new__(GraphQLRequest)
+    request._assign(document_of(text), variable_values, operation_name, extensions)  # pyright: ignore[reportPrivateUsage]
+    request._keep_built(built)  # pyright: ignore[reportPrivateUsage]
+    return request
 
 
 def gql(source: str | DocumentNode) -> GraphQLRequest:
@@ -224,11 +353,28 @@ def as_request(
         ValueError: The document does not determine the operation.
         TypeError: An argument has another type.
     """
-    if not isinstance(request, GraphQLRequest):
-        request = GraphQLRequest(request, variable_values, operation_name, extensions)
-    elif variable_values is not None or operation_name is not None or extensions is not None:
-        request = request.replace(
+    if isinstance(request, str):
+        own = GraphQLRequest(request, variable_values, operation_name, extensions)
+        _ = own.operation
+        return own
+    own = _own(request)
+    if variable_values is not None or operation_name is not None or extensions is not None:
+        own = own.replace(
             variable_values=variable_values, operation_name=operation_name, extensions=extensions
         )
-    _ = request.operation
-    return request
+    _ = own.operation
+    return own
+
+
+def _own(request: Any) -> GraphQLRequest:
+    """Return a request as it is, or one of a text, a tree, or another library's request."""
+    if isinstance(request, GraphQLRequest):
+        return cast("GraphQLRequest", request)
+    if not (hasattr(request, "document") and hasattr(request, "variable_values")):
+        return GraphQLRequest(request)
+    return GraphQLRequest(
+        request.document,
+        request.variable_values,
+        getattr(request, "operation_name", None),
+        getattr(request, "extensions", None),
+    )

@@ -86,6 +86,8 @@ def decompressor_for(encoding: str) -> Decompressor | None:
     Raise ``ValueError`` for a compression that was not asked for. Any other name is none: servers
     say ``none`` (to keep proxies from compressing), ``UTF-8``, ``binary`` or ``aws-chunked``.
     """
+    if not encoding:
+        return None
     names = [name.strip().lower() for name in encoding.split(",")]
     codings = [name for name in names if name in _READABLE or name in _OTHERS]
     if not codings:

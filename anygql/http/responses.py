@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
 from typing import Any, TypeVar, cast
+
+import msgspec
 
 from ..exceptions import BODY_LIMIT, TransportError, TransportProtocolError, TransportServerError
 from ..json import JSON, MsgspecJSON
@@ -95,8 +96,7 @@ def decoded_text(body: bytes) -> str:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """An HTTP response with its body, or the start of it."""
 
     #: The server, fit for messages.

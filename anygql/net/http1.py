@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar, overload
 
 import anyio
 import msgspec
@@ -27,6 +28,8 @@ __all__ = [
     "read_head",
 ]
 
+_T = TypeVar("_T")
+
 #: Maximum size of a head, or of what stands between two pieces of a chunked body, in bytes.
 HEAD_LIMIT = 2**16
 
@@ -44,6 +47,11 @@ _BARE_LF = re.compile(rb"(?:\A|[^\r])\n")
 _BLANK = b"\r\n\r\n"
 
 
+@lru_cache(maxsize=256)
+def _raw_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
+
+
 class ResponseHeaders(Mapping[str, str]):
     """The headers of a response. Their names are in lower case, and may be asked for in any.
 
@@ -57,9 +65,21 @@ class ResponseHeaders(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         try:
-            return self._raw[name.lower().encode("latin-1")].decode("latin-1")
+            return self._raw[_raw_name(name)].decode("latin-1")
         except UnicodeEncodeError:
             raise KeyError(name) from None
+
+    @overload
+    def get(self, key: str, /) -> str | None: ...
+    @overload
+    def get(self, key: str, /, default: str | _T) -> str | _T: ...
+    def get(self, key: str, /, default: Any = None) -> Any:
+        """Return a header, or else ``default``: the one of ``Mapping`` raises in between."""
+        try:
+            value = self._raw.get(_raw_name(key))
+        except UnicodeEncodeError:
+            return default
+        return default if value is None else value.decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
         return (name.decode("latin-1") for name in self._raw)
@@ -232,13 +252,16 @@ class ResponseParser:
             if name == b"content-length"
             for length in line.partition(b":")[2].split(b",")
         }
-        if self._is_lenient and not all(map(bytes.isdigit, lengths)):
+        is_readable = all(map(bytes.isdigit, lengths))
+        if self._is_lenient and not is_readable:
             lengths.clear()
         if len(lengths) > 1:
             raise NotHTTP("the answer has several lengths that differ")
         # RFC 9112 §6.1 and §6.3: chunks take precedence over a length, and equal lengths are one.
         kept = [line for name, line in fields if name != b"content-length"]
         if any(name == b"transfer-encoding" for name, _ in fields):
+            if not is_readable and lengths:
+                raise NotHTTP("the head of the answer is malformed: a length that can't be read")
             self._must_close = self._must_close or bool(lengths)
         elif lengths:
             kept.append(b"Content-Length: " + lengths.pop())

@@ -126,7 +126,8 @@ async def open_tunnel(stream: ByteStream, proxy: Proxy, host: str, port: int) ->
 
 
 def _refused(proxy: Proxy, authority: str, status: int) -> TransportConnectionFailed:
-    advice = " Check the user and password in its URL" if status == 407 else ""
+    # It is 407 (RFC 9110 §15.5.8), but tinyproxy answers 401 to a wrong password.
+    advice = " Check the user and password in its URL" if status in {401, 407} else ""
     return TransportConnectionFailed(
         f"the proxy {proxy.shown} answered {status} when asked for {authority}.{advice}",
         code=status,

@@ -62,6 +62,8 @@ class TLSStream(NetworkStream):
         self._tls = context.wrap_bio(self._from_peer, self._to_peer, server_hostname=hostname)
         #: What ``write`` was given and TLS has not taken yet.
         self._plain: memoryview | None = None
+        #: Whether TLS certainly has nothing more to read before more comes from the peer.
+        self._wants_more = False
 
     async def shake_hands(self) -> None:
         """Perform the handshake (RFC 8446 §2)."""
@@ -91,6 +93,10 @@ class TLSStream(NetworkStream):
     @uninterruptible
     def receive_nowait(self) -> bytes | None:
         """Return decrypted bytes; ``b""`` at the end, ``None`` if there are none yet."""
+        if self._wants_more:
+            if not self._take_more():
+                return None
+            self._wants_more = False
         pieces: list[bytes] = []
         size = 0
         while size < self.read_size:
@@ -99,6 +105,7 @@ class TLSStream(NetworkStream):
             except ssl.SSLWantReadError:
                 self._answer_peer()
                 if pieces or not self._take_more():
+                    self._wants_more = True
                     break
                 continue
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
@@ -108,6 +115,11 @@ class TLSStream(NetworkStream):
                 return b"".join(pieces)
             pieces.append(piece)
             size += len(piece)
+            if not self._from_peer.pending and not self._tls.pending():
+                # TLS would say so with an exception, which takes longer than all of this.
+                self._wants_more = True
+                self._answer_peer()
+                break
         return b"".join(pieces) if pieces else None
 
     def _take_more(self) -> bool:

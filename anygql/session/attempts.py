@@ -134,6 +134,8 @@ class _Call(Generic[_T]):
         connection = await self._supervisor.connection(is_call=True)
         self._running = True
         try:
+            if self._limit is None:
+                return await self._run(connection)
             with move_on_after(self._limit):
                 return await self._run(connection)
             raise TransportTimeout(

@@ -152,6 +152,24 @@ class Session:
     @overload
     async def execute(
         self,
+        request: GraphQLRequest[_T],
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: None = None,
+        path: None = None,
+        timeout: float | EllipsisType | None = ...,
+        retry_mutations: bool | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> _T: ...
+
+    @overload
+    async def execute(
+        self,
         request: Request,
         variable_values: Mapping[str, Any] | None = None,
         *,
@@ -225,7 +243,8 @@ class Session:
         Canceling tells the server once that the operation is over.
 
         Args:
-            request: A document as text or ``DocumentNode``, or a ``GraphQLRequest``.
+            request: A document as text or ``DocumentNode``, a ``GraphQLRequest``, or another
+                library's request, with a ``document`` and ``variable_values``.
             variable_values: The variables, by name; values may be anything with a JSON form.
                 Default: those of ``request``.
             operation_name: The operation to run, where the document has several. Default: that of
@@ -233,7 +252,9 @@ class Session:
             extensions: A mapping to send as the request's ``extensions``. Default: that of
                 ``request``.
             result_type: The type to make of the data: a dataclass, attrs class, TypedDict, msgspec
-                Struct or pydantic model, or a type built of those. Default: ``None``, plain data.
+                Struct or pydantic model, or a type built of those. Default: ``None``: the type that
+                ``anygql.dsl`` has built the request of, unless there is a ``path``; otherwise plain
+                data.
             path: The response keys, with dots between them, that lead to the data to return:
                 ``"orders.nodes"``. Null at its end is ``None``, if the type allows that; a null
                 before its end, or a missing key, raises ``ResultTypeError``. Default: ``None``,
@@ -269,6 +290,7 @@ class Session:
         if mistaken:
             refuse_call(self.execute, mistaken)
         request = as_request(request, variable_values, operation_name, extensions)
+        result_type, path, camel_case = request.typed_options(result_type, path, camel_case)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
         prepared = options.prepare(
             request,
@@ -325,6 +347,26 @@ class Session:
             timeout,
             retry_mutations,
         )
+
+    @overload
+    def subscribe(
+        self,
+        request: GraphQLRequest[_T],
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: None = None,
+        path: None = None,
+        buffer_size: int = 1024,
+        on_overflow: OnOverflow = "pause",
+        stall_timeout: float | None = 10,
+        on_resubscribe: OnResubscribe | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> Subscription[_T]: ...
 
     @overload
     def subscribe(
@@ -413,7 +455,8 @@ class Session:
         ``ResultTypeError``; the subscription goes on after either.
 
         Args:
-            request: A document as text or ``DocumentNode``, or a ``GraphQLRequest``.
+            request: A document as text or ``DocumentNode``, a ``GraphQLRequest``, or another
+                library's request, with a ``document`` and ``variable_values``.
             variable_values: The variables, by name; values may be anything with a JSON form.
                 Default: those of ``request``.
             operation_name: The operation to run, where the document has several. Default: that of
@@ -421,7 +464,9 @@ class Session:
             extensions: A mapping to send as the request's ``extensions``. Default: that of
                 ``request``.
             result_type: The type to make of the data: a dataclass, attrs class, TypedDict, msgspec
-                Struct or pydantic model, or a type built of those. Default: ``None``, plain data.
+                Struct or pydantic model, or a type built of those. Default: ``None``: the type that
+                ``anygql.dsl`` has built the request of, unless there is a ``path``; otherwise plain
+                data.
             path: The response keys, with dots between them, that lead to the data to return:
                 ``"orders.nodes"``. Null at its end is ``None``, if the type allows that; a null
                 before its end, or a missing key, raises ``ResultTypeError``. Default: ``None``,
@@ -459,6 +504,7 @@ class Session:
             refuse_call(self.subscribe, mistaken)
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
+        result_type, path, camel_case = request.typed_options(result_type, path, camel_case)
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
         prepared = options.prepare(
             request,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
@@ -17,7 +17,7 @@ from ..exceptions import TransportError
 from ..results.result import ExecutionResult
 from .tracebacks import short_tracebacks, shorten_traceback
 
-__all__ = ["Subscription", "borrow"]
+__all__ = ["Subscription", "borrow", "waiting_results"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -260,3 +260,16 @@ def borrow(subscription: Subscription[T_co]) -> Subscription[T_co]:
     would run on when nobody else does.
     """
     return _Borrowed(subscription)
+
+
+def waiting_results(subscription: Subscription[T_co], limit: int) -> Iterator[T_co]:
+    """Yield the results that have come and wait, up to ``limit``. Raises as ``receive`` does."""
+    of = subscription
+    results, closed, convert = of._results, of._closed, of._convert  # pyright: ignore[reportPrivateUsage]
+    if results is None or closed:
+        return
+    for _ in range(limit):
+        result = results.receive_nowait()
+        if result is None:
+            return
+        yield convert(result)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,10 +30,18 @@ async def open_websocket(engine: str, port: int) -> AsyncGenerator[_Session]:
 
 
 @asynccontextmanager
-async def open_http(engine: str, port: int, size: int) -> AsyncGenerator[_Session]:
-    use_http_library(engine)
-    async with anygql.Client(f"http://127.0.0.1:{port}/http/{size}") as session:
-        yield _Session(session)
+async def open_http(
+    engine: str, url: str, context: ssl.SSLContext | None
+) -> AsyncGenerator[_Session]:
+    if engine.startswith("httpx"):
+        use_http_library(engine)
+        async with importlib.import_module(engine).AsyncClient() as client:
+            transport = anygql.HTTPTransport(url, client=client)
+            async with anygql.Client(transport) as session:
+                yield _Session(session)
+    else:
+        async with anygql.Client(anygql.HTTPTransport(url, ssl=context)) as session:
+            yield _Session(session)
 
 
 @asynccontextmanager

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
+import urllib.request
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-__all__ = ["Client", "Session", "Stream", "use_http_library"]
+__all__ = ["Client", "Session", "Stream", "http_address", "use_http_library"]
 
 
 class Stream(Protocol):
@@ -36,7 +38,19 @@ class Client(Protocol):
     def open_websocket(engine: str, port: int) -> AbstractAsyncContextManager[Session]: ...
 
     @staticmethod
-    def open_http(engine: str, port: int, size: int) -> AbstractAsyncContextManager[Session]: ...
+    def open_http(
+        engine: str, url: str, context: ssl.SSLContext | None
+    ) -> AbstractAsyncContextManager[Session]: ...
+
+
+def http_address(over: str, port: int, path: str) -> tuple[str, ssl.SSLContext | None]:
+    """The URL of a path of the load server, ``over`` ``"http"`` or ``"https"``; how to trust it."""
+    if over == "http":
+        return f"http://127.0.0.1:{port}{path}", None
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/tls") as answer:
+        secure_port, _, certificate = answer.read().decode().partition("\n")
+    context = ssl.create_default_context(cadata=certificate)
+    return f"https://127.0.0.1:{secure_port}{path}", context
 
 
 def use_http_library(engine: str) -> None:

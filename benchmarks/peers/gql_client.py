@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -47,12 +48,13 @@ async def open_websocket(engine: str, port: int) -> AsyncGenerator[_Session]:
 
 
 @asynccontextmanager
-async def open_http(engine: str, port: int, size: int) -> AsyncGenerator[_Session]:
-    url = f"http://127.0.0.1:{port}/http/{size}"
+async def open_http(
+    engine: str, url: str, context: ssl.SSLContext | None
+) -> AsyncGenerator[_Session]:
     if engine == "aiohttp":
         from gql.transport.aiohttp import AIOHTTPTransport
 
-        transport: Any = AIOHTTPTransport(url=url)
+        transport: Any = AIOHTTPTransport(url=url, ssl=True if context is None else context)
     else:
         use_http_library(engine)
         from gql.transport import httpx

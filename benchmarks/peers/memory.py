@@ -38,6 +38,7 @@ class MemoryConnector:
 
 class _MemorySocket:
     subprotocol = "graphql-transport-ws"
+    response_headers: dict[str, str] = {}
     on_output: Callable[[], None]
     on_received: Callable[[], None]
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from websockets.speedups import apply_mask
 
-from ..messages import complete_frame
-from .base import use_http_library
+from ..messages import FORMATS, complete_frame
+from .base import http_address, use_http_library
 
-__all__ = ["RawSocket", "drain_frames", "open_http"]
+__all__ = ["RawHTTP", "RawSocket", "drain_frames", "open_http"]
 
 
 def _masked(message: bytes) -> bytes:
@@ -29,25 +30,19 @@ def _subscribe(id: str, document: str, variables: dict[str, Any]) -> bytes:
     return json.dumps({"id": id, "type": "subscribe", "payload": payload}).encode()
 
 
-class RawSocket:
-    """A blocking socket that has an open WebSocket, and reads bytes."""
+class _RawReader:
+    """A blocking socket that reads bytes."""
+
+    _buffer = bytearray(2**18)
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.sendall(
-            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
-        )
-        self._read_to(b"\r\n\r\n")
-        self._socket.sendall(_masked(b'{"type":"connection_init"}'))
-        self._read_to(b'{"type":"connection_ack"}')
 
     def _read_to(self, end: bytes) -> int:
         """Read to where the last bytes are ``end``; how many bytes that was."""
         tail, total = b"", 0
-        buffer = bytearray(2**18)
+        buffer = self._buffer
         view = memoryview(buffer)
         while not tail.endswith(end):
             size = self._socket.recv_into(buffer)
@@ -56,6 +51,51 @@ class RawSocket:
             total += size
             tail = (tail + view[max(0, size - len(end)) : size])[-len(end) :]
         return total
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class RawHTTP(_RawReader):
+    """A blocking socket that posts the same bytes, and looks at nothing but the end."""
+
+    def __init__(self, over: str, port: int, path: str, body: bytes) -> None:
+        url, context = http_address(over, port, path)
+        super().__init__(int(url.split(":")[2].partition("/")[0]))
+        if context is not None:
+            self._socket = context.wrap_socket(self._socket, server_hostname="127.0.0.1")
+        self._request = (
+            b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
+        )
+
+    def send(self) -> None:
+        self._socket.sendall(self._request)
+
+    def read_answer(self) -> None:
+        self._read_to(b"}}}")
+
+    def drain(self, form: str, started: Callable[[], None]) -> None:
+        """Subscribe, call ``started`` when the first event is there, and read to the end."""
+        self.send()
+        self._read_to(FORMATS[form].event("", b"}")[-4:])
+        started()
+        self._read_to(FORMATS[form].end(""))
+
+
+class RawSocket(_RawReader):
+    """A blocking socket that has an open WebSocket, and reads bytes."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self._socket.sendall(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+        )
+        self._read_to(b"\r\n\r\n")
+        self._socket.sendall(_masked(b'{"type":"connection_init"}'))
+        self._read_to(b'{"type":"connection_ack"}')
 
     def drain(self, document: str, variables: dict[str, Any], started: Callable[[], None]) -> None:
         """Subscribe, call ``started`` when the first event is there, and read to the end."""
@@ -71,9 +111,6 @@ class RawSocket:
         for _ in range(rounds):
             self._socket.sendall(queries)
             self._read_to(complete_frame(ids[-1]))
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 async def drain_frames(
@@ -138,11 +175,23 @@ class _HTTPSession:
         raise NotImplementedError
 
 
+class _AiohttpSession(_HTTPSession):
+    async def execute(self, request: bytes) -> Any:
+        async with self._client.post(self._url, data=request, headers=self._headers) as response:
+            return (await response.json())["data"]
+
+
 @asynccontextmanager
-async def open_http(engine: str, port: int, size: int) -> AsyncGenerator[_HTTPSession]:
+async def open_http(
+    engine: str, url: str, context: ssl.SSLContext | None
+) -> AsyncGenerator[_HTTPSession]:
     import importlib
 
     use_http_library(engine)
     library = importlib.import_module(engine)
-    async with library.AsyncClient() as client:
-        yield _HTTPSession(client, f"http://127.0.0.1:{port}/http/{size}")
+    if engine == "aiohttp":
+        async with library.ClientSession() as client:
+            yield _AiohttpSession(client, url)
+    else:
+        async with library.AsyncClient() as client:
+            yield _HTTPSession(client, url)

@@ -1,4 +1,7 @@
-"""Import anygql and run the first query over WebSocket: ``… PORT LOOP``; times as JSON."""
+"""Import anygql and run the first query: ``… PORT LOOP OVER BEGUN``; times as JSON.
+
+``OVER`` is ``ws`` or ``http``, and ``BEGUN`` when the process was started (``time.time()``).
+"""
 
 from time import perf_counter, process_time
 
@@ -10,14 +13,16 @@ imported, imported_cpu = perf_counter(), process_time()
 
 import json  # noqa: E402 - timed
 import sys  # noqa: E402 - timed
+from time import time  # noqa: E402 - timed
 
 import anyio  # noqa: E402 - timed
 
-port, loop = sys.argv[1:]
+port, loop, over, started = sys.argv[1:]
 
 
 async def main() -> None:
-    async with anygql.Client(f"ws://127.0.0.1:{port}/") as session:
+    path = "/" if over == "ws" else "/http/140"
+    async with anygql.Client(f"{over}://127.0.0.1:{port}{path}") as session:
         data = await session.execute(
             "query ($size: Int!) { event(size: $size) { n } }", {"size": 140}
         )
@@ -25,12 +30,13 @@ async def main() -> None:
 
 
 anyio.run(main, backend=loop)
-done, done_cpu = perf_counter(), process_time()
+done, done_cpu, ended = perf_counter(), process_time(), time()
 print(
     json.dumps(
         {
             "import": {"wall": imported - begun, "cpu": imported_cpu - begun_cpu},
             "execute": {"wall": done - begun, "cpu": done_cpu - begun_cpu},
+            "process": {"wall": ended - float(started), "cpu": done_cpu},
         }
     )
 )

@@ -1,14 +1,20 @@
-"""Import gql with its WebSocket transport and run the first query: ``… PORT TRANSPORT``."""
+"""Import gql with a transport and run the first query: ``… PORT TRANSPORT OVER BEGUN``."""
 
 import sys
-from time import perf_counter, process_time
+from time import perf_counter, process_time, time
 
-port, transport = sys.argv[1:]
+port, transport, over, started = sys.argv[1:]
 begun, begun_cpu = perf_counter(), process_time()
 
 import gql  # noqa: E402 - timed
 
-if transport == "aiohttp":
+if over == "http":
+    if transport == "aiohttp":
+        from gql.transport.aiohttp import AIOHTTPTransport as Transport
+    else:
+        sys.modules["httpx2"] = None  # it would be taken instead
+        from gql.transport.httpx import HTTPXAsyncTransport as Transport
+elif transport == "aiohttp":
     from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport as Transport
 else:
     from gql.transport.websockets import WebsocketsTransport as Transport
@@ -20,7 +26,9 @@ import json  # noqa: E402 - timed
 
 
 async def main() -> None:
-    async with gql.Client(transport=Transport(url=f"ws://127.0.0.1:{port}/")) as session:
+    path = "/" if over == "ws" else "/http/140"
+    url = f"{over}://127.0.0.1:{port}{path}"
+    async with gql.Client(transport=Transport(url=url)) as session:
         request = gql.GraphQLRequest(
             "query ($size: Int!) { event(size: $size) { n } }", variable_values={"size": 140}
         )
@@ -29,12 +37,13 @@ async def main() -> None:
 
 
 asyncio.run(main())
-done, done_cpu = perf_counter(), process_time()
+done, done_cpu, ended = perf_counter(), process_time(), time()
 print(
     json.dumps(
         {
             "import": {"wall": imported - begun, "cpu": imported_cpu - begun_cpu},
             "execute": {"wall": done - begun, "cpu": done_cpu - begun_cpu},
+            "process": {"wall": ended - float(started), "cpu": done_cpu},
         }
     )
 )

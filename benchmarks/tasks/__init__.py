@@ -36,7 +36,9 @@ class Stopwatch:
 
 
 def run_on(peer: Peer, main: Callable[[], Awaitable[Any]]) -> Any:
-    """Run it on the peer's event loop, without uvloop."""
+    """Run it on the peer's event loop: asyncio's own, uvloop or trio."""
     import anyio
 
+    if peer.loop == "uvloop":
+        return anyio.run(main, backend_options={"use_uvloop": True})
     return anyio.run(main, backend=peer.loop)

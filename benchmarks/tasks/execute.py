@@ -6,13 +6,14 @@ Beside the times: ``p50`` and ``p99``, seconds from the call to the answer.
 from __future__ import annotations
 
 import importlib
+import json
 import math
 import time
 from typing import Any
 
 from ..messages import QUERY
 from ..peers import Peer
-from ..peers.base import Session
+from ..peers.base import Session, http_address
 from . import Stopwatch, run_on
 
 __all__ = ["run"]
@@ -25,17 +26,21 @@ WARM = 10
 def run(
     peer: Peer, port: int, *, over: str, size: int, concurrency: int, count: int
 ) -> dict[str, Any]:
-    """About ``count`` queries with answers of ``size`` bytes, ``over`` ``"ws"`` or ``"http"``."""
+    """About ``count`` queries with answers of ``size`` bytes.
+
+    ``over``: ``"ws"``, ``"http"`` or ``"https"``.
+    """
     each = max(1, count // concurrency)
     if peer.loop == "none":
-        return _run_raw(port, size, concurrency, each)
+        ask = _ask_raw_websocket if over == "ws" else _ask_raw_http
+        return ask(port, over, size, concurrency, each)
     client = importlib.import_module(f"benchmarks.peers.{peer.module}")
 
     async def main() -> dict[str, Any]:
-        if over == "http":
-            opening = client.open_http(peer.engine, port, size)
-        else:
+        if over == "ws":
             opening = client.open_websocket(peer.engine, port)
+        else:
+            opening = client.open_http(peer.engine, *http_address(over, port, f"/http/{size}"))
         async with opening as session:
             await _ask_all(session, size, concurrency, math.ceil(WARM / concurrency))
             stopwatch = Stopwatch()
@@ -72,7 +77,28 @@ async def _ask_all(session: Session, size: int, concurrency: int, each: int) -> 
     return times
 
 
-def _run_raw(port: int, size: int, concurrency: int, each: int) -> dict[str, Any]:
+def _ask_raw_http(port: int, over: str, size: int, concurrency: int, each: int) -> dict[str, Any]:
+    """``each`` rounds: a request on each of ``concurrency`` sockets, and all their answers."""
+    from ..peers.raw import RawHTTP
+
+    body = json.dumps({"query": QUERY, "variables": {"size": size}}).encode()
+    sockets = [RawHTTP(over, port, f"/http/{size}", body) for _ in range(concurrency)]
+    stopwatch = Stopwatch()
+    stopwatch.start()
+    for _ in range(each):
+        for one in sockets:
+            one.send()
+        for one in sockets:
+            one.read_answer()
+    result = stopwatch.stop(each * concurrency)
+    for one in sockets:
+        one.close()
+    return {**result, "p50": result["wall"] / each, "p99": result["wall"] / each}
+
+
+def _ask_raw_websocket(
+    port: int, over: str, size: int, concurrency: int, each: int
+) -> dict[str, Any]:
     from ..peers.raw import RawSocket
 
     socket = RawSocket(port)

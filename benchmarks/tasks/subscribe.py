@@ -8,6 +8,7 @@ a field.
 from __future__ import annotations
 
 import importlib
+import json
 import socket
 import uuid
 from collections.abc import Callable
@@ -15,13 +16,13 @@ from typing import Any
 
 from ..messages import SUBSCRIPTION
 from ..peers import Peer
-from ..peers.base import Session, Stream
+from ..peers.base import Session, Stream, http_address
 from . import Stopwatch, run_on
 
-__all__ = ["consume", "run"]
+__all__ = ["Start", "consume", "run"]
 
 
-class _Start:
+class Start:
     """Starts the clock and the server's stream, once ``group`` consumers wait."""
 
     def __init__(self, port: int, group: int, token: str) -> None:
@@ -54,18 +55,29 @@ async def consume(events: Stream, waiting: Callable[[], None]) -> int:
     return seen
 
 
-def run(peer: Peer, port: int, *, size: int, group: int, count: int) -> dict[str, Any]:
-    """``count`` events of ``size`` bytes for each of ``group`` subscriptions."""
+def run(
+    peer: Peer, port: int, *, size: int, group: int, count: int, over: str = "ws"
+) -> dict[str, Any]:
+    """``count`` events of ``size`` bytes for each of ``group`` subscriptions.
+
+    ``over``: ``"ws"`` or ``"http"``: by multipart for peers that know nothing else, or that are to
+    use it; by server-sent events for the others.
+    """
     token = uuid.uuid4().hex
     variables = {"size": size, "count": count, "group": group, "token": token}
-    start = _Start(port, group, token)
+    start = Start(port, group, token)
+    path = f"/stream/{'multipart' if peer.engine in {'aiohttp', 'multipart'} else 'sse'}"
     if peer.module == "raw":
-        _run_raw(peer, port, variables, start)
+        _run_raw(peer, port, over, variables, start)
         return start.stopwatch.stop(count)
     client = importlib.import_module(f"benchmarks.peers.{peer.module}")
 
     async def main() -> dict[str, Any]:
-        async with client.open_websocket(peer.engine, port) as session:
+        if over == "ws":
+            opening = client.open_websocket(peer.engine, port)
+        else:
+            opening = client.open_http(peer.engine, *http_address(over, port, path))
+        async with opening as session:
             seen = await _consume_all(session, variables, start)
             result = start.stopwatch.stop(seen)
         if seen != group * count:
@@ -75,7 +87,7 @@ def run(peer: Peer, port: int, *, size: int, group: int, count: int) -> dict[str
     return dict(run_on(peer, main))
 
 
-async def _consume_all(session: Session, variables: dict[str, Any], start: _Start) -> int:
+async def _consume_all(session: Session, variables: dict[str, Any], start: Start) -> int:
     import anyio
 
     total = 0
@@ -92,10 +104,15 @@ async def _consume_all(session: Session, variables: dict[str, Any], start: _Star
     return total
 
 
-def _run_raw(peer: Peer, port: int, variables: dict[str, Any], start: _Start) -> None:
+def _run_raw(peer: Peer, port: int, over: str, variables: dict[str, Any], start: Start) -> None:
     from ..peers import raw
 
-    if peer.loop == "none":
+    if over == "http":
+        body = json.dumps({"query": SUBSCRIPTION, "variables": variables}).encode()
+        reader = raw.RawHTTP(over, port, "/stream/sse", body)
+        reader.drain("sse", start.waiting)
+        reader.close()
+    elif peer.loop == "none":
         socket = raw.RawSocket(port)
         socket.drain(SUBSCRIPTION, variables, start.waiting)
         socket.close()

@@ -6,7 +6,7 @@ import threading
 
 import anyio
 
-from anygql.concurrency.loop import RunningLoop
+from anygql.concurrency.loop import RunningLoop, is_loop_running
 
 
 async def test_its_clock_is_anyio_s() -> None:
@@ -36,3 +36,12 @@ async def test_a_waiter() -> None:
 
 async def test_whether_shields_hold(anyio_backend_name: str) -> None:
     assert RunningLoop().shields_hold == (anyio_backend_name == "trio")
+
+
+def test_no_loop_runs_in_a_thread() -> None:
+    assert not is_loop_running()
+
+
+async def test_a_loop_runs_here(anyio_backend: str) -> None:
+    assert is_loop_running()
+    assert not await anyio.to_thread.run_sync(is_loop_running)

@@ -29,6 +29,7 @@ from anygql import (
     gql,
 )
 from anygql.http.persisted import document_id
+from tests.support.http_mock import answering
 from tests.support.http_peer import http, kept, peer
 
 pytestmark = pytest.mark.over_http
@@ -40,9 +41,10 @@ ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 
 
 class Recorder:
-    """A client that keeps what it is asked, and answers with ``results`` in turn."""
+    """A server that keeps what it is asked, and answers with ``results`` in turn."""
 
     def __init__(self, *results: Any) -> None:
+        self.url = ""
         self.requests: list[httpx.Request] = []
         self.results = list(results)
 
@@ -62,13 +64,11 @@ class Recorder:
 
     @asynccontextmanager
     async def session(self, client: dict[str, Any] | None = None, **options: Any) -> Any:
-        of_client = client or {}
-        mock = httpx.MockTransport(self)
-        async with httpx.AsyncClient(transport=mock, **options.pop("httpx", {})) as own:
-            transport = HTTPTransport(options.pop("url", URL), client=own, **options)
-            async with Client(transport, **of_client) as session:
+        async with answering(self) as server:
+            self.url = f"{server}/graphql?tenant=7"
+            transport = HTTPTransport(options.pop("url", self.url), **options)
+            async with Client(transport, **(client or {})) as session:
                 yield session
-            assert not own.is_closed
 
 
 async def test_post() -> None:
@@ -77,7 +77,7 @@ async def test_post() -> None:
         assert await session.execute(HELLO, {"name": "é"}) == {"ok": True}
     [request] = recorder.requests
     assert request.method == "POST"
-    assert str(request.url) == URL
+    assert str(request.url) == recorder.url
     assert request.headers["content-type"] == "application/json"
     assert request.headers["accept"] == ACCEPT
     assert recorder.bodies == [{"query": HELLO, "variables": {"name": "é"}}]
@@ -123,7 +123,7 @@ async def test_what_is_asked_for_each_request() -> None:
         count += 1
         return {"Authorization": f"token {count}"}
 
-    async with recorder.session(url=lambda: URL, headers=headers) as session:
+    async with recorder.session(url=lambda: recorder.url, headers=headers) as session:
         await session.execute("{ a }")
         await session.execute("{ a }")
     said = [request.headers["authorization"] for request in recorder.requests]
@@ -138,7 +138,6 @@ async def test_transport_args() -> None:
         "cookies": {"c": "2"},
         "auth": ("me", "pass"),
         "timeout": 3.0,
-        "extensions": {"trace": None},
         "follow_redirects": True,
     }
     headers = [("x-one", "transport"), ("X-Two", "a"), ("X-Two", "b")]
@@ -151,10 +150,24 @@ async def test_transport_args() -> None:
     assert first.headers["accept"] == "application/json"
     assert first.headers["cookie"] == "c=2"
     assert first.headers["authorization"].startswith("Basic ")
-    assert str(first.url) == f"{URL}&a=1"
-    assert first.extensions["timeout"]["read"] == 3
+    assert str(first.url) == f"{recorder.url}&a=1"
     assert second.headers["x-one"] == "transport"
     assert "authorization" not in second.headers
+
+
+@pytest.mark.over_http("own", why="only a client of the user's takes these, and a mock sees them")
+async def test_transport_args_of_a_client_s_own() -> None:
+    recorder = Recorder()
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(recorder)) as client,
+        Client(HTTPTransport(URL, client=client)) as session,
+    ):
+        args = {"timeout": 3.0, "extensions": {"trace": None}}
+        await session.execute("{ a }", transport_args=args)
+        assert not client.is_closed
+    [request] = recorder.requests
+    assert request.extensions["timeout"]["read"] == 3
+    assert "trace" in request.extensions
 
 
 async def test_args_that_are_unknown() -> None:
@@ -461,6 +474,7 @@ async def test_a_mutation_is_not_sent_again() -> None:
         assert await session.execute(SET) == {"a": 1}
 
 
+@pytest.mark.over_http("own", why="what a client raises is made up")
 async def test_a_mutation_that_certainly_never_left_is_sent() -> None:
     failures = [httpx.ConnectError("refused"), httpx.ConnectTimeout("late")]
 

@@ -25,6 +25,7 @@ from anygql import (
     TransportQueryError,
     TransportTimeout,
 )
+from tests.support.http_mock import answering
 from tests.support.http_peer import http, kept, peer
 
 pytestmark = pytest.mark.over_http
@@ -38,19 +39,26 @@ REFUSED = json.dumps({"errors": [{"message": "no such field"}]})
 Answer = Callable[[], httpx.Response]
 
 
-async def ask(answer: Answer | Exception, **options: Any) -> ExecutionResult:
+async def ask(answer: Answer, **options: Any) -> ExecutionResult:
     """The result of a query that is so answered."""
+    async with (
+        answering(lambda _: answer()) as url,
+        Client(HTTPTransport(url, **options)) as session,
+    ):
+        return await session.execute_result("{ hello }")
+
+
+async def ask_who_raises(raised: Exception) -> None:
+    """Ask by a client that raises."""
 
     def handle(request: httpx.Request) -> httpx.Response:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer()
+        raise raised
 
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(handle)) as client,
-        Client(HTTPTransport(URL, client=client, **options)) as session,
+        Client(HTTPTransport(URL, client=client)) as session,
     ):
-        return await session.execute_result("{ hello }")
+        await session.execute_result("{ hello }")
 
 
 def answer(
@@ -144,6 +152,7 @@ async def test_half_of_a_surrogate_pair() -> None:
 # No answers.
 
 
+@pytest.mark.over_http("own", why="what a client raises is made up")
 @pytest.mark.parametrize(
     ("raised", "expected", "unsent"),
     [
@@ -164,7 +173,7 @@ async def test_what_the_client_raises(
     raised: Exception, expected: type[TransportError], unsent: bool
 ) -> None:
     with pytest.raises(expected) as caught:
-        await ask(raised)
+        await ask_who_raises(raised)
     assert type(caught.value) is expected
     assert caught.value.unsent is unsent
     assert caught.value.retryable is (expected not in {TransportInvalidURL, TransportProtocolError})
@@ -173,16 +182,18 @@ async def test_what_the_client_raises(
     assert "hidden" not in str(caught.value)
 
 
+@pytest.mark.over_http("own", why="what a client raises is made up")
 async def test_a_header_that_http_forbids_is_not_shown() -> None:
     with pytest.raises(ValueError, match="character that HTTP forbids") as caught:
-        await ask(httpx.LocalProtocolError("Illegal header value b'secret\\n'"))
+        await ask_who_raises(httpx.LocalProtocolError("Illegal header value b'secret\\n'"))
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.over_http("own", why="what a client raises is made up")
 async def test_what_a_user_s_hook_raises_passes() -> None:
     with pytest.raises(ZeroDivisionError):
-        await ask(ZeroDivisionError())
+        await ask_who_raises(ZeroDivisionError())
 
 
 async def test_nobody_listens() -> None:
@@ -208,6 +219,7 @@ async def test_a_server_that_says_nothing() -> None:
         assert server.connections == 2
 
 
+@pytest.mark.over_http("own", why="the engine can't be closed by others")
 async def test_a_client_that_was_closed() -> None:
     client = httpx.AsyncClient()
     await client.aclose()

@@ -307,6 +307,7 @@ async def test_an_answer_that_comes_at_once() -> None:
         assert await session.execute(DEFER) == {"a": 1}
 
 
+@pytest.mark.over_http("own", why="this is over a WebSocket")
 async def test_what_is_http_s_alone() -> None:
     async with GraphQLServer(demo_schema()) as server, Client(await server.listen()) as session:
         with pytest.raises(TypeError, match="a WebSocket has nothing like it"):
@@ -318,6 +319,7 @@ async def test_what_is_http_s_alone() -> None:
 # In process.
 
 
+@pytest.mark.over_http("own", why="only a client of the user's calls an application")
 async def test_asgi(anyio_backend: str) -> None:
     asgi = httpx.ASGITransport(ariadne_app)
     async with (

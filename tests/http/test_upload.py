@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,12 @@ from anygql import (
     TransportServerError,
 )
 from anygql.http import upload as forms
+from tests.support.http_mock import answering
 from tests.support.http_peer import http, kept, peer
 
 pytestmark = pytest.mark.over_http
 
 UPLOAD = "mutation ($file: Upload!) { upload(file: $file) }"
-URL = "https://api.test/graphql"
 
 
 class Sink:
@@ -58,8 +58,13 @@ class Sink:
             results = [results] * len(json.loads(form[0][3]))
         return httpx.Response(self.status, json=results)
 
-    def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=httpx.MockTransport(self))
+    @asynccontextmanager
+    async def session(self, client: dict[str, Any] | None = None, **options: Any) -> Any:
+        async with (
+            answering(self) as url,
+            Client(HTTPTransport(url, **options), **(client or {})) as session,
+        ):
+            yield session
 
 
 async def pieces(count: int) -> AsyncIterator[bytes]:
@@ -145,9 +150,9 @@ async def test_an_async_file_or_stream(kind: str, tmp_path: Path, anyio_backend:
         pytest.skip("of the other loop")
     content = {"iter_chunked": b"streamed, in chunks", "read": b"uploaded"}
     sink = Sink()
-    async with sink.client() as client, AsyncExitStack() as tasks:
+    async with AsyncExitStack() as tasks:
         file, size = await opened(kind, tmp_path / "some.csv", tasks)
-        async with Client(HTTPTransport(URL, client=client)) as session:
+        async with sink.session() as session:
             await session.execute(UPLOAD, {"file": FileVar(file)})
             with pytest.raises(ValueError, match="has been sent already"):
                 used = FileVar(file)
@@ -179,11 +184,10 @@ async def test_a_file(kind: str, tmp_path: Path) -> None:
     file, name, content_type, content = variants(tmp_path / "some.txt")[kind]
     sink = Sink()
     progress: list[tuple[int, int | None]] = []
-    async with sink.client() as client:
-        headers = {"content-type": "application/json"}  # not of this request
-        async with Client(HTTPTransport(URL, client=client, headers=headers)) as session:
-            args = {"progress": lambda sent, total: progress.append((sent, total))}
-            await session.execute(UPLOAD, {"file": file}, transport_args=args)
+    headers = {"content-type": "application/json"}  # not of this request
+    async with sink.session(headers=headers) as session:
+        args = {"progress": lambda sent, total: progress.append((sent, total))}
+        await session.execute(UPLOAD, {"file": file}, transport_args=args)
     [[operations, mapped, sent]] = sink.forms
     assert operations[:2] == ("operations", None)
     assert json.loads(operations[3]) == {"query": UPLOAD, "variables": {"file": None}}
@@ -201,7 +205,7 @@ async def test_an_open_file_is_left_open(tmp_path: Path) -> None:
     path = tmp_path / "some.txt"
     path.write_bytes(b"0123456789")
     sink = Sink()
-    async with sink.client() as client, Client(HTTPTransport(URL, client=client)) as session:
+    async with sink.session() as session:
         with path.open("rb") as file:
             file.seek(4)
             variable = FileVar(file)
@@ -219,7 +223,7 @@ async def test_one_file_at_two_places_of_a_batch() -> None:
         GraphQLRequest(UPLOAD, {"file": file}),
         GraphQLRequest(UPLOAD, {"file": {"deep": [file]}}),
     ]
-    async with sink.client() as client, Client(HTTPTransport(URL, client=client)) as session:
+    async with sink.session() as session:
         assert await session.execute_batch(batch) == [{"ok": True}] * 2
     [[operations, mapped, _]] = sink.forms
     nulls = [one["variables"] for one in json.loads(operations[3])]
@@ -229,16 +233,14 @@ async def test_one_file_at_two_places_of_a_batch() -> None:
 
 async def test_an_upload_goes_past_automatic_batches() -> None:
     sink = Sink()
-    async with sink.client() as client:
-        transport = HTTPTransport(URL, client=client)
-        async with Client(transport, batch_interval=60) as session:
-            with anyio.fail_after(5):
-                await session.execute(UPLOAD, {"file": FileVar(b"x")})
+    async with sink.session({"batch_interval": 60}) as session:
+        with anyio.fail_after(5):
+            await session.execute(UPLOAD, {"file": FileVar(b"x")})
 
 
 async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     sink = Sink()
-    async with sink.client() as client, Client(HTTPTransport(URL, client=client)) as session:
+    async with sink.session() as session:
         with pytest.raises(FileNotFoundError):
             await session.execute(UPLOAD, {"file": FileVar(tmp_path / "none")})
         assert not sink.requests
@@ -247,7 +249,7 @@ async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 async def test_a_path_can_be_sent_again(tmp_path: Path) -> None:
     file, *_ = variants(tmp_path / "some.txt")["path"]
     sink = Sink()
-    async with sink.client() as client, Client(HTTPTransport(URL, client=client)) as session:
+    async with sink.session() as session:
         for _ in range(2):
             await session.execute(UPLOAD, {"file": file})
     assert len(sink.forms) == 2
@@ -260,15 +262,11 @@ async def test_a_redirected_upload(tmp_path: Path) -> None:
     async def handle(request: httpx.Request) -> httpx.Response:
         response = await sink(request)
         if len(sink.forms) == 1:
-            return httpx.Response(307, headers={"location": URL})
+            return httpx.Response(307, headers={"location": "/again"})
         return response
 
-    mock = httpx.MockTransport(handle)
-    async with (
-        httpx.AsyncClient(transport=mock, follow_redirects=True) as client,
-        Client(HTTPTransport(URL, client=client)) as session,
-    ):
-        await session.execute(UPLOAD, {"file": file})
+    async with answering(handle) as url, Client(HTTPTransport(url)) as session:
+        await session.execute(UPLOAD, {"file": file}, transport_args={"follow_redirects": True})
     assert sink.forms[0] == sink.forms[1]
 
 

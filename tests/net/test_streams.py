@@ -101,6 +101,39 @@ async def test_a_reset(waiting: bool) -> None:
         assert stream.bytes_sent == 0
 
 
+async def test_a_reset_behind_data() -> None:
+    """uvloop's one callback for both is enough."""
+    stream, theirs = await connected()
+    async with stream, anyio.create_task_group() as tg:
+
+        async def receive() -> None:
+            assert await stream.receive() == b"x"
+            with pytest.raises(ConnectionResetError):
+                await stream.receive()
+
+        tg.start_soon(receive)
+        await anyio.sleep(0.01)
+        theirs.send(b"x")
+        reset(theirs)
+
+
+async def test_a_reset_while_it_writes() -> None:
+    stream, theirs = await connected()
+    async with stream, anyio.create_task_group() as tg:
+
+        async def write() -> None:
+            with pytest.raises(OSError):
+                await stream.send(bytes(2**24))
+
+        tg.start_soon(write)
+        await anyio.sleep(0.01)
+        theirs.send(b"x")
+        reset(theirs)
+        with anyio.fail_after(5), pytest.raises((OSError, anyio.EndOfStream)):
+            while True:
+                await stream.receive()
+
+
 async def test_a_wait_for_something(pair: Pair) -> None:
     async with anyio.create_task_group() as tg:
         got: list[bytes] = []

@@ -46,16 +46,26 @@ class Server:
             self.process.wait()
 
 
-def listening() -> socket.socket:
+def listening(host: str = "127.0.0.1") -> socket.socket:
     """A port to serve at: whoever connects before the server is up waits for it."""
-    return socket.create_server(("127.0.0.1", 0))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, 0), family=family)
+
+
+def listening_at(path: Path) -> socket.socket:
+    """A Unix socket to serve at."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    return listener
 
 
 @contextmanager
-def serving(name: str, listener: socket.socket, log: Path) -> Generator[Server]:
+def serving(name: str, listener: socket.socket, log: Path, *arguments: str) -> Generator[Server]:
     """The server ``name``, such as ``strawberry-uvicorn``, until the context is left.
 
-    The listener may be closed, or handed to another server later.
+    ``arguments`` are more options of its command line. The listener may be closed, or handed to
+    another server later.
     """
     framework, runner = name.split("-")
     fd = listener.fileno()
@@ -64,6 +74,7 @@ def serving(name: str, listener: socket.socket, log: Path) -> Generator[Server]:
             [
                 *(sys.executable, "-m", runner, f"tests.peers.{framework}_app:app"),
                 *ARGUMENTS[runner].format(fd=fd).split(),
+                *arguments,
             ],
             cwd=ROOT,
             pass_fds=[fd],
@@ -71,7 +82,8 @@ def serving(name: str, listener: socket.socket, log: Path) -> Generator[Server]:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    server = Server(framework, runner, listener.getsockname()[1], process, log)
+    port = 0 if listener.family == socket.AF_UNIX else listener.getsockname()[1]
+    server = Server(framework, runner, port, process, log)
     try:
         yield server
     finally:

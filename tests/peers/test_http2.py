@@ -1,4 +1,4 @@
-"""HTTP/2, by the user's own client, with a server that speaks it."""
+"""HTTP/2, by the user's own client, with a server that speaks it; and HTTP/1.1 by ours."""
 
 from __future__ import annotations
 
@@ -235,3 +235,17 @@ async def test_uploads(spoken: tuple[Session, Spoken], tmp_path: Path) -> None:
         "upload": ["b.bin application/octet-stream 2000000"]
     }
     assert ["content-length" in headers for headers in it.headers] == [True, False]
+
+
+async def test_our_own_client_speaks_http_1_1(
+    tls: ssl.SSLContext, url: str, tag: str, no_tasks_left: None
+) -> None:
+    async with Client(HTTPTransport(url, ssl=tls)) as session:
+        assert await session.execute("{ hello }") == {"hello": "Hello, world!"}
+        files = [FileVar(b"0" * 300_000, filename="a")]
+        data = await session.execute(UPLOAD, {"files": files})
+        assert data == {"upload": ["a application/octet-stream 300000"]}
+        async with session.subscribe(ONE_EVENT, {"tag": tag}) as events:
+            assert await events.receive() == {"countdown": 2}
+            await until_active(session, tag, 1)
+        await until_active(session, tag, 0)

@@ -81,7 +81,7 @@ def new_client(library: str, endpoint: HTTPEndpoint) -> Any:
     options: dict[str, Any] = {"verify": endpoint.ssl or default_context()}
     # The engine doesn't count streams, which would take all connections of a client with a limit.
     most = None if endpoint.max_connections == UNLIMITED else endpoint.max_connections
-    options["limits"] = limits = httpx.Limits(max_connections=most, max_keepalive_connections=20)
+    options["limits"] = limits = httpx.Limits(max_connections=most, max_keepalive_connections=None)
     if endpoint.uds is not None:
         options["transport"] = httpx.AsyncHTTPTransport(
             verify=options["verify"], limits=limits, uds=str(endpoint.uds)

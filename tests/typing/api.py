@@ -8,7 +8,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, assert_never, assert_type
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    assert_never,
+    assert_type,
+)
 
 import anyio
 import anyio.abc
@@ -58,6 +68,23 @@ from anygql import (
     update_schema_enum,
     update_schema_scalar,
     update_schema_scalars,
+)
+from anygql.dsl import (
+    Field,
+    Fragment,
+    Operation,
+    Selection,
+    Variable,
+    directive,
+    field,
+    fragment,
+    mutation,
+    on,
+    query,
+    select,
+    select_all,
+    subscription,
+    var,
 )
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, SubscriptionProtocol
 from anygql.results.types import converter
@@ -476,6 +503,71 @@ async def typed_subscriptions(session: Session) -> None:
 
 assert_type(converter(User), Callable[[Any], User])
 assert_type(converter(User | None, camel_case=True), Callable[[Any], User | None])
+
+
+# Documents built in Python.
+
+
+@dataclass
+class Measured:
+    height: Annotated[float, Field("length", args={"unit": var("Unit!")}, include=var("Boolean!"))]
+    seen: Annotated[bool, Field(omit=True, skip=False, directives=[directive("live")])] = False
+
+
+users = fragment("UserParts", User)
+assert_type(var("ID!"), Variable)
+assert_type(var("id", "ID!", default=1), Variable)
+assert_type(var(), Variable)
+assert_type(users, Fragment[User])
+assert_type(fragment("Parts", User | None), Fragment[User | None])
+assert_type(fragment("Parts", "User", "name", users), Fragment[Any])
+assert_type(query("user", User), Operation[User])
+assert_type(query("user", User, id=var("ID!")), Operation[User])
+assert_type(query("user", {"id": 1}, User), Operation[User])
+assert_type(query("user", {"id": 1}, User | None), Operation[User | None])
+assert_type(query("users", list[User], first=3), Operation[list[User]])
+assert_type(query("user", User | None, id=1), Operation[User | None])
+assert_type(query("user", users), Operation[User])
+assert_type(query(Page[User]), Operation[Page[User]])
+assert_type(query(field("user", User).alias("me")), Operation[User])
+assert_type(query("a", "b"), Operation[Any])
+assert_type(query("a", {"x": 1}, "b", on("T", "c")), Operation[Any])
+assert_type(query("a", None, field("b").include(True), "c").named("Q"), Operation[Any])
+assert_type(mutation("rename", User, name="a").named("Rename"), Operation[User])
+assert_type(subscription("user", User).directives(directive("live", x=1)), Operation[User])
+selections: list[Selection] = [field("a"), on("T", "b"), users, users.spread().skip(var("B!"))]
+
+user_request = select(query("user", User, id=var("ID!")), users, camel_case=True, depth=2)
+assert_type(user_request, GraphQLRequest[User])
+assert_type(select(query("a"), mutation("b")), GraphQLRequest[Any])
+assert_type(select(query("a"), schema=client.schema), GraphQLRequest[Any])
+assert_type(select_all("type Query { a: Int }", "Query.a", depth=3), GraphQLRequest[Any])
+assert_type(user_request.replace(variable_values={"id": 1}), GraphQLRequest[User])
+any_request: GraphQLRequest = user_request
+wider: GraphQLRequest[User | None] = user_request
+
+
+class OtherRequest:
+    """A request of another library, such as gql."""
+
+    document: DocumentNode
+    variable_values: dict[str, Any] | None
+
+
+async def built(session: Session, other: OtherRequest) -> None:
+    assert_type(await session.execute(user_request, {"id": 1}), User)
+    assert_type(await session.execute(user_request, {"id": 1}, timeout=1), User)
+    assert_type(await session.execute(user_request, path="user"), Any)
+    assert_type(await session.execute(user_request, result_type=Person), Person)
+    assert_type(await session.execute(any_request), Any)
+    assert_type(await session.execute(select(query("a", int | None))), int | None)
+    assert_type(await session.execute(select(query("a", "b"))), Any)
+    assert_type(await session.execute(other), Any)
+    await session.execute_batch([user_request, other, "{ a }"])
+    events = session.subscribe(select(subscription("user", User)))
+    assert_type(events, Subscription[User])
+    async for user in events:
+        assert_type(user, User)
 
 
 # Schemas and values.

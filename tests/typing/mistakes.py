@@ -21,6 +21,7 @@ from anygql import (
     ConnectOptions,
     ExecutionResult,
     FileVar,
+    GraphQLRequest,
     HTTPTransport,
     IntrospectionOptions,
     LocalSchemaTransport,
@@ -35,6 +36,7 @@ from anygql import (
     update_schema_enum,
     update_schema_scalar,
 )
+from anygql.dsl import Field, field, query, select, var
 
 URL = "ws://localhost:8000/graphql"
 
@@ -203,6 +205,21 @@ async def types(session: Session) -> None:
         (await users.receive()).firstName  # type: ignore[attr-defined]
     numbers: Subscription[int] = session.subscribe("subscription { a }", result_type=User)  # type: ignore[arg-type]
     del number, numbers
+
+
+async def built(session: Session) -> None:
+    var(5)  # type: ignore[call-overload]
+    var("a", 5)  # type: ignore[call-overload]
+    field(5)  # type: ignore[call-overload]
+    field("a").include("yes")  # type: ignore[arg-type]
+    field("a").directives("live")  # type: ignore[arg-type]
+    Field("a", args=[1])  # type: ignore[arg-type]
+    select(field("a"))  # type: ignore[call-overload]
+    select(query("a"), depth="1")  # type: ignore[call-overload]
+    request = select(query("user", User))
+    (await session.execute(request)).firstName  # type: ignore[attr-defined]
+    other: GraphQLRequest[int] = request  # type: ignore[assignment]
+    del other
 
 
 async def schemas(client: Client, session: Session) -> None:

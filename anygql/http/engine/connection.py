@@ -161,6 +161,14 @@ class Connection:
         self._note_keep_alive(parser.head)
         return parser.head
 
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed(data)
+        except NotHTTP as error:
+            if self._parser.head is None:
+                raise
+            self._fault = error  # behind what came before it
+
     def _note_keep_alive(self, head: ResponseHead) -> None:
         named = head.headers.get("keep-alive")
         found = None if named is None else _TIMEOUT.search(named)
@@ -180,14 +188,6 @@ class Connection:
         pieces = parser.pieces
         parser.pieces = []
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed(data)
-        except NotHTTP as fault:
-            if not self._parser.pieces:
-                raise
-            self._fault = fault  # behind what came before it
 
     async def _receive(self) -> bytes:
         """Return what comes next; ``b""`` if that is the end of the body."""

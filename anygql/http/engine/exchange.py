@@ -50,6 +50,8 @@ class _Outgoing(NamedTuple):
     #: The head, without what says where the body ends.
     head: bytes
     headers: HeaderPairs
+    #: The value of ``Accept``.
+    accepted: str
     body: bytes | UploadBody | None
 
 
@@ -64,7 +66,7 @@ class Exchange:
         self._pool = Pool(endpoint.max_connections)
         self._args = DialArgs(uds=endpoint.uds)
         self._targets: dict[str, Target] = {}
-        self._heads: dict[Any, tuple[bytes, HeaderPairs]] = {}
+        self._heads: dict[Any, tuple[bytes, HeaderPairs, str]] = {}
         self._cookies: Cookies | None = None
 
     def open(self, loop: RunningLoop, tasks: TaskGroup) -> None:
@@ -109,11 +111,17 @@ class Exchange:
         call = _Call(self, request, options, options.timeout if options.has_timeout else silence)
         if not isinstance(request.body, UploadBody):
             return await call.send(outgoing, has_turn=not streaming)
+        response: EngineResponse | None = None
         try:
             await request.body.prepare()
-            return await call.send(outgoing, has_turn=not streaming)
-        finally:
+            response = await call.send(outgoing, has_turn=not streaming)
             await request.body.aclose()
+        except BaseException:
+            if response is not None:
+                await response.aclose()
+            await request.body.aclose()
+            raise
+        return response
 
     def _target(self, url: Any) -> Target:
         found = self._targets.get(url) if isinstance(url, str) else None
@@ -160,11 +168,12 @@ class Exchange:
             merged = [pair for pair in merged if pair[0].lower() != "authorization"]
             merged.append(("Authorization", authorization))
         head = head_lines(request.method, target, target.request_target(params), merged)
+        accepted = _value_of(merged, "accept")
         if key is not None:
             if len(self._heads) >= REMEMBERED:
                 self._heads.clear()
-            self._heads[key] = (head, merged)
-        return _Outgoing(request.method, target, head, merged, request.body)
+            self._heads[key] = (head, merged, accepted)
+        return _Outgoing(request.method, target, head, merged, accepted, request.body)
 
     # Connections.
 
@@ -276,7 +285,7 @@ class _Call:
             connection,
             head,
             outgoing.target.shown,
-            accepted=_value_of(outgoing.headers, "accept"),
+            accepted=outgoing.accepted,
             has_turn=has_turn,
             silence=self._silence,
             max_size=self._exchange.endpoint.max_response_size,
@@ -287,7 +296,11 @@ class _Call:
         """Return the head of the response, and the connection that the rest comes by."""
         data = self._bytes(outgoing)
         target = outgoing.target
-        connection = self._exchange.pool.take(target.origin)
+        connection = None
+        # Some proxies that forward (tinyproxy) close behind each response, and don't say so: what
+        # can't be sent again would be lost on the way.
+        if not target.origin.is_forwarded or self._is_repeatable(outgoing.body):
+            connection = self._exchange.pool.take(target.origin)
         if connection is not None:
             try:
                 return connection, await self._exchanged(connection, data, outgoing)
@@ -327,6 +340,11 @@ class _Call:
             return False
         return lost.unsent or (self._request.is_repeatable and not lost.has_begun)
 
+    def _is_repeatable(self, body: bytes | UploadBody | None) -> bool:
+        if isinstance(body, UploadBody) and not body.is_repeatable:
+            return False
+        return self._request.is_repeatable
+
     def _bytes(self, outgoing: _Outgoing) -> bytes:
         """Return the head of the request, with the body if that isn't streamed."""
         head, body = outgoing.head, outgoing.body
@@ -364,7 +382,7 @@ class _Call:
             self._options = CallOptions(follow_redirects=True, timeout=self._options.timeout)
         headers = [pair for pair in headers if pair[0].lower() != "host"]
         head = head_lines(method, target, target.request_target([]), headers)
-        return _Outgoing(method, target, head, headers, body)
+        return _Outgoing(method, target, head, headers, _value_of(headers, "accept"), body)
 
 
 async def _finish(response: EngineResponse) -> None:

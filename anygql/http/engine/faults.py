@@ -10,7 +10,13 @@ from ...exceptions import (
 from ...net.errors import NotHTTP
 from .connection import ConnectionLost
 
-__all__ = ["connect_timeout_error", "lost_error", "not_http_error", "silence_error"]
+__all__ = [
+    "broken_body_error",
+    "connect_timeout_error",
+    "lost_error",
+    "not_http_error",
+    "silence_error",
+]
 
 
 def lost_error(server: str, lost: ConnectionLost) -> TransportConnectionFailed:
@@ -30,6 +36,14 @@ def not_http_error(server: str, error: NotHTTP) -> TransportConnectionFailed:
         f"{server}: the connection is of no use: {error}. Is this the port of an HTTP/1.1 server, "
         f"or should the URL begin with {other}://?"
     )
+
+
+def broken_body_error(server: str, error: NotHTTP) -> TransportConnectionFailed:
+    """Return the error of a body that breaks HTTP's rules, behind a head that keeps them.
+
+    The server speaks HTTP, so this is an accident, of it or of a proxy, that may pass.
+    """
+    return TransportConnectionFailed(f"{server}: the connection was lost: {error}")
 
 
 def connect_timeout_error(server: str, seconds: float | None) -> TransportConnectTimeout:

@@ -45,7 +45,7 @@ class CallOptions(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, args: Mapping[str, Any]) -> CallOptions:
         """Check ``transport_args``. Raise ``TypeError`` for what only httpx can do."""
-        if not args.keys() - {"headers", "progress"}:
+        if not args or not args.keys() - {"headers", "progress"}:
             return _NONE
         if "extensions" in args:
             raise _needs_client("extensions", args["extensions"])

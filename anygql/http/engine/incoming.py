@@ -8,7 +8,7 @@ from ...net.errors import NotHTTP
 from ...net.http1 import ResponseHead
 from ..incoming import IncomingResponse
 from .connection import Connection, ConnectionLost
-from .faults import lost_error, not_http_error, silence_error
+from .faults import broken_body_error, lost_error, silence_error
 from .pool import Pool
 
 __all__ = ["EngineResponse"]
@@ -66,7 +66,7 @@ class EngineResponse(IncomingResponse):
         except ConnectionLost as lost:
             raise lost_error(self.server, lost) from lost.__cause__
         except NotHTTP as error:
-            raise not_http_error(self.server, error) from error
+            raise broken_body_error(self.server, error) from error
         if piece is None:
             self._end()
         return piece

@@ -40,6 +40,8 @@ class Pool:
         self._in_use: set[Connection] = set()
         self._is_closed = False
         self._is_expiring = False
+        #: The time when the last connection of all that were put back expires.
+        self._last_expiry = 0.0
         # Set by `start`: there may be no event loop before.
         self._loop: RunningLoop
         self._tasks: TaskGroup
@@ -101,6 +103,7 @@ class Pool:
             connection.close()
             return
         connection.expires_at = self._loop.now() + connection.keep_for
+        self._last_expiry = max(self._last_expiry, connection.expires_at)
         self._idle.setdefault(connection.origin, deque()).append(connection)
         connection.on_idle(lambda: self._look_at(connection))
         if not self._is_expiring:
@@ -121,8 +124,11 @@ class Pool:
     @uninterruptible
     async def _expire(self) -> None:
         """Close idle connections when their time is over."""
-        while idle := [one for some in self._idle.values() for one in some]:
-            await sleep_until(min(one.expires_at for one in idle))
+        # Not only while a connection is idle: between two requests in a row, one hardly is, and
+        # each of them would start this task.
+        while self._loop.now() < self._last_expiry:
+            times = [one.expires_at for some in self._idle.values() for one in some]
+            await sleep_until(min(times, default=self._last_expiry))
             now = self._loop.now()
             for origin, some in list(self._idle.items()):
                 for connection in [one for one in some if one.expires_at <= now]:

@@ -237,6 +237,19 @@ async def test_what_is_no_answer() -> None:
         await connection(FakeStream(b"SSH-2.0")).request(REQUEST)
 
 
+@pytest.mark.parametrize("at", [0, 5, 49])
+async def test_what_came_before_it_broke_comes_first(at: int) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    data = head + b"2\r\nok\r\nnonsense"
+    it = connection(FakeStream(*filter(None, [data[:at], data[at:]])))
+    assert (await it.request(REQUEST)).status == 200
+    assert await it.read() == b"ok"
+    for _ in range(2):
+        with pytest.raises(NotHTTP):
+            await it.read()
+    assert not it.is_reusable
+
+
 async def test_a_long_body_lets_others_run() -> None:
     """Full reads follow each other without a wait, but not for ever."""
     size = 50 * CHUNK

@@ -277,11 +277,11 @@ def _held(connection: Any) -> list[Any]:
     for table in tables:
         held += table
     exchange = getattr(connection, "_exchange", None)
-    lanes = getattr(exchange, "_pool", None)
-    if lanes is not None:
-        held += {*lanes._clients} - {client for _, client in lanes._free}
-        for client in (*lanes._clients, exchange._streaming):
-            held += in_use(client) if client is not None else []
+    pool = getattr(exchange, "pool", None)
+    if pool is not None:
+        held += [*pool._in_use, *pool._waiting]
+        turns = exchange.endpoint.max_connections - pool._free
+        held += [f"{turns} turns"] if turns else []
     elif exchange is not None:
         held += in_use(exchange._endpoint.client)
     return held

@@ -21,8 +21,8 @@ from tests.support.loops import ASYNCIO_LOOPS, Loop
 pytestmark = pytest.mark.usefixtures("soon", "brief")
 
 #: So many of a scenario's checkpoints are tried on each loop, others every day; and so many turns.
-MOST = None if EVERYTHING else 6
-MOST_TURNS = 100 if EVERYTHING else 3
+MOST = None if EVERYTHING else 12
+MOST_TURNS = 100 if EVERYTHING else 6
 
 
 #: Each loop, and whether it is cancelled natively.

@@ -331,9 +331,14 @@ class FaultPeer:
         alone = self.spoken is Spoken.HTTP  # where there are streams, the fault is for them
         padding = self._padding() if alone and self.faults_left else {}
         body = json.dumps({"data": data_of(operation) | padding}).encode()
-        head = http_head("application/json", len(body), close=self.moment is not Moment.IDLE)
+        kept = self.moment in {Moment.IDLE, Moment.REUSE}
+        head = http_head("application/json", len(body), close=not kept)
         if alone:
             line.arm(Moment.IN_HANDSHAKE, HEADS)
+        if self.moment is Moment.REUSE and self.idle.is_set():
+            line.arm(Moment.REUSE, HEADS, part=0)
+            await line.send(head + body)
+            return True
         if padding:
             await line.send(head)
             line.arm(Moment.LARGE, {Fault.GARBAGE: spoilt(body), Fault.OVERSIZE: body})
@@ -344,9 +349,9 @@ class FaultPeer:
         else:
             await line.send(head)
             await line.send(body)
-        if self.moment is not Moment.IDLE:
+        if not kept:
             return False
-        if due:
+        if due and self.moment is Moment.IDLE:
             await self.idle.wait()
             line.arm(Moment.IDLE, HEADS)
             await line.send(b"")

@@ -52,6 +52,8 @@ class Moment(StrEnum):
     BEFORE_ACK = "before the ack"
     #: Nothing is asked for.
     IDLE = "idle"
+    #: A connection that was kept is used again, and the fault crosses the request.
+    REUSE = "as a kept connection is used"
     #: A query, a mutation and a subscription are waited for, as far as the protocol has them.
     WAITING = "operations waiting"
     #: The same, in the middle of a large result.
@@ -169,6 +171,8 @@ REFUSED = Fails("TransportServerError", False, 200)
 WORKS = "works"
 #: The silence of a shared event stream: there is nothing in HTTP by which to notice it.
 UNNOTICED = "unnoticed"
+#: Most likely the server closed it for being idle: only a query is sent again (RFC 9112 §9.3.1).
+CROSSED = "crossed"
 
 Meaning: TypeAlias = str | Fails
 
@@ -186,6 +190,7 @@ NO_ACK_IN_HTTP = Absent("nothing is acknowledged: the head of the answer is in t
 NO_IDLE_STREAM = Absent("a stream is there only while its subscription runs")
 NO_CLOSING_IN_HTTP = Absent("HTTP connections are closed without a handshake")
 IGNORED = Absent("messages that the legacy protocol doesn't have are ignored, as servers send some")
+NOT_KEPT = Absent("no connection is kept for another request")
 NOT_INSIDE = Absent("a message can't begin inside another: that is garbage")
 
 
@@ -227,6 +232,7 @@ _WEB_SOCKET: _Rows = {
     ),
     Moment.BEFORE_ACK: _row(ABNORMAL, NO_ACK, BAD_FRAME, BAD_MESSAGE, TOO_LARGE, BAD_FRAME),
     Moment.IDLE: _row(ABNORMAL, DEAD, BAD_FRAME, BAD_MESSAGE_LATER, TOO_LARGE, BAD_FRAME),
+    Moment.REUSE: _no_row(NOT_KEPT),
     Moment.WAITING: _row(ABNORMAL, DEAD, BAD_FRAME, BAD_MESSAGE_LATER, TOO_LARGE, BAD_FRAME),
     Moment.LARGE: _row(ABNORMAL, DEAD, NOT_UTF8, NOT_INSIDE, TOO_LARGE, BAD_FRAME),
     Moment.CLOSING: _row(WORKS, WORKS, WORKS, WORKS, WORKS, WORKS),
@@ -241,8 +247,9 @@ _HTTP: _Rows = {
     Moment.BEFORE_HANDSHAKE: _row(LOST, NO_ANSWER, LOST, NOT_GRAPHQL, LOST),
     Moment.IN_HANDSHAKE: _row(LOST, NO_ANSWER, LOST, NOT_GRAPHQL, LOST),
     Moment.BEFORE_ACK: _no_row(NO_ACK_IN_HTTP),
-    # A connection of the pool: what comes on it unasked is not read as an answer.
+    # A connection of the pool is stale: what comes on it unasked is not read as an answer.
     Moment.IDLE: _row(WORKS, NO_ANSWER, WORKS, WORKS, WORKS),
+    Moment.REUSE: _row(CROSSED, NO_ANSWER, LOST, NOT_GRAPHQL, LOST),
     Moment.WAITING: _row(LOST, NO_ANSWER, LOST, NOT_GRAPHQL, BAD_ANSWER),
     Moment.LARGE: _row(LOST, NO_ANSWER, NOT_GRAPHQL, NOT_INSIDE, BAD_ANSWER),
     Moment.CLOSING: _no_row(NO_CLOSING_IN_HTTP),
@@ -252,6 +259,7 @@ _STREAM: _Rows = {
     Moment.IN_HANDSHAKE: _row(LOST, NO_ANSWER, LOST, NOT_GRAPHQL, LOST),
     Moment.BEFORE_ACK: _no_row(NO_ACK_IN_HTTP),
     Moment.IDLE: _no_row(NO_IDLE_STREAM),
+    Moment.REUSE: _no_row(NOT_KEPT),
     Moment.WAITING: _row(LOST, NO_ANSWER, LOST, BAD_ANSWER, BAD_ANSWER),
     Moment.LARGE: _row(LOST, NO_ANSWER, BAD_ANSWER, NOT_INSIDE, BAD_ANSWER),
     Moment.CLOSING: _no_row(NO_CLOSING_IN_HTTP),
@@ -261,6 +269,7 @@ _SINGLE: _Rows = {
     Moment.IN_HANDSHAKE: _row(LOST, NO_CONNECTION, LOST, NOT_GRAPHQL, LOST),
     Moment.BEFORE_ACK: _row(LOST, NO_CONNECTION, LOST, NOT_GRAPHQL, LOST),
     Moment.IDLE: _row(LOST, UNNOTICED, LOST, BAD_ANSWER, BAD_ANSWER),
+    Moment.REUSE: _no_row(NOT_KEPT),
     Moment.WAITING: _row(LOST, UNNOTICED, LOST, BAD_ANSWER, BAD_ANSWER),
     Moment.LARGE: _row(LOST, UNNOTICED, BAD_ANSWER, NOT_INSIDE, BAD_ANSWER),
     Moment.CLOSING: _no_row(NO_CLOSING_IN_HTTP),
@@ -319,6 +328,8 @@ def _outcome(cell: Cell, meaning: Meaning) -> Outcome:
     if meaning == UNNOTICED:
         waits = "-" if asked.subscription == "-" else "waits"
         return Outcome("connected", NO_ANSWER, NO_ANSWER, waits, "stuck")
+    if meaning == CROSSED:
+        return replace(asked, mutation=LOST)
     if not isinstance(meaning, Fails):
         return asked
     if permanent and meaning.retryable:

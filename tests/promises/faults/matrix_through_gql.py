@@ -57,6 +57,8 @@ PLAYED = [
     cell
     for cell in CELLS
     if cell.protocol in {Protocol.TRANSPORT_WS, Protocol.HTTP}
+    # aiohttp has rules of its own for requests that cross a close.
+    and cell.moment is not Moment.REUSE
     # gql takes HTTP answers of any size.
     and not (cell.protocol is Protocol.HTTP and cell.fault is Fault.OVERSIZE)
 ]

@@ -81,6 +81,11 @@ class ProxiedConnection:
         if sink is not None:
             with suppress(*BROKEN):
                 await sink.send_eof()
+        self._proxy.changes.tell()
+
+    async def wait_ended(self, direction: Direction) -> None:
+        """Until that direction has had its FIN."""
+        await self._proxy.changes.wait_until(lambda: True if direction in self._ended else None)
 
     def freeze(self) -> None:
         """Forward nothing any more, and say nothing: what comes waits in the kernel."""
@@ -145,6 +150,7 @@ class ProxiedConnection:
                 if direction not in self._ended:
                     await self._forward(direction, data, sink)
         except EndOfStream:
+            await anyio.sleep(self._proxy.delay)
             await self._thawed()
             await self.half_close(direction)
         except BROKEN:
@@ -183,7 +189,7 @@ class FaultProxy(anyio.AsyncContextManagerMixin):
     """Listens on 127.0.0.1, at ``port``, while its context is entered.
 
     ``target`` is where new connections lead to, and may change. ``delay``: seconds before each
-    piece; ``piece_size``: how many bytes are sent at once, ``None`` for as they come.
+    piece and each FIN; ``piece_size``: how many bytes are sent at once, ``None`` for as they come.
 
     A target that refuses: the client's connection is accepted, and ends with a FIN.
     """

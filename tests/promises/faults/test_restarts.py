@@ -27,8 +27,8 @@ from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("soon")
 
-RESTARTS = 200 if EVERYTHING else 15
-REAL_RESTARTS = 200 if EVERYTHING else 8
+RESTARTS = 200 if EVERYTHING else 40
+REAL_RESTARTS = 200 if EVERYTHING else 20
 SUBSCRIPTIONS = 50
 EXECUTING = 20
 

@@ -22,7 +22,7 @@ from anyio import EndOfStream
 from websockets.frames import Frame, Opcode
 
 from anygql.documents.document import Document
-from anygql.exceptions import ProtocolViolation, TransportError, TransportProtocolError
+from anygql.exceptions import CutOff, ProtocolViolation, TransportError, TransportProtocolError
 from anygql.http.compression import PIECE, decompressor_for
 from anygql.http.formats.graphql_multipart import MultipartPayloads, MultipartSubscription
 from anygql.http.formats.graphql_sse import DistinctStream, IncrementalStream, SingleStream
@@ -32,7 +32,7 @@ from anygql.http.formats.sse import EventStreamParser, ServerSentEvent
 from anygql.http.responses import Response, batch_results, media_type
 from anygql.json import MsgspecJSON, replace_lone_surrogates
 from anygql.net.errors import NotHTTP
-from anygql.net.http1 import HEAD_LIMIT, read_head
+from anygql.net.http1 import HEAD_LIMIT, ResponseParser, read_head
 from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
 from anygql.protocols.base import SubscriptionProtocol
@@ -679,6 +679,57 @@ def _answered(torn: Sequence[bytes]) -> Any:
     raise AssertionError("it waited for something else than bytes")
 
 
+def http_response(data: bytes) -> None:
+    """Responses on one connection: the same, however they are torn, and never of two one."""
+    choices = Choices(data)
+    seed = choices.below(256)
+    data = choices.rest()
+    whole = _responded([data])
+    assert _responded(pieces(data, 1)) == whole
+    assert _responded(pieces(data, seed)) == whole
+    if whole is not None and whole[-1]:
+        # A connection that is used again has had nothing behind the response.
+        assert _responded([data + b"x"]) == (*whole[:-1], False)
+        assert _responded([data[:-1]]) is None
+
+
+def _responded(torn: Sequence[bytes]) -> Any:
+    """Return the first response, and whether another may follow; None if it is refused."""
+    parser = ResponseParser()
+    try:
+        for piece in filter(None, torn):
+            parser.feed(piece)
+        reusable = parser.is_reusable
+        if not parser.is_complete:
+            parser.feed_eof()
+    except (NotHTTP, CutOff) as error:
+        assert str(error)
+        assert not parser.is_reusable
+        return None
+    head = parser.head
+    assert head is not None
+    assert 200 <= head.status < 600
+    assert parser.is_complete
+    body = b"".join(parser.pieces)
+    if "transfer-encoding" not in head.headers and head.status not in {204, 304}:
+        length = head.headers.get("content-length")
+        assert length is None or int(length[-20:]) == len(body)
+    return head.status, head.reason, dict(head.headers), head.cookies, body, reusable
+
+
+_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+_CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nX: y\r\n\r\n"
+_RESPONSE_SEEDS = [
+    b"\0" + _RESPONSE,
+    b"\1" + _CHUNKS,
+    b"\2" + _RESPONSE + _RESPONSE,
+    b"\3" + _CHUNKS + _RESPONSE,
+    b"\4HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 404\r\nSet-Cookie: a\r\n\r\nno",
+    b"\5HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2, 2\r\n\r\nok",
+    b"\6HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"\7HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n",
+]
+
 _HANDSHAKE_SEEDS = [
     b"\0HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nA: b\r\na: c\r\n\r\n\x81\x01x",
     b"\3HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 503\r\nRetry-After: 5\r\n\r\nno",
@@ -719,6 +770,7 @@ _JSON_SEEDS = [
 TARGETS: Mapping[str, Target] = {
     "frames": Target(frames, _FRAME_SEEDS),
     "handshake": Target(handshake, _HANDSHAKE_SEEDS),
+    "http_response": Target(http_response, _RESPONSE_SEEDS),
     "graphql_transport_ws": Target(graphql_transport_ws, _MODERN_SEEDS),
     "graphql_ws": Target(graphql_ws, _LEGACY_SEEDS),
     "sse": Target(sse, _SSE_SEEDS),

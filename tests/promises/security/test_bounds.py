@@ -184,6 +184,7 @@ async def test_a_compressed_message() -> None:
     assert memory.peak < 8 * MIB
 
 
+@pytest.mark.over_http
 @pytest.mark.table
 @on_a_loop
 async def test_a_compressed_answer() -> None:
@@ -198,6 +199,7 @@ async def test_a_compressed_answer() -> None:
     assert memory.peak < 8 * MIB
 
 
+@pytest.mark.over_http
 @pytest.mark.table
 @on_a_loop
 async def test_a_compressed_refusal() -> None:
@@ -281,6 +283,7 @@ async def test_depth_before_the_acknowledgement() -> None:
         assert len(str(caught.value)) < TOLD
 
 
+@pytest.mark.over_http
 @on_a_loop
 async def test_depth_over_http() -> None:
     for depth in (10, 950, 100_000):
@@ -312,6 +315,7 @@ async def test_the_head_of_an_answer_over_websocket() -> None:
     assert memory.peak < 2 * MIB
 
 
+@pytest.mark.over_http
 @on_a_loop
 async def test_the_head_of_an_answer_over_http() -> None:
     sent = 0
@@ -401,6 +405,7 @@ def test_pending_patches() -> None:
             merge.add({"pending": ids, "hasNext": True})
 
 
+@pytest.mark.over_http
 @on_a_loop
 async def test_the_token_of_a_single_connection() -> None:
     answer = kept(http(b"t" * MIB, "201 Created", "text/plain"))
@@ -519,6 +524,7 @@ def test_retry_of_an_event(said: bytes, wait: int | None) -> None:
     assert events.retry == wait
 
 
+@pytest.mark.over_http
 @pytest.mark.parametrize("id", ["\u017c\u00f3\u0142w", "\x01\x7f", "x" * 100_000])
 @pytest.mark.usefixtures("soon")
 @on_a_loop

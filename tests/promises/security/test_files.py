@@ -53,6 +53,7 @@ class Some:
     path: str
 
 
+@pytest.mark.over_http
 async def test_a_file_var_is_opened(path: Path, opened: list[str]) -> None:
     """Or the others could not fail."""
     async with peer(kept(http('{"data": {"ok": true}}'))) as server:
@@ -62,6 +63,7 @@ async def test_a_file_var_is_opened(path: Path, opened: list[str]) -> None:
     assert str(path) in opened
 
 
+@pytest.mark.over_http
 @pytest.mark.parametrize("form", ["str", "list", "mapping", "dataclass", "URL", "at sign"])
 async def test_a_path_that_is_a_string_is_a_string(
     path: Path, opened: list[str], form: str
@@ -85,6 +87,7 @@ async def test_a_path_that_is_a_string_is_a_string(
     assert text not in opened
 
 
+@pytest.mark.over_http
 async def test_next_to_a_file_too(path: Path, opened: list[str]) -> None:
     async with peer(kept(http('{"data": {"ok": true}}'))) as server:
         async with Client(server.url) as session:
@@ -94,6 +97,7 @@ async def test_next_to_a_file_too(path: Path, opened: list[str]) -> None:
     assert str(path) not in opened
 
 
+@pytest.mark.over_http
 async def test_what_a_server_says_opens_nothing(path: Path, opened: list[str]) -> None:
     """Not in an answer, nor when an answer's values become the next request's variables."""
     answer = http(json.dumps({"data": {"ok": {"file": str(path), "__typename": "FileVar"}}}))
@@ -106,6 +110,7 @@ async def test_what_a_server_says_opens_nothing(path: Path, opened: list[str]) -
     assert str(path) not in opened
 
 
+@pytest.mark.over_http
 async def test_no_result_becomes_a_file(path: Path, opened: list[str]) -> None:
     @dataclass
     class Answer:

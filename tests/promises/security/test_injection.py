@@ -112,6 +112,7 @@ def test_what_is_shown_of_a_url_is_one_line() -> None:
     assert redact("ws://h/a\r\nb\x85c\u2028d?e") == "ws://h/a\ufffd\ufffdb\ufffdc\ufffdd"
 
 
+@pytest.mark.over_http
 @pytest.mark.parametrize("evil", EVIL[:4])
 @pytest.mark.parametrize(
     "how", ["header", "name", "argument", "name of an argument", "cookie", "URL"]
@@ -137,6 +138,7 @@ async def test_headers_over_http(evil: str, how: str) -> None:
         assert server.requests == []
 
 
+@pytest.mark.over_http
 async def test_parameters_are_escaped() -> None:
     async with peer(kept(OK)) as server:
         async with Client(HTTPTransport(server.url, use_get_for_queries=True)) as session:
@@ -149,6 +151,7 @@ async def test_parameters_are_escaped() -> None:
         assert request.line.count(" ") == 2
 
 
+@pytest.mark.over_http
 @pytest.mark.parametrize("evil", [*EVIL, "", " a", "é"])
 async def test_the_content_type_of_an_upload(evil: str) -> None:
     async with peer(kept(OK)) as server:
@@ -163,6 +166,7 @@ async def test_the_content_type_of_an_upload(evil: str) -> None:
         assert server.requests == []
 
 
+@pytest.mark.over_http
 @pytest.mark.parametrize("evil", [*EVIL, 'a"; name="operations', "é"])
 async def test_the_file_name_of_an_upload(evil: str) -> None:
     async with peer(kept(OK)) as server:
@@ -181,6 +185,7 @@ async def test_the_file_name_of_an_upload(evil: str) -> None:
         assert lines[0].isprintable()
 
 
+@pytest.mark.over_http
 @pytest.mark.parametrize("where", ["operation name", "variable", "extension"])
 @pytest.mark.parametrize("evil", EVIL)
 async def test_names_and_values_in_json(evil: str, where: str) -> None:
@@ -204,6 +209,7 @@ async def test_names_and_values_in_json(evil: str, where: str) -> None:
 # What a hostile server gives us to say back.
 
 
+@pytest.mark.over_http
 @pytest.mark.parametrize(
     ("named", "said"),
     [
@@ -236,6 +242,7 @@ async def test_the_name_of_an_event(named: str, said: bytes | None, soon: None) 
         assert second.headers.get("last-event-id") == (said.decode() if said else None)
 
 
+@pytest.mark.over_http
 @pytest.mark.parametrize(
     "token", [b"a\r\nX-Evil: 1", b"a\rX", b"a\0b", b"a b", b"a\tb", b"\x7f", b"\xe9", b"x" * 4097]
 )

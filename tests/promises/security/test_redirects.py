@@ -61,6 +61,7 @@ async def test_a_websocket_handshake_is_not_redirected(connector: Connector, sta
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.over_http
 async def test_over_http_nothing_is_followed_unasked() -> None:
     async with peer(OK) as target, peer(kept(http("", "307 No", location=target.url))) as server:
         async with Client(HTTPTransport(server.url, headers={"X-Api-Key": SECRET})) as session:
@@ -95,6 +96,7 @@ ARGS: dict[str, Any] = {
 }
 
 
+@pytest.mark.over_http
 @pytest.mark.parametrize("whose", ["ours", "the user's", "the user's, by itself"])
 @pytest.mark.parametrize("upload", [False, True])
 @pytest.mark.parametrize("status", ["302 Found", "307 Temporary"])
@@ -139,6 +141,7 @@ async def test_an_authentication_is_not_asked_by_another_origin() -> None:
         assert [request.headers.get("authorization") for request in target.requests] == [None]
 
 
+@pytest.mark.over_http
 async def test_within_one_origin_they_do() -> None:
     async with peer(kept(http("", "307 Temporary", location="/other")), kept(OK)) as server:
         transport = HTTPTransport(server.url, **OWN)
@@ -152,6 +155,7 @@ async def test_within_one_origin_they_do() -> None:
             assert first.headers[name] == second.headers[name] == SECRET
 
 
+@pytest.mark.over_http
 async def test_there_and_back_they_do_not_come_again() -> None:
     async with peer(OK) as middle:
         there = kept(http("", "307 Temporary", location=middle.url))
@@ -198,6 +202,7 @@ async def test_what_another_origin_is(before: str, after: str, kept_along: bool)
     assert (seen[1].headers.get("authorization") == SECRET) == kept_along
 
 
+@pytest.mark.over_http
 async def test_an_endless_answer_that_redirects_is_not_read() -> None:
     async def endless(request: Any, stream: Any) -> bool:
         where = target.url.encode()

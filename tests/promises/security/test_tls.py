@@ -223,6 +223,7 @@ async def test_a_proxy_that_cannot_be_trusted(
 # HTTP.
 
 
+@pytest.mark.over_http
 @pytest.mark.parametrize("given", [True, False])
 async def test_https_to_the_right_server(
     server_tls: Serving,
@@ -242,6 +243,7 @@ async def test_https_to_the_right_server(
             assert await session.execute(HELLO) == ANSWER
 
 
+@pytest.mark.over_http
 @pytest.mark.parametrize("how", ["execute", "subscribe", "single connection"])
 @pytest.mark.parametrize("fault", WORDS)
 async def test_https_that_cannot_be_trusted(
@@ -261,6 +263,7 @@ async def test_https_that_cannot_be_trusted(
         assert server.requests == []
 
 
+@pytest.mark.over_http
 async def test_https_to_a_private_authority_must_be_named(server_tls: Serving) -> None:
     async with https(server_tls("right")) as server:
         with anyio.fail_after(20), pytest.raises(TransportConnectionFailed) as caught:

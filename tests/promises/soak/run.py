@@ -28,6 +28,9 @@ from tests.promises.soak.load import Load, none_open
 #: Subscriptions of the HTTP session: each has a connection of its own.
 HTTP_SUBSCRIPTIONS = 20
 
+#: What uploads files, one after the other.
+HTTP_UPLOADERS = 4
+
 #: How often memory is measured: each time, garbage is collected first.
 SAMPLES = 60
 
@@ -123,6 +126,17 @@ async def serving(options: argparse.Namespace, record: Path) -> AsyncGenerator[P
         process.release()
 
 
+def http_requests(session: Any) -> str:
+    """What is left of requests in a session's pool, though none runs; ``""`` if nothing is."""
+    exchange = session._supervisor._connection._exchange
+    pool, limit = exchange.pool, exchange.endpoint.max_connections
+    if pool._in_use or pool._waiting or pool._free != limit:
+        return (
+            f"{len(pool._in_use)} in use, {len(pool._waiting)} wait, {pool._free} of {limit} free"
+        )
+    return ""
+
+
 def _descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
@@ -182,12 +196,19 @@ async def _sessions(
                     tg.start_soon(load.caller, session, f"caller {number}")
                 for number in range(HTTP_SUBSCRIPTIONS):
                     tg.start_soon(load.subscriber, http, f"http subscriber {number}")
-                for number in range(4):
+                for number in range(2 * len(sessions)):
                     tg.start_soon(load.caller, http, f"http caller {number}")
-                tg.start_soon(load.uploader, http, "uploader")
+                for number in range(HTTP_UPLOADERS):
+                    tg.start_soon(load.uploader, http, f"uploader {number}")
                 tg.start_soon(process.restart_again_and_again, tally)
                 tg.start_soon(memory.watch, options.seconds / SAMPLES)
         gc.collect()  # what was dropped tells the server now
+        # The tasks of subscriptions that were dropped end in their own turns.
+        with anyio.move_on_after(5):
+            while http_requests(http):
+                await anyio.lowlevel.checkpoint()
+        if held := http_requests(http):
+            tally.violated("HTTP requests left", held)
         if left := await none_open(sessions[0]):
             tally.violated("subscriptions left on the server", str(left))
 

@@ -21,7 +21,6 @@ import pytest
 from anyio import to_thread
 
 from anygql import Client, FileVar, HTTPTransport
-from anygql.http.httpx import exchange
 from tests.support.amount import EVERYTHING
 from tests.support.http_peer import Request, http, peer
 from tests.support.pools import in_use, plain_client
@@ -258,23 +257,24 @@ class Hesitant:
         return False
 
 
+def held_by(session: Any, client: Any) -> list[Any]:
+    """The connections in use, and the requests that wait, of the user's client or our own."""
+    if client is not None:
+        return in_use(client)
+    exchange = session._supervisor._connection._exchange
+    pool = exchange.pool
+    turns = exchange.endpoint.max_connections - pool._free
+    missing = [f"{turns} turns"] if turns else []
+    return [*pool._in_use, *pool._waiting, *missing]
+
+
 @pytest.mark.table
 @pytest.mark.parametrize("own", [True, False], ids=["own client", "user's client"])
 @pytest.mark.parametrize("seed", range(2))
-async def test_many_queries_of_which_some_are_cancelled(
-    own: bool, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_queries_of_which_some_are_cancelled(own: bool, seed: int) -> None:
     chance = random.Random(seed)
     doomed = set(chance.sample(range(200), 50))
     delays = {n: chance.uniform(0, 0.3) for n in doomed}
-    made: list[Any] = []
-    make = exchange.new_client
-
-    def remembered(**options: Any) -> Any:
-        made.append(make(**options))
-        return made[-1]
-
-    monkeypatch.setattr(exchange, "new_client", remembered)
     answered: set[int] = set()
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(peer(Hesitant(doomed)))
@@ -296,12 +296,70 @@ async def test_many_queries_of_which_some_are_cancelled(
             for n in range(200):
                 tg.start_soon(ask, n)
         assert answered == set(range(200)) - doomed
-        used = made if own else [given]
-        assert [held for one in used for held in in_use(one)] == []
+        assert held_by(session, given) == []
 
         async with anyio.create_task_group() as tg:
             for n in range(200, 300):
                 tg.start_soon(ask, n)
         assert answered == set(range(300)) - doomed
-        assert [held for one in used for held in in_use(one)] == []
+        assert held_by(session, given) == []
         assert server.connections <= (300 if own else 10 + len(doomed))
+
+
+MANY = 10_000 if EVERYTHING else 1_000
+
+
+@pytest.mark.table
+async def test_many_queries_of_which_a_third_is_cancelled() -> None:
+    """The pool is whole afterwards, and no descriptor is left."""
+    chance = random.Random(1)
+    answer = http('{"data": {"n": 1}}')
+
+    async def serve(request: Request, stream: Any) -> bool:
+        await anyio.sleep(0)
+        await stream.send(answer[:30])
+        await anyio.sleep(0)
+        await stream.send(answer[30:])
+        return True
+
+    async with peer(serve) as server:
+        async with Client(server.url) as session:  # uvloop opens some of its own at first
+            await session.execute("{ n }")
+        while not server.gone:
+            await anyio.sleep(0.001)
+        gc.collect()
+        descriptors = len(os.listdir("/proc/self/fd"))
+        async with Client(HTTPTransport(server.url, max_connections=20)) as session:
+            answered = cancelled = 0
+
+            async def ask(canceled_after: int) -> None:
+                nonlocal answered, cancelled
+                with anyio.CancelScope() as scope:
+                    async with anyio.create_task_group() as tg:
+                        if canceled_after >= 0:
+                            tg.start_soon(cancel, scope, canceled_after)
+                        assert await session.execute("{ n }") == {"n": 1}
+                        tg.cancel_scope.cancel()
+                        answered += 1
+                cancelled += scope.cancelled_caught
+
+            async def cancel(scope: anyio.CancelScope, turns: int) -> None:
+                for _ in range(turns):
+                    await anyio.sleep(0)
+                scope.cancel()
+
+            async def caller(count: int) -> None:
+                for _ in range(count):
+                    await ask(chance.randrange(12) if chance.random() < 0.3 else -1)
+
+            async with anyio.create_task_group() as tg:
+                for _ in range(40):
+                    tg.start_soon(caller, MANY // 40)
+            assert answered >= 0.7 * MANY * 0.9
+            assert cancelled > 0.1 * MANY
+            assert held_by(session, None) == []
+            assert await session.execute("{ n }") == {"n": 1}
+        with anyio.fail_after(PATIENCE):
+            while server.gone < server.connections:
+                await anyio.sleep(0.001)
+        assert len(os.listdir("/proc/self/fd")) <= descriptors
