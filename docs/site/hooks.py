@@ -20,6 +20,7 @@ WEIGHTS = {
     "getting-started.md": 4.0,
     "sessions.md": 2.0,
     "delivery.md": 2.0,
+    "recipes/deploying.md": 3.0,
     "codegen.md": 0.5,
     "reference/": 0.1,
     "from-": 0.3,
