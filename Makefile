@@ -25,6 +25,7 @@ AUDIT := .venv-audit
 AUTOBAHN := .venv-autobahn
 RELEASE := .venv-release
 RELEASE_LOCK := requirements/release.lock
+DOCS := .venv-docs
 # Autobahn|Testsuite is for Python 2.7 alone; this one must have virtualenv.
 PYTHON2 ?= $(shell command -v python2.7)
 AUDIT_REQUIRED ?=
@@ -40,7 +41,7 @@ TESTS ?= tests
 # The tests of what modules do, without those of promises, of servers and of what is generated.
 FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo test test-all test-modules test-newest node servers codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit dist dist-check sbom api-check release-check release-notes pictures check format lint types stubs clean
+.PHONY: demo docs docs-test test test-all test-modules test-newest node servers codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit dist dist-check sbom api-check release-check release-notes pictures check format lint types stubs clean
 
 demo: $(DEMO)/.installed
 	$(DEMO)/$(SCRIPTS)/python -m examples.demo
@@ -66,6 +67,17 @@ test-newest: NEWEST = $(lastword $(FOUND))
 test-newest:
 	@test -n "$(filter-out $(firstword $(FOUND)),$(NEWEST))" || echo "test-newest: SKIPPED, there is one Python only"
 	$(if $(filter-out $(firstword $(FOUND)),$(NEWEST)),$(MAKE) test VENV=.venv-$(NEWEST) PYTHON="$(call python,$(NEWEST))" TESTS="$(FOLDERS) $(wildcard tests/test_*.py)")
+
+# The documentation site, in build/site; a broken link, a page that the nav lacks and a docstring
+# that can't be read are errors. (With --quiet, --strict would hear of no warning.)
+docs: $(DOCS)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
+# The site in headless Chromium: it is served on loopback, clicked through and searched. It needs
+# nothing of the other environments, so none of the fixtures for all tests.
+docs-test: docs
+	ANYGQL_SITE=build/site $(DOCS)/bin/python -m pytest -q -ra --noconftest -c /dev/null --rootdir . \
+		-p no:cacheprovider --import-mode=importlib tests/site
 
 # The servers in JavaScript; without npm, their tests are skipped.
 node: $(if $(shell command -v npm),$(NODE_STAMP))
@@ -225,6 +237,11 @@ $(RELEASE)/.installed: pyproject.toml $(RELEASE_LOCK)
 	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
 	$(RELEASE)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(RELEASE)/bin/python -m pip install --quiet --group release --constraint $(RELEASE_LOCK)
+	touch $@
+
+$(DOCS)/.installed: requirements/docs.txt
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
 $(AUTOBAHN)/bin/wstest:

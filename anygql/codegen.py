@@ -100,7 +100,14 @@ class SessionClient:
         )
 
     def get_data(self, response: ExecutionResult) -> dict[str, Any]:
-        """Return the data of a result; raise ``TransportQueryError`` if the result has errors."""
+        """Return the data of a result.
+
+        Args:
+            response: The result, as ``execute`` returned it.
+
+        Raises:
+            TransportQueryError: When the result has errors.
+        """
         return cast("dict[str, Any]", data_or_raise(response))
 
     def execute_ws(

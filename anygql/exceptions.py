@@ -65,6 +65,9 @@ class TransportError(Exception):
         retryable: Whether the same attempt may succeed later. Each class has its default.
         unsent: True only if the request has certainly not left this machine.
         retry_after: The seconds that the server asked to be left alone for, or ``None``.
+
+    Args:
+        message: What happened. The other arguments become the attributes of the same names.
     """
 
     retryable: bool = False
@@ -144,6 +147,10 @@ class TransportQueryError(TransportError):
         errors: The errors, as they came.
         data: The data that came with them.
         extensions: The extensions that came with them.
+
+    Args:
+        message: What happened. The other arguments are those of ``TransportError``, and the
+            attributes above: ``code``, ``headers``, ``body``.
     """
 
     def __init__(

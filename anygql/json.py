@@ -36,11 +36,26 @@ class JSON(Protocol):
     """The encoder and decoder of the user's values."""
 
     def encode(self, value: Any, /) -> bytes:
-        """Return the JSON text of ``value``, in UTF-8; raise ``TypeError`` or ``ValueError``."""
+        """Return the JSON text of a value, in UTF-8.
+
+        Args:
+            value: The variables, extensions or payload of a request.
+
+        Raises:
+            TypeError: When a value has no JSON form.
+            ValueError: When a value is out of the range of JSON.
+        """
         ...
 
     def decode(self, text: bytes, /) -> Any:
-        """Return the value of a JSON text in UTF-8; raise ``ValueError`` if it is none."""
+        """Return the value of a JSON text.
+
+        Args:
+            text: The text, in UTF-8.
+
+        Raises:
+            ValueError: When the text is no JSON.
+        """
         ...
 
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import re
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +27,10 @@ from anygql.testing import GraphQLServer, demo_schema
 from tests.support.paths import ROOT
 from tests.support.programs import Forker
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-RUN_ELSEWHERE = {"testing.md"}
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+REFERENCE = DOCS / "reference"
+RUN_ELSEWHERE = {DOCS / "testing.md"}
 EXAMPLE_URL = "ws://localhost:8000/graphql"
 
 BLOCK = re.compile(
@@ -58,7 +62,7 @@ class Example:
 def examples() -> list[Example]:
     found: list[Example] = []
     for page in PAGES:
-        if page.name in RUN_ELSEWHERE:
+        if page in RUN_ELSEWHERE:
             continue
         text = page.read_text(encoding="utf-8")
         for match in BLOCK.finditer(text):
@@ -69,24 +73,38 @@ def examples() -> list[Example]:
 
 
 def name(example: Example) -> str:
-    return f"{example.page.name}:{example.line}"
+    page = example.page.relative_to(ROOT).as_posix().removeprefix("docs/")
+    return f"{page}:{example.line}"
 
 
 EXAMPLES = examples()
 PROGRAMS = [example for example in EXAMPLES if example.is_program]
+RECIPES = [example for example in PROGRAMS if example.page.parent.name == "recipes"]
 SERVERS = [example for example in EXAMPLES if example.mark == "server"]
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the example says what runs it
-@pytest.mark.parametrize("example", PROGRAMS, ids=name)
-async def test_program(example: Example, anyio_backend: str, forker: Forker) -> None:
+async def check_program(example: Example, source: str, forker: Forker) -> None:
     async with GraphQLServer(demo_schema()) as server:
-        source = example.source.replace(EXAMPLE_URL, await server.listen())
+        source = source.replace(EXAMPLE_URL, await server.listen())
         done = await anyio.to_thread.run_sync(forker.run, source, str(example.page))
     assert done.stderr == ""
     assert done.returncode == 0
     if example.output is not None:
         assert done.stdout.splitlines() == example.output.splitlines()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the example says what runs it
+@pytest.mark.parametrize("example", PROGRAMS, ids=name)
+async def test_program(example: Example, anyio_backend: str, forker: Forker) -> None:
+    await check_program(example, example.source, forker)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("example", RECIPES, ids=name)
+async def test_recipe_under_trio(example: Example, anyio_backend: str, forker: Forker) -> None:
+    source = example.source.replace("anyio.run(main)", 'anyio.run(main, backend="trio")')
+    assert source != example.source
+    await check_program(example, source, forker)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -126,13 +144,122 @@ def anchors(page: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links(page: Path) -> None:
     for match in LINK.finditer(page.read_text(encoding="utf-8")):
         target = page.parent / match["target"] if match["target"] else page
         assert target.exists(), match[0]
         if match["anchor"]:
             assert match["anchor"] in anchors(target), match[0]
+
+
+def test_each_page_is_in_the_nav_of_the_site() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    named = re.findall(r"[ :]([\w/-]+\.md)$", nav, re.MULTILINE)
+    pages = [page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")]
+    assert sorted(named) == sorted([*pages, "changelog.md"])  # which is made of CHANGELOG.md
+
+
+@pytest.mark.parametrize(
+    "module", ["anygql", "anygql.testing", "anygql.schema", "anygql.codegen"], ids=str
+)
+def test_each_public_name_is_in_the_reference(module: str) -> None:
+    pages = [page.read_text(encoding="utf-8") for page in sorted(REFERENCE.glob("*.md"))]
+    shown = re.findall(r"^::: ([\w.]+)$", "\n".join(pages), re.MULTILINE)
+    assert len(shown) == len(set(shown))
+    names = {name.rpartition(".")[2]: name.rpartition(".")[0] for name in shown}
+    for name in importlib.import_module(module).__all__:
+        # What can be imported from two modules is shown once.
+        assert names.get(name) in {module, "anygql", "anygql.schema"}, name
+
+
+#: What a user makes no instance of.
+MADE_BY_OTHERS = {
+    "MemoryStream",
+    "Pages",
+    "PeerConnection",
+    "ServerConnection",
+    "Session",
+    "Subscription",
+}
+#: What is no parameter to a user: `mistaken` is there for its message; protocols have `args`.
+NOT_DESCRIBED = {"self", "mistaken", "options", "args", "kwargs"}
+#: Words by which a docstring says that another describes the parameters.
+ELSEWHERE = re.compile(r"\b(?:[Aa]rguments .*those of|[Aa]s for|[Ss]ee) ``|as ``\w+\(\)`` does")
+
+
+def documented(module: str) -> Iterator[tuple[str, Callable[..., object], str]]:
+    """The functions, classes and methods that the reference shows, each with its docstring."""
+    for name in importlib.import_module(module).__all__:
+        public = getattr(importlib.import_module(module), name)
+        if inspect.isfunction(public):
+            yield name, public, public.__doc__ or ""
+        if not inspect.isclass(public) or not public.__module__.startswith("anygql"):
+            continue
+        if name not in MADE_BY_OTHERS and "__init__" in vars(public):
+            yield name, public.__init__, public.__doc__ or ""
+        for method, function in vars(public).items():
+            if inspect.isfunction(function) and not method.startswith("_"):
+                yield f"{name}.{method}", function, function.__doc__ or ""
+
+
+@pytest.mark.parametrize("module", ["anygql", "anygql.testing", "anygql.codegen"], ids=str)
+def test_each_parameter_is_described(module: str) -> None:
+    lacking = []
+    for name, function, doc in documented(module):
+        names = set(inspect.signature(function).parameters) - NOT_DESCRIBED
+        unnamed = sorted(each for each in names if not re.search(rf"\b{each}\b", doc))
+        if unnamed and not ELSEWHERE.search(doc):
+            lacking.append((name, unnamed))
+    assert lacking == []
+
+
+@pytest.mark.parametrize("page", sorted(REFERENCE.glob("[!i]*.md")), ids=lambda page: page.stem)
+def test_each_page_of_the_reference_lists_what_it_shows(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    shown = re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)
+    names = [name.rpartition(".")[2] for name in shown]
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == names
+    (row,) = [
+        line
+        for line in (REFERENCE / "index.md").read_text(encoding="utf-8").splitlines()
+        if f"]({page.name})" in line
+    ]
+    assert re.findall(r"`(\w+)`", row) == names
+    for whole in shown:
+        module, _, name = whole.rpartition(".")
+        assert hasattr(importlib.import_module(module), name), whole
+
+
+#: What others say, as the messages on the page quote it: systems, TLS, HTTP, servers.
+FOREIGN = (
+    "Connection refused",
+    "Name or service not known",
+    "CERTIFICATE_VERIFY_FAILED",
+    "Cannot return null for non-nullable field Subscription.",
+    "Unauthorized",
+    "Forbidden",
+    "operation",  # which may have a name
+    "no answer for",  # or "no connection for"
+    "is not given",  # or "are"
+)
+
+
+def test_the_messages_in_troubleshooting_are_ours() -> None:
+    modules = sorted((ROOT / "anygql").rglob("*.py"))
+    source = "\n".join(module.read_text(encoding="utf-8") for module in modules)
+    source = re.sub(r'"\n\s*f?"', "", source).replace("`", "")
+    page = (DOCS / "recipes" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^### (`.*)$", page, re.MULTILINE)
+    assert len(messages) >= 30
+    unknown = []
+    for message in messages:
+        text = message.split("`")[1]
+        for foreign in FOREIGN:
+            text = text.replace(foreign, "…")
+        parts = [part.strip(" ():'") for part in re.split(r"<[^>]*>|…|: |\b\d+\b", text)]
+        unknown += [(message, part) for part in parts if len(part) > 3 and part not in source]
+    assert unknown == []
 
 
 def test_the_tree_of_errors_is_the_module_s() -> None:

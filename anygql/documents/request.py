@@ -130,9 +130,14 @@ class GraphQLRequest(Generic[_T_co]):
         operation_name: str | None = None,
         extensions: Mapping[str, Any] | None = None,
     ) -> GraphQLRequest[_T_co]:
-        """Return the request with other variables, operation or extensions; ``None`` keeps one.
+        """Return the request with other variables, operation or extensions.
 
         Values that ``anygql.dsl`` put into the operation stay, where there are no others for them.
+
+        Args:
+            variable_values: The variables, by name. Default: ``None``, those of this request.
+            operation_name: The operation to run. Default: ``None``, that of this request.
+            extensions: What to send as ``extensions``. Default: ``None``, those of this request.
         """
         new: GraphQLRequest[_T_co] = object.__new__(GraphQLRequest)
         new._assign(
@@ -200,7 +205,13 @@ class GraphQLRequest(Generic[_T_co]):
     def typed_options(
         self, result_type: Any, path: str | None, camel_case: bool | None
     ) -> tuple[Any, str | None, bool | None]:
-        """Return a call's options, or where it has none those that the request was built with."""
+        """Return a call's options, or where it has none those that the request was built with.
+
+        Args:
+            result_type: The call's ``result_type``, or ``None``.
+            path: The call's ``path``, or ``None``.
+            camel_case: The call's ``camel_case``, or ``None``.
+        """
         built = self._built_operation
         if built is None or result_type is not None or path is not None:
             return result_type, path, camel_case
@@ -249,7 +260,7 @@ class GraphQLRequest(Generic[_T_co]):
         self._source.variables[name].check(self.variable_values, name)
 
     def check_path(self, path: Sequence[str]) -> None:
-        """Raise ``ValueError`` if the operation selects nothing at a path of response keys."""
+        """Raise ``ValueError`` if the operation selects nothing at ``path``, of response keys."""
         selections = self._source.selections.get(self.operation[0])
         if selections is not None:
             selections.check_path(path)
@@ -316,6 +327,9 @@ def gql(source: str | DocumentNode) -> GraphQLRequest:
     """Make a request of a document's text or tree.
 
     The text is parsed once, when a request with it is first used.
+
+    Args:
+        source: The document: its text, or a ``DocumentNode``.
 
     Raises:
         TypeError: ``source`` is neither a text nor a tree.

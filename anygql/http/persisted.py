@@ -41,7 +41,12 @@ def persisted_extensions(request: GraphQLRequest) -> dict[str, Any]:
 
 
 def document_id(request: GraphQLRequest) -> str:
-    """Return the ``documentId`` that is the document's hash, ``sha256:…``."""
+    """Return the ``documentId`` that is the document's hash, ``sha256:…``.
+
+    Args:
+        request: The request with the document. ``HTTPTransport(persisted_queries=document_id)``
+            calls this with each.
+    """
     return f"sha256:{request.source.sha256}"
 
 

@@ -40,6 +40,9 @@ def is_retryable(error: Exception) -> bool:
 
     A ``TransportError`` says so itself, in ``retryable``. Other errors come from a user's ``url``,
     ``headers`` or ``init_payload`` function: an ``OSError`` is retried, any other error is not.
+
+    Args:
+        error: What connecting or an operation has failed with.
     """
     if isinstance(error, TransportError):
         return error.retryable

@@ -124,7 +124,14 @@ class PeerConnection:
         return message  # pyright: ignore[reportUnknownVariableType]
 
     async def receive_raw(self, max_bytes: int = 65536) -> bytes:
-        """Receive bytes without the WebSocket protocol; raise ``EndOfStream`` at the end."""
+        """Receive bytes without the WebSocket protocol.
+
+        Args:
+            max_bytes: Maximum number of bytes to return. Default: 65536.
+
+        Raises:
+            EndOfStream: When the client has ended its side.
+        """
         return await self.stream.receive(max_bytes)
 
     async def wait_closed(self) -> tuple[int, str]:
@@ -153,16 +160,16 @@ class PeerConnection:
     # Sending
 
     async def send(self, message: Any) -> None:
-        """Send any value as a JSON text message."""
+        """Send ``message``, any value, as a JSON text message."""
         await self.send_text(msgspec.json.encode(message))
 
     async def send_text(self, text: str | bytes) -> None:
-        """Send a text message; if given as bytes, it need not be UTF-8."""
+        """Send a text message; if ``text`` is bytes, it need not be UTF-8."""
         self._websocket.send_text([text.encode() if isinstance(text, str) else text])
         await self._websocket.flush()
 
     async def send_binary(self, data: bytes) -> None:
-        """Send a binary message."""
+        """Send ``data`` as a binary message."""
         await self.send_frames(Frame(Opcode.BINARY, data))
 
     async def send_frames(self, *frames: Frame) -> None:
@@ -171,7 +178,7 @@ class PeerConnection:
         await self._websocket.flush()
 
     async def fragment(self, text: str | bytes, sizes: Sequence[int]) -> None:
-        """Send one text message in fragments: of ``sizes`` in bytes, and the rest in a last one."""
+        """Send ``text`` in fragments: of ``sizes`` in bytes, and the rest in a last one."""
         data = text.encode() if isinstance(text, str) else text
         parts: list[bytes] = []
         for size in sizes:
@@ -187,11 +194,11 @@ class PeerConnection:
         )
 
     async def send_raw(self, data: bytes) -> None:
-        """Send bytes without the WebSocket protocol."""
+        """Send ``data`` as it is, without the WebSocket protocol."""
         await self._websocket.send_raw(data)
 
     async def ping(self, payload: bytes = b"") -> None:
-        """Send a WebSocket ping."""
+        """Send a WebSocket ping with a ``payload`` of up to 125 bytes, by default none."""
         self._websocket.ping(payload)
         await self._websocket.flush()
 
@@ -276,7 +283,11 @@ class ScriptedPeer(BaseServer):
         return [message for connection in self.connections for message in connection.received]
 
     async def wait_connection(self, count: int = 1) -> PeerConnection:
-        """Wait for the ``count``-th connection, ended or not, and return it."""
+        """Wait for a connection, ended or not, and return it.
+
+        Args:
+            count: The number of the connection, counted from 1. Default: 1, the first.
+        """
 
         def find() -> PeerConnection | None:
             return self.connections[count - 1] if len(self.connections) >= count else None

@@ -110,7 +110,11 @@ class GraphQLServer(BaseServer):
         return WebSocketTransport(self.url, connector=self.connector(), **options)
 
     async def wait_connection(self, count: int = 1) -> ServerConnection:
-        """Wait for the ``count``-th connection, ended or not, and return it."""
+        """Wait for a connection, ended or not, and return it.
+
+        Args:
+            count: The number of the connection, counted from 1. Default: 1, the first.
+        """
 
         def find() -> ServerConnection | None:
             return self.connections[count - 1] if len(self.connections) >= count else None
@@ -138,7 +142,11 @@ class GraphQLServer(BaseServer):
             await self.listen(host, port, ssl=context)
 
     async def restart(self, downtime: float = 0) -> None:
-        """Stop, wait ``downtime`` seconds (0 by default), and start again."""
+        """Stop, and start again.
+
+        Args:
+            downtime: Seconds between the two. Default: 0.
+        """
         await self.stop()
         await anyio.sleep(downtime)
         await self.start()

@@ -136,11 +136,15 @@ class ServerConnection:
     # Ways to misbehave
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message, even a forbidden one, and wait until it is written."""
+        """Send ``message``, even a forbidden one, and wait until it is written."""
         await self._written(lambda: self._outbox.add(encode(message)))
 
     async def ping(self, payload: bytes = b"") -> None:
-        """Send a WebSocket ping frame (RFC 6455 §5.5.2), and wait until it is written."""
+        """Send a WebSocket ping frame (RFC 6455 §5.5.2), and wait until it is written.
+
+        Args:
+            payload: What the ping carries, up to 125 bytes. Default: nothing.
+        """
         await self._written(lambda: self._websocket.ping(payload))
 
     async def _written(self, queue: Callable[[], None]) -> None:
@@ -152,7 +156,12 @@ class ServerConnection:
             await self._changed.wait()
 
     async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Send a close frame with a code and a reason, and wait until the connection is over."""
+        """Send a close frame, and wait until the connection is over.
+
+        Args:
+            code: The close code. Default: 1000.
+            reason: The reason, up to 123 bytes of UTF-8. Default: empty.
+        """
         self._begin_close(code, reason)
         await self.wait_closed()
 

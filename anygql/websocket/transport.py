@@ -170,7 +170,7 @@ class WebSocketTransport:
         return WebSocketConnection(self)
 
     async def open(self, task_group: TaskGroup) -> tuple[WebSocket, Codec, Any]:
-        """Open a socket; return it, a codec for what is spoken on it, and the init payload."""
+        """Open a socket in ``task_group``; return it, a codec for it, and the init payload."""
         init_payload = await self._resolve_init_payload()
         socket = await self._connector.connect(await self._opening(), task_group)
         try:

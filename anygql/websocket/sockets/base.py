@@ -98,8 +98,16 @@ class Connector(Protocol):
     async def connect(self, opening: Opening, task_group: TaskGroup) -> WebSocket:
         """Open a WebSocket. The caller bounds the time.
 
-        The socket's own tasks run in ``task_group``. The socket's owner stays in the task group
-        until ``aclose_forcefully`` has returned. Raises ``TransportConnectionFailed``,
-        ``TransportServerError`` or ``TransportProtocolError``. Canceling leaves nothing behind.
+        Canceling leaves nothing behind.
+
+        Args:
+            opening: The URL, headers, subprotocols and limits of the WebSocket to open.
+            task_group: The task group in which the socket's own tasks run. The socket's owner
+                stays in it until ``aclose_forcefully`` has returned.
+
+        Raises:
+            TransportConnectionFailed: When there is no connection.
+            TransportServerError: When the server answers with an HTTP status.
+            TransportProtocolError: When the server's answer is no WebSocket handshake.
         """
         ...

@@ -1,0 +1,48 @@
+"""What the documentation site does with pages that are written for any viewer of Markdown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+#: The mark of a block of code, by which the tests know what to do with it.
+MARK = re.compile(r"^(```\w+) [a-z-]+$", re.MULTILINE)
+#: A link to a file that is in the repository, and not on the site.
+LINK_OUT = re.compile(r"\[([^\]]+)\]\((?:\.\./)+(?!docs/)[^)\s]*\)")
+
+#: What counts less in the search, so that the page that explains a thing comes before those that
+#: mention it; and the page that a newcomer needs comes first.
+WEIGHTS = {
+    "getting-started.md": 4.0,
+    "sessions.md": 2.0,
+    "delivery.md": 2.0,
+    "recipes/deploying.md": 3.0,
+    "codegen.md": 0.5,
+    "reference/": 0.1,
+    "from-": 0.3,
+    "changelog.md": 0.1,
+    "contributing.md": 0.3,
+    "design.md": 0.3,
+    "performance.md": 0.3,
+    "reliability.md": 0.3,
+}
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the changelog, which is at the top of the repository."""
+    root = Path(config.config_file_path).parent
+    text = (root / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](")
+    files.append(File.generated(config, "changelog.md", content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Take off the marks of blocks, and links out of the site; say how much the page weighs."""
+    for start, weight in WEIGHTS.items():
+        if page.file.src_uri.startswith(start):
+            page.meta["search"] = {"boost": weight}
+    return LINK_OUT.sub(r"\1", MARK.sub(r"\1", markdown))
