@@ -126,8 +126,10 @@ class Pool:
         """Close idle connections when their time is over."""
         # Not only while a connection is idle: between two requests in a row, one hardly is, and
         # each of them would start this task.
-        while self._loop.now() < self._last_expiry:
+        while True:
             times = [one.expires_at for some in self._idle.values() for one in some]
+            if not times and self._loop.now() >= self._last_expiry:
+                break
             await sleep_until(min(times, default=self._last_expiry))
             now = self._loop.now()
             for origin, some in list(self._idle.items()):
