@@ -15,7 +15,7 @@ from typing import Any
 from ..messages import QUERY, SUBSCRIPTION
 from ..peers import Peer
 from . import Stopwatch, run_on
-from .subscribe import _Start
+from .subscribe import Start
 
 __all__ = ["run"]
 
@@ -64,7 +64,7 @@ def run(peer: Peer, port: int, *, kind: str, over: str, size: int, count: int) -
     async def events(session: Any) -> dict[str, Any]:
         token = uuid.uuid4().hex
         variables = {"size": size, "count": count, "group": 1, "token": token}
-        start = _Start(port, 1, token)
+        start = Start(port, 1, token)
         seen = last = 0
         stream = session.subscribe(session.request(SUBSCRIPTION, variables), **options)
         try:
