@@ -13,8 +13,7 @@ from typing import Any, Protocol
 from anyio import Event
 
 from ..delivery.faults import closed
-from ..exceptions import TransportError
-from ..session.outage import loggable
+from ..session.outage import log_end
 from ..session.session import Session
 from ..session.subscription import Subscription
 from .portal import Call, Portal
@@ -135,7 +134,7 @@ class Host:
             self._has_failed = not self._opened.is_set()
             if not self._has_failed:
                 if not self._has_owner and not self._context.end_was_told:
-                    _log_end(self.server, exc)
+                    log_end(logger, self.server, exc)
                 # The session tells calls of its end, as long as there is one to ask.
                 await self._close_requested.wait()
         finally:
@@ -159,12 +158,3 @@ def _close_all() -> None:
         host.request_close(at_exit=True)
     for host in hosts:
         host.portal.join(max(0.0, begun + host.close_timeout - monotonic()))
-
-
-def _log_end(server: str, error: Exception) -> None:
-    logger.error(
-        "%s: the session has ended, as its next calls will say: %s",
-        server,
-        loggable(error),
-        exc_info=None if isinstance(error, TransportError) else error,
-    )

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["HARMLESS", "MAX_REDIRECTS", "REDIRECTS", "SHORT_BODY", "redirected_method"]
+__all__ = [
+    "HARMLESS",
+    "MAX_REDIRECTS",
+    "REDIRECTS",
+    "SCHEMES",
+    "SHORT_BODY",
+    "is_same_origin",
+    "redirected_method",
+]
+
+#: The schemes of the URLs that requests go to.
+SCHEMES = ("http", "https")
 
 #: The headers that another origin may see: none of them is the user's secret.
 HARMLESS = frozenset(
@@ -34,3 +45,12 @@ def redirected_method(method: str, status: int) -> str:
     if status == 303 or (status in {301, 302} and method == "POST"):
         return "GET"
     return method
+
+
+def is_same_origin(before: tuple[str, str, int | None], after: tuple[str, str, int | None]) -> bool:
+    """Return whether two URLs, given by scheme, host and port, are of one origin.
+
+    An upgrade to TLS of the same host, between the default ports, counts as the same.
+    """
+    upgrade = (("http", before[1], 80), ("https", before[1], 443))
+    return before == after or (before, after) == upgrade

@@ -21,6 +21,7 @@ import msgspec
 from ..exceptions import BODY_LIMIT, TransportError, TransportProtocolError, TransportServerError
 from ..json import JSON, MsgspecJSON
 from ..net.retry_after import retry_after
+from ..net.statuses import is_rate_limit
 from ..results.answers import (
     NotAResult,
     are_graphql_errors,
@@ -189,8 +190,7 @@ class Response(msgspec.Struct, frozen=True):
         wait = retry_after(self.headers)
         words = self._words(payload)
         explanation = f": {words}" if words and words not in status else ""
-        # GitHub limits the rate of requests with 403, and then says when to come back.
-        is_limit = self.status == 403 and wait is not None
+        is_limit = is_rate_limit(self.status, wait)
         error = self.error(
             TransportServerError,
             f"{self.server} answered {status}{explanation}{self._advice(is_limit=is_limit)}",

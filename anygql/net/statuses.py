@@ -6,7 +6,7 @@ means for a single request over HTTP is in ``http/responses.py``.
 
 from __future__ import annotations
 
-__all__ = ["REFUSING_STATUSES", "is_retryable_status"]
+__all__ = ["REFUSING_STATUSES", "is_rate_limit", "is_retryable_status"]
 
 #: The server says that it is not ready: a timeout (408), too early (425), too many requests (429).
 _PASSING = frozenset({408, 425, 429})
@@ -21,3 +21,11 @@ def is_retryable_status(status: int) -> bool:
     Any other status than these says that the URL, the path or the credentials are wrong.
     """
     return status in _PASSING or status >= 500
+
+
+def is_rate_limit(status: int, wait: float | None) -> bool:
+    """Return whether a 403 limits the rate of requests, as GitHub's: it says when to come back.
+
+    ``wait`` is the delay in ``Retry-After``, if there is one.
+    """
+    return status == 403 and wait is not None

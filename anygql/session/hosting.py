@@ -20,8 +20,7 @@ from ..concurrency.interrupts import uninterruptible
 from ..concurrency.loop import RunningLoop
 from ..concurrency.waiters import is_asyncio
 from ..delivery.faults import closed
-from ..exceptions import TransportError
-from .outage import loggable
+from .outage import log_end
 from .session import Session
 
 if TYPE_CHECKING:
@@ -189,7 +188,7 @@ class _Host:
             if self.has_owner or not self.is_open:
                 raise
             if not self._context.end_was_told:
-                _log_end(self._server, exc)
+                log_end(logger, self._server, exc)
         finally:
             self.closed.set()
         if not self.is_open:
@@ -205,12 +204,3 @@ class _Host:
             # session.
             del session
             await self._close_requested.wait()
-
-
-def _log_end(server: str, error: Exception) -> None:
-    logger.error(
-        "%s: the session has ended, as its next calls will say: %s",
-        server,
-        loggable(error),
-        exc_info=None if isinstance(error, TransportError) else error,
-    )

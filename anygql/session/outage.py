@@ -13,7 +13,7 @@ from anyio import CancelScope, current_time, sleep_until
 
 from ..exceptions import TransportError
 
-__all__ = ["Outage", "loggable"]
+__all__ = ["Outage", "log_end", "loggable"]
 
 #: The logger of all that happens to a session's connections.
 logger = logging.getLogger("anygql.session.supervisor")
@@ -79,3 +79,13 @@ class Outage:
 def loggable(error: Exception) -> str:
     """Return an error as logs may show it: the text of a foreign one may hold secrets."""
     return str(error) if isinstance(error, TransportError) else type(error).__name__
+
+
+def log_end(logger: logging.Logger, server: str, error: Exception) -> None:
+    """Log the error that ended a session, where nobody is there to be told of it."""
+    logger.error(
+        "%s: the session has ended, as its next calls will say: %s",
+        server,
+        loggable(error),
+        exc_info=None if isinstance(error, TransportError) else error,
+    )

@@ -11,10 +11,9 @@ from ...exceptions import TransportInvalidURL
 from ...net.headers import basic_auth
 from ...net.proxy import HTTP_PROXIES, Proxy, environment_proxy, parse_proxy
 from ...net.urls import check_url, redact
+from ..redirects import SCHEMES, is_same_origin
 
-__all__ = ["SCHEMES", "Origin", "Target", "parse_target"]
-
-SCHEMES = ("http", "https")
+__all__ = ["Origin", "Target", "parse_target"]
 
 _DEFAULT_PORTS = {False: 80, True: 443}
 
@@ -66,15 +65,12 @@ class Target(msgspec.Struct, frozen=True):
         return f"http://{self.host}{target}" if self.origin.is_forwarded else target
 
     def is_same_origin(self, other: Target) -> bool:
-        """Return whether both URLs are of one origin.
-
-        An upgrade to TLS of the same host, between the default ports, counts as the same.
-        """
+        """Return whether both URLs are of one origin."""
         before, after = self.origin, other.origin
-        if before.host != after.host:
-            return False
-        ours, theirs = (before.secure, before.port), (after.secure, after.port)
-        return ours == theirs or (ours, theirs) == ((False, 80), (True, 443))
+        return is_same_origin(
+            (SCHEMES[before.secure], before.host, before.port),
+            (SCHEMES[after.secure], after.host, after.port),
+        )
 
 
 def parse_target(url: object, proxy: str | bool | None, *, is_direct: bool = False) -> Target:

@@ -17,6 +17,7 @@ from ...exceptions import TransportClosed
 from ...net.options import resolve
 from ...net.urls import check_url, redact
 from ..endpoint import HTTPEndpoint
+from ..redirects import SCHEMES
 from ..requests import HTTPRequest
 from ..upload import UploadBody
 from .arguments import build_arguments, send_arguments
@@ -27,8 +28,6 @@ from .incoming import ClientResponse
 from .redirects import send_following_redirects
 
 __all__ = ["Exchange"]
-
-SCHEMES = ("http", "https")
 
 
 class Exchange:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...net.urls import redact
-from ..redirects import HARMLESS, SHORT_BODY
+from ..redirects import HARMLESS, SHORT_BODY, is_same_origin
 from .client import HTTPClient, library_of
 
 __all__ = ["send_following_redirects"]
@@ -53,7 +53,7 @@ async def send_following_redirects(
             raise library.TooManyRedirects(
                 f"more than {client.max_redirects} redirects", request=request
             )
-        if not _is_same_origin(request.url, next_request.url):
+        if not is_same_origin(_origin(request.url), _origin(next_request.url)):
             options["auth"] = None
             for name in [name for name in next_request.headers if name.lower() not in HARMLESS]:
                 del next_request.headers[name]
@@ -72,14 +72,5 @@ async def _finish(response: Any) -> None:
         await response.aclose()
 
 
-def _is_same_origin(before: Any, after: Any) -> bool:
-    """Return whether both URLs are of one origin.
-
-    An upgrade to TLS of the same host, between the default ports, counts as the same.
-    """
-    origins = [
-        (url.scheme, url.host, url.port or _DEFAULT_PORTS.get(url.scheme))
-        for url in (before, after)
-    ]
-    upgrade = [("http", before.host, 80), ("https", before.host, 443)]
-    return origins[0] == origins[1] or origins == upgrade
+def _origin(url: Any) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or _DEFAULT_PORTS.get(url.scheme)

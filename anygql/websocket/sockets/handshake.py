@@ -13,7 +13,7 @@ from ...net.errors import NotHTTP
 from ...net.headers import check_header, is_token, user_agent
 from ...net.http1 import ResponseHead, read_body, read_head
 from ...net.retry_after import retry_after
-from ...net.statuses import is_retryable_status
+from ...net.statuses import is_rate_limit, is_retryable_status
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode
 from ...results.answers import read_refusal, server_words, without_markup
@@ -82,8 +82,7 @@ def _refused(opening: Opening, response: ResponseHead, body: str) -> TransportSe
     payload = _decoded(body)
     words = server_words(payload)
     wait = retry_after(response.headers)
-    # A limit of the rate of requests, as over HTTP: it says when to come back.
-    is_limit = response.status == 403 and wait is not None
+    is_limit = is_rate_limit(response.status, wait)
     error = TransportServerError(
         f"{redact(opening.url)} answered {response.status} to the WebSocket handshake"
         f"{'' if is_limit else _advice(response.status)}{f'. It says: {words}' if words else ''}",

@@ -16,7 +16,7 @@ from typing import cast
 import anyio
 import h11
 import trio
-from anyio.abc import ByteStream, SocketStream, TaskGroup, TaskStatus, UNIXSocketStream
+from anyio.abc import ByteStream, TaskGroup, TaskStatus
 from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection, wrap_client_stream
 from websockets.frames import Close, Frame, Opcode
 from websockets.headers import build_host
@@ -27,6 +27,7 @@ from ...exceptions import TransportError, TransportProtocolError
 from ...net.dial import OpenStream, dial
 from ...net.errors import FAULTS, opening_errors
 from ...net.headers import basic_auth
+from ...net.streams import NetworkStream
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
@@ -38,7 +39,6 @@ __all__ = ["TrioConnector", "TrioWebSocket"]
 
 #: Maximum number of bytes to read at a time.
 CHUNK = 2**16
-
 
 #: Seconds to wait for the server to end the TCP connection after the closing handshake.
 LINGER = 0.25
@@ -190,7 +190,7 @@ class _StreamAdapter(trio.abc.Stream):
         self._opening = opening
         self._is_upgraded = False
         self._cutter = FrameCutter(None)
-        self._receive_yields = isinstance(stream, (SocketStream, UNIXSocketStream))
+        self._receive_yields = isinstance(stream, NetworkStream)
         self._lock = trio.Lock()
         self._held: list[bytes] = []
         self._holding = False
