@@ -35,7 +35,6 @@ from ..exceptions import ProtocolViolation, TransportConnectTimeout, TransportEr
 from ..net.options import resolve
 from ..protocols.base import ALL_OPERATIONS, Codec, SubscriptionProtocol
 from ..protocols.close_codes import CloseCode
-from ..results.result import ExecutionResult
 from . import faults
 from .keep_alive import KeepAliveTimes, PeerMonitor
 from .receiver import AwaitedPong, ConnectionGone, Receiver
@@ -132,6 +131,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             try:
                 opened = await endpoint.open(tg)
                 self._socket, self._protocol, self._codec, init = opened
+                self._authorizes = self._protocol.authorizes
             except BaseException as exc:
                 if stray := stray_cancellation(exc, "the connector", endpoint.description):
                     raise stray from exc
@@ -228,6 +228,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         """
         if not self._protocol.authorizes:
             return transport_args
+        self._check_operation(request)
         given = None if transport_args is None else {**transport_args}
         value = await resolve(
             lambda: self._protocol.authorize(request, given),
@@ -235,15 +236,6 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             self._endpoint.description,
         )
         return Authorized(given, value)
-
-    async def execute(
-        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
-    ) -> ExecutionResult:
-        """Run one query or mutation; see ``MultiplexedConnection``."""
-        if self._protocol.authorizes:
-            self._check_operation(request)
-            transport_args = await self.authorize(request, transport_args)
-        return await super().execute(request, transport_args)
 
     def _check_args(self, transport_args: AnyTransportArgs) -> None:
         if not isinstance(transport_args, Authorized):
@@ -276,7 +268,9 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             self._check_operation(request)
         if route.merge is not None and not protocol.is_incremental:
             raise faults.not_incremental(self._endpoint.description)
-        authorization = getattr(transport_args, "authorization", None)
+        authorization = (
+            transport_args.authorization if isinstance(transport_args, Authorized) else None
+        )
         message = self._codec.subscribe(route.id, request, authorization)
         self.routes.register(route)
         self._writer.enqueue(message, route)
