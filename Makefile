@@ -203,7 +203,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-* build dist $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist $(NODE)/node_modules $(NODE)/mercurius/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made once, and again when its list of packages changes.
 $(STAMP): pyproject.toml anygql/version.py
@@ -263,6 +263,7 @@ $(SERVERS_STAMP):
 		if ldd usr/sbin/nginx usr/bin/tinyproxy | grep 'not found'; then exit 1; fi && touch .unpacked || \
 		echo "servers: SKIPPED, nginx and tinyproxy can't be had from here"
 
-$(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
+$(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc $(NODE)/mercurius/package-lock.json
 	cd $(NODE) && npm ci --silent
+	cd $(NODE)/mercurius && npm ci --silent
 	touch $@
