@@ -17,6 +17,7 @@ NODE := tests/peers/node
 NODE_STAMP := $(NODE)/node_modules/.installed
 SERVERS := build/servers
 SERVERS_STAMP := $(SERVERS)/.unpacked
+REDIS_STAMP := build/redis/.unpacked
 CODEGEN := .venv-codegen
 DEMO := .venv-demo
 BENCH := .venv-bench
@@ -82,9 +83,9 @@ docs-test: docs
 # The servers in JavaScript; without npm, their tests are skipped.
 node: $(if $(shell command -v npm),$(NODE_STAMP))
 
-# nginx and tinyproxy, unpacked but not installed: that needs no root, and starts no service.
+# nginx, tinyproxy and Redis, unpacked but not installed: that needs no root, and starts no service.
 # Without apt-get, or without its archive, their tests are skipped.
-servers: $(if $(shell command -v apt-get),$(SERVERS_STAMP))
+servers: $(if $(shell command -v apt-get),$(SERVERS_STAMP) $(REDIS_STAMP))
 
 # The generator of typed clients, in an environment of its own: it wants an older graphql-core.
 codegen: $(CODEGEN_STAMP)
@@ -136,9 +137,10 @@ reliability: $(STAMP) $(BENCH)/.installed autobahn node servers codegen
 
 check: lint types api-check test
 
-# The pictures of terminals in docs/cli.md, from real runs.
+# The pictures of terminals in the docs, from real runs, and the badges of README.md.
 pictures: $(STAMP)
 	$(BIN)/python docs/images/terminal.py
+	$(BIN)/python docs/images/badges.py
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -253,15 +255,23 @@ $(CODEGEN_STAMP): tests/codegen/requirements.txt
 	$(CODEGEN)/$(SCRIPTS)/python -m pip install --quiet --requirement $<
 	touch $@
 
-# With lists of packages of its own if the machine has none, or old ones.
-APT_GET := apt-get -qq -o Dir::State::Lists=$(abspath $(SERVERS))/lists -o Dir::Cache=$(abspath $(SERVERS))/cache -o APT::Sandbox::User=
+# $(call unpack,PACKAGES,PROGRAMS): unpacks Debian's packages into the folder of the target, with
+# lists of packages of its own if the machine has none, or old ones.
+APT_GET = apt-get -qq -o Dir::State::Lists=$(abspath $(@D))/lists -o Dir::Cache=$(abspath $(@D))/cache -o APT::Sandbox::User=
+define unpack
+rm -rf $(@D) && mkdir -p $(@D)/lists/partial $(@D)/cache/archives/partial
+@cd $(@D) && { apt-get -qq -o APT::Sandbox::User= download $(1) 2>/dev/null || \
+	{ $(APT_GET) update && $(APT_GET) download $(1); }; } && \
+	for package in *.deb; do dpkg -x $$package . || exit 1; done && rm -rf lists cache *.deb && \
+	export LD_LIBRARY_PATH="$$(echo "$$PWD"/usr/lib/*-linux-gnu)" && \
+	if ldd $(2) | grep 'not found'; then exit 1; fi && touch .unpacked || \
+	echo "servers: SKIPPED, $(1) can't be had from here"
+endef
 $(SERVERS_STAMP):
-	rm -rf $(SERVERS) && mkdir -p $(SERVERS)/lists/partial $(SERVERS)/cache/archives/partial
-	@cd $(SERVERS) && { apt-get -qq -o APT::Sandbox::User= download nginx tinyproxy-bin 2>/dev/null || \
-		{ $(APT_GET) update && $(APT_GET) download nginx tinyproxy-bin; }; } && \
-		for package in *.deb; do dpkg -x $$package . || exit 1; done && rm -rf lists cache *.deb && \
-		if ldd usr/sbin/nginx usr/bin/tinyproxy | grep 'not found'; then exit 1; fi && touch .unpacked || \
-		echo "servers: SKIPPED, nginx and tinyproxy can't be had from here"
+	$(call unpack,nginx tinyproxy-bin,usr/sbin/nginx usr/bin/tinyproxy)
+
+$(REDIS_STAMP):
+	$(call unpack,redis-server redis-tools libjemalloc2 liblzf1,usr/bin/redis-server)
 
 $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
 	cd $(NODE) && npm ci --silent
