@@ -21,6 +21,7 @@ REDIS_STAMP := build/redis/.unpacked
 CODEGEN := .venv-codegen
 DEMO := .venv-demo
 BENCH := .venv-bench
+SGQLC := .venv-sgqlc
 FUZZ := .venv-fuzz
 AUDIT := .venv-audit
 AUTOBAHN := .venv-autobahn
@@ -42,7 +43,7 @@ TESTS ?= tests
 # The tests of what modules do, without those of promises, of servers and of what is generated.
 FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo docs docs-test test test-all test-modules test-newest node servers codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit dist dist-check sbom api-check release-check release-notes pictures check format lint types stubs clean
+.PHONY: demo docs docs-test test test-all test-modules test-newest node servers codegen autobahn bench bench-quick bench-against bench-coming-from fuzz soak soak-short reliability lock audit dist dist-check sbom api-check release-check release-notes pictures check format lint types stubs clean
 
 demo: $(DEMO)/.installed
 	$(DEMO)/$(SCRIPTS)/python -m examples.demo
@@ -97,6 +98,10 @@ bench: $(BENCH)/.installed codegen
 
 bench-quick: $(BENCH)/.installed codegen
 	$(BENCH)/bin/python -m benchmarks --quick
+
+# Beside sgqlc, and graphql-ws in Node: the figures in docs/from-*.md.
+bench-coming-from: $(BENCH)/.installed $(SGQLC)/.installed node
+	$(BENCH)/bin/python -m benchmarks.coming_from
 
 # The same rows, beside this project as it is in another checkout: make bench-against BEFORE=path
 bench-against: $(BENCH)/.installed
@@ -227,6 +232,12 @@ $(BENCH)/.installed: pyproject.toml
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BENCH)/bin/python -m pip install --quiet --editable '.[cli,trio,httpx2]' --group bench
+	touch $@
+
+# sgqlc wants an older graphql-core.
+$(SGQLC)/.installed:
+	test -x $(SGQLC)/bin/python || $(PYTHON) -m venv $(SGQLC)
+	$(SGQLC)/bin/python -m pip install --quiet sgqlc requests msgspec
 	touch $@
 
 $(FUZZ)/.installed: tests/promises/fuzz/requirements.txt pyproject.toml

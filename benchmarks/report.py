@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.report [RESULTS]``. What stands between ``<!-- bench:NAME:start -->`` and
 ``<!-- bench:NAME:end -->`` in ``docs/performance.md``, and between ``<!-- bench:start -->`` and
-``<!-- bench:end -->`` in ``README.md``, is replaced; nothing else is touched.
+``<!-- bench:end -->`` in the pages of ``TELLING``, is replaced; nothing else is touched.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,46 @@ from . import charts, table
 from .peers import PEERS
 from .stats import TIMES
 
-__all__ = ["draw", "main", "sections"]
+__all__ = ["draw", "main", "replace_section", "sections"]
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 IMAGES = ROOT / "docs" / "images"
 PAGE = ROOT / "docs" / "performance.md"
 README = ROOT / "README.md"
-#: What ``README.md`` shows: rows, each with the other client. The rest is in ``PAGE``.
-TELLING = (
-    ("events-140", "gql[aiohttp]"),
-    ("concurrent", "best of gql[aiohttp], gql[websockets]"),
-    ("http-2048-20", "gql[aiohttp]"),
-    ("http-2048-20", "gql[httpx]"),
-    ("http-2048-20", "ariadne-codegen"),
-    ("memory-waiting", "best of gql[aiohttp], gql[websockets]"),
-    ("first-http", "gql[aiohttp]"),
-)
+_GQL = "best of gql[aiohttp], gql[websockets]"
+#: The rows that other pages show, each with the other client. ``PAGE`` has all.
+TELLING = {
+    README: (
+        ("events-140", "gql[aiohttp]"),
+        ("concurrent", _GQL),
+        ("http-2048-20", "gql[aiohttp]"),
+        ("http-2048-20", "gql[httpx]"),
+        ("http-2048-20", "ariadne-codegen"),
+        ("memory-waiting", _GQL),
+        ("first-http", "gql[aiohttp]"),
+    ),
+    ROOT / "docs" / "from-gql.md": (
+        ("events-140", "gql[aiohttp]"),
+        ("events-140", "gql[websockets]"),
+        ("concurrent", _GQL),
+        ("one-at-a-time", _GQL),
+        ("http-2048-1", "gql[aiohttp]"),
+        ("http-2048-1", "gql[httpx]"),
+        ("http-2048-20", "gql[aiohttp]"),
+        ("http-2048-20", "gql[httpx]"),
+        ("httpx-20", "gql[httpx]"),
+        ("sse", "gql[aiohttp]"),
+        ("schema", "gql[websockets]"),
+        ("parse", "gql[websockets]"),
+        ("memory-waiting", _GQL),
+        ("first-http", "gql[aiohttp]"),
+    ),
+    ROOT / "docs" / "from-ariadne-codegen.md": (
+        ("http-2048-1", "ariadne-codegen"),
+        ("http-2048-20", "ariadne-codegen"),
+    ),
+}
 
 
 def _environment(results: dict[str, Any]) -> str:
@@ -94,17 +118,18 @@ def sections(results: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def summary(results: dict[str, Any]) -> str:
-    """The table of ``README.md``: the telling claims on asyncio, beside trio's."""
+def summary(results: dict[str, Any], chosen: Sequence[tuple[str, str]]) -> str:
+    """The table of another page: the chosen claims on asyncio, beside trio's."""
     shown: dict[tuple[str, str], dict[str, str]] = {}
     for row in results["rows"]:
         for claim in row["claims"]:
-            loop = claim["ours"].removeprefix("anygql ")
-            if claim["ratio"] is None or (row["key"], claim["against"]) not in TELLING:
+            against = claim["against"].removesuffix(" on trio")
+            loop, _, how = claim["ours"].removeprefix("anygql ").partition(", ")
+            if claim["ratio"] is None or (row["key"], against) not in chosen or how == "multipart":
                 continue
             work = f"{row['title']}{', ' + claim['about'] if claim['about'] else ''}"
             ratio = f"{table.number(claim['ratio']['median'])}{TIMES}"
-            shown.setdefault((work, claim["against"]), {})[loop] = ratio
+            shown.setdefault((work, against), {})[loop] = ratio
     loops = ("asyncio", "trio")
     lines = [
         (work, against, *(known.get(loop, "not measured") for loop in loops))
@@ -156,7 +181,7 @@ def _against(claim: dict[str, Any]) -> str:
     return "the best of gql" if text.startswith("best of") else text
 
 
-def _replace(path: Path, name: str, text: str) -> bool:
+def replace_section(path: Path, name: str, text: str) -> bool:
     """Put the text between its markers, if the file has them."""
     start, end = f"<!-- bench:{name}start -->", f"<!-- bench:{name}end -->"
     old = path.read_text(encoding="utf-8")
@@ -176,10 +201,11 @@ def main() -> None:
     results = json.loads(path.read_text(encoding="utf-8"))
     draw(results)
     for name, text in sections(results).items():
-        if not _replace(PAGE, f"{name}:", text):
+        if not replace_section(PAGE, f"{name}:", text):
             print(f"{PAGE.name} has no place for {name!r}")
-    if not _replace(README, "", summary(results)):
-        print(f"{README.name} has no place for the summary")
+    for page, chosen in TELLING.items():
+        if not replace_section(page, "", summary(results, chosen)):
+            print(f"{page.name} has no place for its table")
 
 
 if __name__ == "__main__":
