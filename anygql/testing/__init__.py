@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..local.executor import AnyioExecutor
+from .http_messages import ServerRequest
 from .memory import MemoryStream, memory_stream_pair
 from .peer import PeerConnection, ScriptedPeer
 from .schema import DEMO_SDL, demo_schema
@@ -17,6 +18,7 @@ __all__ = [
     "PeerConnection",
     "ScriptedPeer",
     "ServerConnection",
+    "ServerRequest",
     "demo_schema",
     "memory_stream_pair",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 
@@ -28,6 +28,7 @@ __all__ = [
     "Start",
     "Stop",
     "Terminate",
+    "start_of",
 ]
 
 Message = dict[str, Any]
@@ -96,10 +97,13 @@ def _id(message: Message) -> str:
     return name
 
 
-def _start(message: Message) -> Start:
-    payload = _member(message, "payload", dict, required=True)
+def start_of(payload: Any, id: str = "") -> Start:
+    """Return the operation that a payload asks for; raise ``Malformed`` if it asks for none."""
+    if not isinstance(payload, dict):
+        raise Malformed("not an object")
+    payload = cast("Message", payload)
     return Start(
-        _id(message),
+        id,
         _member(payload, "query", str, required=True),
         _member(payload, "variables", dict),
         _member(payload, "operationName", str),
@@ -121,7 +125,7 @@ class Dialect:
         """Return the request in a message; raise ``Malformed`` if there is none."""
         kind = message.get("type")
         if kind == self.start:
-            return _start(message)
+            return start_of(_member(message, "payload", dict, required=True), _id(message))
         if kind == self.stop:
             return Stop(_id(message))
         if kind == "connection_init":
