@@ -246,7 +246,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             )
         except ConnectionRefused as refused:
             return refused.fault
-        raise AssertionError("the receiver returned")  # pragma: no cover
+        raise AssertionError("the receiver returned")  # pragma: no cover - run() never returns
 
     def _lost(self, ended: WebSocketEnded) -> TransportError:
         if ended.ours:
