@@ -156,6 +156,9 @@ def _verdict(http: Endpoint, ws: Endpoint, findings: Findings) -> list[str]:
             good_for = "everything, over one connection" if both else "subscriptions only"
             more = "" if name == SUBPROTOCOLS[0] else f', protocol="{name}"'
             transport = f'WebSocketTransport("{redact(ws.url)}"{more})'
+            if not both and findings.works("POST"):
+                split = f'Client("{redact(http.url)}", subscriptions={transport})'
+                lines.append(f"{split}  # both, in one session")
             lines.append(f"Client({transport})  # {good_for}")
             break
     return lines

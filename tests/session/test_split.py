@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -31,8 +32,9 @@ from anygql import (
 from anygql import execute as execute_once
 from anygql.blocking import Client as BlockingClient
 from anygql.delivery.interfaces import Connection, Transport
-from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
+from anygql.testing import GraphQLServer, PeerConnection, Recorder, ScriptedPeer, demo_schema
 from tests.support.http_peer import endless, peer
+from tests.support.own_protocol import Arrays
 from tests.support.split import Both, both
 
 pytestmark = pytest.mark.usefixtures("soon")
@@ -123,7 +125,7 @@ async def test_batches_are_collected_for_the_first(ends: Both) -> None:
     async with ends.client(batch_interval=0.01) as session, anyio.create_task_group() as tg:
         for _ in range(3):
             tg.start_soon(session.execute, "{ hello }")
-    assert (len(ends.requests), len(ends.documents)) == (1, 3)
+    assert (len(ends.http.requests), len(ends.documents)) == (1, 3)
 
 
 async def test_the_schema_comes_by_the_first(ends: Both) -> None:
@@ -137,7 +139,7 @@ async def test_arguments_go_to_what_gets_the_request(ends: Both) -> None:
     args = {"headers": {"x-trace": "7"}}
     async with ends.client() as session:
         await session.execute("{ hello }", transport_args=args)
-        assert ends.requests[0].headers["x-trace"] == "7"
+        assert ends.http.requests[0].headers["x-trace"] == "7"
         with pytest.raises(TypeError, match=r"transport_args.*WebSocket has nothing like it"):
             await session.subscribe(NEVER, transport_args=args).receive()
 
@@ -647,6 +649,10 @@ def test_wrong_uses_are_refused() -> None:
         Client(eager).connect(reconnecting=True, lazy=True)
 
 
+class OnlySubscriptions(Arrays):
+    operations = frozenset({"subscription"})
+
+
 def test_a_transport_that_cannot_is_refused() -> None:
     http, socket = HTTPTransport("http://h/graphql"), WebSocketTransport("ws://h/graphql")
 
@@ -658,6 +664,10 @@ def test_a_transport_that_cannot_is_refused() -> None:
 
     events, queries = Events("ws://h/graphql"), Queries("http://h/graphql")
     SplitTransport(queries, subscriptions=events)
+    arrays = WebSocketTransport("ws://h/graphql", protocol=OnlySubscriptions())
+    SplitTransport(http, subscriptions=arrays)
+    with pytest.raises(TypeError, match="transport is a WebSocketTransport that runs no queries"):
+        SplitTransport(arrays, subscriptions=socket)
     SplitTransport(http, subscriptions=socket)
     with pytest.raises(TypeError, match=r"transport is a Events that runs no queries.*HTTPTrans"):
         SplitTransport(events, subscriptions=socket)
@@ -681,6 +691,22 @@ def test_it_says_what_it_is() -> None:
     assert repr(Client(transport)) == "<Client of http://h/graphql>"
 
 
+async def test_what_wraps_a_transport_goes_around_each(ends: Both, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"SplitTransport\(wrap\(…\), subscriptions=wrap\(…\)\)"):
+        async with Client(Recorder(ends.transport(), tmp_path / "both.json")):
+            raise AssertionError("unreachable")
+    whole = ends.transport()
+    split = SplitTransport(
+        Recorder(whole.transport, tmp_path / "first.json"),
+        subscriptions=Recorder(whole.subscriptions, tmp_path / "second.json"),
+    )
+    async with Client(split) as session:
+        assert await session.execute("{ hello }")
+        assert await countdown(session) == [2, 1, 0]
+    assert (tmp_path / "first.json").stat().st_size
+    assert (tmp_path / "second.json").stat().st_size
+
+
 # URLs.
 
 
@@ -698,7 +724,7 @@ async def test_urls(ends: Both) -> None:
     async with client as session:
         assert await session.execute("{ hello }")
         assert await countdown(session) == [2, 1, 0]
-    assert ends.requests[0].headers["x-key"] == "k"
+    assert ends.http.requests[0].headers["x-key"] == "k"
     connection = ends.socket.connections[0]
     assert (connection.headers["x-key"], connection.init_payload) == ("k", {"token": "t"})
 
@@ -728,7 +754,7 @@ async def test_subscriptions_over_another_http_endpoint(ends: Both) -> None:
         assert await session.execute("{ hello }")
         async with session.subscribe("subscription { n }") as events:
             assert [event async for event in events] == [{"n": 1}]
-    assert (len(ends.requests), len(other.requests)) == (1, 1)
+    assert (len(ends.http.requests), len(other.requests)) == (1, 1)
 
 
 # Without await, and without a name for the client.

@@ -41,6 +41,7 @@ from anygql import (
     ExecutionResult,
     GraphQLRequest,
     GraphQLValidationError,
+    HTTPTransport,
     IntrospectionOptions,
     LocalSchemaTransport,
     Page,
@@ -50,6 +51,7 @@ from anygql import (
     Session,
     SessionEvent,
     SessionState,
+    SplitTransport,
     Subscription,
     SubscriptionOverflow,
     TransportArgs,
@@ -71,6 +73,7 @@ from anygql import (
     update_schema_scalar,
     update_schema_scalars,
 )
+from anygql.delivery.interfaces import Transport
 from anygql.dsl import (
     Field,
     Fragment,
@@ -204,6 +207,13 @@ WebSocketTransport(URL, connector=StreamConnector(open_stream=dial))
 WebSocketTransport(URL, connector=trio_websocket_connector(open_stream=dial))
 offered: SubscriptionProtocol = GRAPHQL_WS
 
+split = SplitTransport(HTTPTransport("http://h/"), subscriptions=transport, eager=True)
+assert_type(split.transport, Transport)
+assert_type(split.subscriptions, Transport)
+Client(split)
+Client("http://h/", subscriptions="ws://h/", init_payload={"token": "…"})
+Client(HTTPTransport("http://h/"), subscriptions=transport)
+
 # Clients.
 
 
@@ -219,6 +229,7 @@ def followed(event: SessionEvent) -> None:
             assert_type(event.error, Exception)
             assert_type(event.will_retry, bool)
             assert_type(event.next_wait, float | None)
+            assert_type(event.transport, Transport | None)
         case Closed(error=error):
             assert_type(error, Exception | None)
         case _:
