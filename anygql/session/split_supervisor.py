@@ -130,8 +130,10 @@ class _SubscriptionSupervisor(Supervisor):
     def end(self, fault: Exception) -> None:
         """End for good: the session has."""
         self._is_over = True
-        if self._connection is not None:
-            self._connection.close()  # now: who reads from it may be about to be canceled
+        connection = self._connection
+        self.fault_was_told = connection is not None and connection.idle_since is None
+        if connection is not None:
+            connection.close()  # now: who reads from it may be about to be canceled
         if not self._mark_closed(fault):
             self.fault = fault
         self._scope.cancel()

@@ -564,6 +564,32 @@ async def test_the_end_of_the_first_is_the_session_s(server: GraphQLServer, ends
     assert await ends.socket.connections[0].wait_closed() == (1000, "")
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # where a client may own a session
+@pytest.mark.parametrize("is_told", [False, True])
+async def test_an_end_that_nobody_was_told_of_is_logged(
+    server: GraphQLServer, ends: Both, is_told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    split = SplitTransport(server.transport(), subscriptions=ends.socket.transport())
+    client = Client(split)
+    session = await client.connect_async(reconnecting=True)
+    # One that is told of another end, before.
+    async with session.subscribe(NEVER) as never:
+        await ends.socket.connections[0].close(4401, "token expired")
+        with pytest.raises(TransportConnectionFailed):
+            await never.receive()
+    running = session.subscribe(NEVER)
+    if is_told:
+        await running.__aenter__()
+    await server.connections[0].close(4401, "token expired")
+    await session.wait_closed()
+    await client.close_async()
+    logged = [record for record in caplog.records if "the session has ended" in record.message]
+    assert len(logged) == (not is_told)
+    if is_told:
+        with pytest.raises(TransportConnectionFailed, match="token expired"):
+            await running.receive()
+
+
 async def test_leaving_ends_what_runs(ends: Both) -> None:
     async with ends.client().connect(reconnecting=True) as session:
         never = session.subscribe(NEVER)
