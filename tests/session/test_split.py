@@ -461,6 +461,38 @@ async def test_wait_connected_waits_for_what_is_open(ends: Both, events: Events)
             assert session.state == "connected"
 
 
+async def test_wait_connected_is_not_about_a_refusal(ends: Both, events: Events) -> None:
+    client = ends.client(on_event=events)
+    socket = client.transport.subscriptions  # type: ignore[attr-defined]
+    async with client.connect(reconnecting=True) as session:
+        async with session.subscribe(NEVER) as never, anyio.create_task_group() as tg:
+            await ends.socket.stop()
+            await events.wait(Disconnected, socket)
+            tg.start_soon(session.wait_connected)
+            await anyio.wait_all_tasks_blocked()
+            ends.socket.refuse_with = 403
+            await ends.socket.start()
+            with pytest.raises(TransportServerError, match="403"):
+                await never.receive()
+        assert session.state == "connected"
+
+
+async def test_wait_connected_raises_the_end_of_the_session(server: GraphQLServer) -> None:
+    async with both() as ends:
+        split = SplitTransport(server.transport(), subscriptions=ends.socket.transport())
+        with pytest.raises(TransportConnectionFailed, match="4401"):
+            async with Client(split).connect(reconnecting=True) as session:
+                async with session.subscribe(NEVER):
+                    await ends.socket.stop()
+                    while session.state == "connected":
+                        await anyio.sleep(0.001)
+                    async with anyio.create_task_group() as tg:
+                        tg.start_soon(server.connections[0].close, 4401, "token expired")
+                        with pytest.raises(TransportConnectionFailed, match="4401"):
+                            await session.wait_connected()
+                await anyio.sleep_forever()
+
+
 async def test_events_say_which(ends: Both, events: Events) -> None:
     transport = ends.transport()
     first, socket = transport.transport, transport.subscriptions
