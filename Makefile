@@ -43,7 +43,10 @@ TESTS ?= tests
 # The tests of what modules do, without those of promises, of servers and of what is generated.
 FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo docs docs-test test test-all test-modules test-newest node servers codegen autobahn bench bench-quick bench-against bench-coming-from fuzz soak soak-short reliability lock audit dist dist-check sbom api-check release-check release-notes pictures check format lint types stubs clean
+# What `make coverage` runs: whatever needs no server of others and generates nothing.
+COVERED ?= $(FOLDERS) tests/promises $(wildcard tests/test_*.py)
+
+.PHONY: demo docs docs-test test test-all test-modules test-newest coverage node servers codegen autobahn bench bench-quick bench-against bench-coming-from fuzz soak soak-short reliability lock audit dist dist-check sbom api-check release-check release-notes pictures check format lint types stubs clean
 
 demo: $(DEMO)/.installed
 	$(DEMO)/$(SCRIPTS)/python -m examples.demo
@@ -69,6 +72,15 @@ test-newest: NEWEST = $(lastword $(FOUND))
 test-newest:
 	@test -n "$(filter-out $(firstword $(FOUND)),$(NEWEST))" || echo "test-newest: SKIPPED, there is one Python only"
 	$(if $(filter-out $(firstword $(FOUND)),$(NEWEST)),$(MAKE) test VENV=.venv-$(NEWEST) PYTHON="$(call python,$(NEWEST))" TESTS="$(FOLDERS) $(wildcard tests/test_*.py)")
+
+# Which lines and branches the tests run, by folder; fails if one of the folders in
+# release/covered.py isn't run wholly. What is chosen by the date is the same each time.
+coverage: $(STAMP) node
+	rm -rf build/coverage && mkdir -p build/coverage
+	ANYGQL_DAY=coverage $(BIN)/python -m coverage run -m pytest -n $(WORKERS) --maxschedchunk=8 $(COVERED)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage json --quiet
+	$(BIN)/python -m release.covered
 
 # The documentation site, in build/site; a broken link, a page that the nav lacks and a docstring
 # that can't be read are errors. (With --quiet, --strict would hear of no warning.)
