@@ -17,8 +17,6 @@ PAGE = ROOT / "docs" / "recipes" / "pytest.md"
 BLOCK = re.compile(r"^```python fixture-(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FIXTURES = dict(BLOCK.findall(PAGE.read_text(encoding="utf-8")))
 
-PLUGIN = "anygql.testing.pytest_plugin"
-
 #: The module of each plugin, how many tests it finds, and the options that keep others away.
 PLUGINS = {
     "anyio": ("anyio", 2, ["-p", "no:asyncio", "-p", "no:trio"]),
@@ -28,11 +26,6 @@ PLUGINS = {
         ["-p", "no:anyio", "-p", "no:trio", "-o", "asyncio_default_fixture_loop_scope=function"],
     ),
     "trio": ("pytest_trio", 1, ["-p", "no:anyio", "-p", "no:asyncio"]),
-    "plugin": (
-        "anyio",
-        2,
-        ["-p", "no:asyncio", "-p", "no:trio", "-p", "no:anygql", "-p", PLUGIN],
-    ),
     "blocking": ("pytest", 1, ["-p", "no:anyio", "-p", "no:asyncio", "-p", "no:trio"]),
 }
 
