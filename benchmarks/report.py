@@ -121,7 +121,6 @@ def sections(results: dict[str, Any]) -> dict[str, str]:
 def summary(results: dict[str, Any], chosen: Sequence[tuple[str, str]]) -> str:
     """The table of another page: the chosen claims on asyncio, beside trio's."""
     shown: dict[tuple[str, str], dict[str, str]] = {}
-    measured: set[tuple[str, str]] = set()
     for row in results["rows"]:
         for claim in row["claims"]:
             against = claim["against"].removesuffix(" on trio")
@@ -131,9 +130,6 @@ def summary(results: dict[str, Any], chosen: Sequence[tuple[str, str]]) -> str:
             work = f"{row['title']}{', ' + claim['about'] if claim['about'] else ''}"
             ratio = f"{table.number(claim['ratio']['median'])}{TIMES}"
             shown.setdefault((work, against), {})[loop] = ratio
-            measured.add((row["key"], against))
-    if missing := set(chosen) - measured:
-        print(f"not measured: {sorted(missing)}")
     loops = ("asyncio", "trio")
     lines = [
         (work, against, *(known.get(loop, "not measured") for loop in loops))
