@@ -17,9 +17,10 @@ import msgspec
 from graphql import ExecutionResult, GraphQLSyntaxError, OperationType
 from graphql.error import located_error
 
+from ..concurrency.closing import aclose_within
 from ..http.accept import ACCEPT_JSON as JSON
 from ..http.accept import EVENT_STREAM, GRAPHQL_JSON
-from ..local.executor import AnyioExecutorMixin, aclose_within
+from ..local.executor import AnyioExecutorMixin
 from ..local.schema_execution import Payload, execute_events, format_result, open_events, run
 from .dialects import Malformed, Start, start_of
 from .execution import OperationFailed, ServerExecution

@@ -218,6 +218,9 @@ class GraphQLServer(BaseServer):
         try:
             if await self._shake_hands(websocket):
                 connection = ServerConnection(websocket, options)
+                if connection.status != HTTPStatus.SWITCHING_PROTOCOLS:
+                    await websocket.refuse(connection.status)
+                    return
                 await websocket.accept(connection.subprotocol)
                 self.connections.append(connection)
                 self._changed.notify()
