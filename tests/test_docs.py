@@ -85,7 +85,12 @@ def name(example: Example) -> str:
 
 EXAMPLES = examples()
 PROGRAMS = [example for example in EXAMPLES if example.is_program]
-RECIPES = [example for example in PROGRAMS if example.page.parent.name == "recipes"]
+RECIPES = [
+    example
+    for example in PROGRAMS
+    # Django runs on asyncio alone.
+    if example.page.parent.name == "recipes" and example.page.stem != "django"
+]
 SERVERS = [example for example in EXAMPLES if example.mark == "server"]
 
 

@@ -95,12 +95,15 @@ def read_document(query: str | None, files: Sequence[str]) -> str:
     if query is not None:
         if files:
             raise click.UsageError(f"give -q or a file, not both: {files[0]!r}")
-        return read_text(query[1:]) if query.startswith("@") else query
-    if files:
-        return read_text(files[0])
-    if sys.stdin.isatty():
+        text, source = (read_text(query[1:]), query[1:]) if query.startswith("@") else (query, "-q")
+    elif not files and sys.stdin.isatty():
         raise click.UsageError("give a document: -q TEXT, a file, or - for stdin")
-    return read_text("-")
+    else:
+        source = files[0] if files else "-"
+        text = read_text(source)
+    if not text.strip():
+        raise click.UsageError(f"{'stdin' if source == '-' else source}: the document is empty")
+    return text
 
 
 def _decode(text: str, what: str) -> Any:

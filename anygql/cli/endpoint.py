@@ -232,6 +232,13 @@ def load_object(name: str) -> Any:
         raise click.UsageError(f"{name}: {error}") from None
     except ImportError as error:
         raise click.UsageError(f"{name}: can't import it: {error}") from None
+    except (Exception, SystemExit) as error:  # the module's own
+        if os.environ.get("ANYGQL_TRACEBACK"):
+            raise
+        raise click.UsageError(
+            f"{name}: its import ended with {type(error).__name__}: {error} "
+            "(ANYGQL_TRACEBACK=1 shows where)"
+        ) from None
     # Strawberry's schemas hold graphql-core's.
     return getattr(found, "_schema", found)
 

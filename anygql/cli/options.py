@@ -56,7 +56,12 @@ _OPTIONS = (
     click.option("--timeout", type=_SECONDS, metavar="S", help="Seconds for all of it."),
     click.option("--connect-timeout", type=_SECONDS, metavar="S", help="Seconds to connect.  [10]"),
     click.option("--insecure", is_flag=True, help="Don't verify the server's certificate."),
-    click.option("--ca", metavar="FILE", help="Certificates to verify the server by."),
+    click.option(
+        "--ca",
+        type=click.Path(exists=True, dir_okay=False),
+        metavar="FILE",
+        help="Certificates to verify the server by.",
+    ),
     click.option("--proxy", metavar="URL", help="HTTP proxy; '' for none.  [of the environment]"),
     click.option(
         "--backend",

@@ -179,5 +179,5 @@ def _fail_by(error: Exception) -> int:
 
 
 def _fail(line: str, code: int) -> int:
-    complain(f"error: {line}")
+    complain(f"error: {' '.join(line.split())}")
     return code

@@ -577,7 +577,9 @@ async def built(session: Session, other: OtherRequest) -> None:
     assert_type(await session.execute(select(query("a", int | None))), int | None)
     assert_type(await session.execute(select(query("a", "b"))), Any)
     assert_type(await session.execute(other), Any)
-    await session.execute_batch([user_request, other, "{ a }"])
+    assert_type(await session.execute_batch([user_request, other, "{ a }"]), list[Any])
+    assert_type(await session.execute_batch([user_request, user_request]), list[User])
+    assert_type((await session.execute_result(user_request)).data, Any)
     events = session.subscribe(select(subscription("user", User)))
     assert_type(events, Subscription[User])
     async for user in events:
