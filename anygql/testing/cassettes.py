@@ -8,7 +8,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..client import Client
 from ..delivery.interfaces import Transport
 from .recorded import Recorded
 from .recorder import Recorder
@@ -21,6 +20,16 @@ __all__ = ["Cassettes"]
 
 #: The longest name of a file, but for its end.
 LONGEST = 120
+
+
+class _PatientRecorder(Recorder):
+    """Writes nothing before it is told to: a test may fail yet."""
+
+    def _prepare(self) -> None:
+        """Do nothing."""
+
+    def _connection_ended(self) -> None:
+        """Do nothing."""
 
 
 class Cassettes:
@@ -71,8 +80,7 @@ class Cassettes:
         path = self.path
         self._count += 1
         if self._record or (self._record is None and not path.exists()):
-            recorder = Recorder(Client(transport).transport, path, secrets=secrets)
-            recorder.saves_itself = False
+            recorder = _PatientRecorder(transport, path, secrets=secrets)
             self._recorders.append(recorder)
             return recorder
         if not path.exists():

@@ -57,7 +57,8 @@ class Recorder:
 
     Raises:
         TypeError: ``transport`` is no transport, or ``secrets`` one text.
-        OSError: When a connection ends, if the file can't be written.
+        OSError: When a session connects, if the file's folder can't be made, and when it ends, if
+            the file can't be written.
     """
 
     def __init__(
@@ -69,8 +70,6 @@ class Recorder:
     ) -> None:
         self.transport = Client(transport).transport
         self.path = Path(path)
-        #: Whether the cassette is written at the end of each connection, and not by ``save`` alone.
-        self.saves_itself = True
         self._tape = Tape(self.transport.description, secrets)
 
     @property
@@ -85,16 +84,19 @@ class Recorder:
 
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """Return a connection of the other transport that is recorded."""
-        return _Attempt(self)
+        return _Attempt(self.transport, self._tape, self._prepare, self._connection_ended)
 
     def save(self) -> None:
         """Write what has been recorded so far."""
         write_cassette(self._tape.cassette, self.path)
 
-    def save_itself(self) -> None:
-        """Write what has been recorded so far, unless that is left to ``save``."""
-        if self.saves_itself:
-            self.save()
+    def _prepare(self) -> None:
+        """Make the cassette's folder, so that one that can't be made is known at once."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def _connection_ended(self) -> None:
+        """Write what has been recorded so far."""
+        self.save()
 
     def __repr__(self) -> str:
         return f"<Recorder of {self.description} to {self.path}>"
@@ -103,17 +105,26 @@ class Recorder:
 class _Attempt(AsyncContextManagerMixin):
     """One attempt to connect, and the connection."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(
+        self,
+        transport: Transport,
+        tape: Tape,
+        prepare: Callable[[], None],
+        save: Callable[[], None],
+    ) -> None:
+        self._transport = transport
+        self._tape = tape
+        self._prepare = prepare
+        self._save = save
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Connection]:
-        recorder = self._recorder
-        tape = recorder._tape.connect(RunningLoop().now)  # pyright: ignore[reportPrivateUsage]
+        self._prepare()
+        tape = self._tape.connect(RunningLoop().now)
         try:
-            async with recorder.transport.connect() as inner:
+            async with self._transport.connect() as inner:
                 tape.opened(inner.payloads, getattr(inner, "response_headers", {}))
-                connection = _recording(inner, tape, recorder.save_itself)
+                connection = _recording(inner, tape, self._save)
                 try:
                     yield connection
                 finally:
@@ -123,7 +134,7 @@ class _Attempt(AsyncContextManagerMixin):
             raise
         finally:
             tape.close()
-            recorder.save_itself()
+            self._save()
 
 
 class _RecordingConnection:

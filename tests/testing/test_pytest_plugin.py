@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.programs import environment
 
+BLOCK = re.compile(r"^```python pytest-plugin\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLUGIN = "anygql.testing.pytest_plugin"
 #: Whether or not the entry point is installed here, the module is loaded once.
 LOADED = ("-p", "no:anygql", "-p", PLUGIN)
@@ -151,9 +153,13 @@ def test_with_all_plugins_together(tmp_path: Path) -> None:
         "trio": "pytest.mark.trio",
     }
     write(tmp_path, marks)
+    (block,) = BLOCK.findall((ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
+    for plugin in ("anyio", "asyncio", "trio"):
+        source = block.replace("pytest.mark.anyio", f"pytest.mark.{plugin}")
+        (tmp_path / f"test_{plugin}_page.py").write_text(source, encoding="utf-8")
     (tmp_path / "test_sync.py").write_text("def test_sync(graphql_session): pass")
     output = run_pytest(tmp_path, *LOADED, *SCOPE)
-    assert f"{2 * 4 + 3 * 4} passed, 1 error" in output, output
+    assert f"{2 * (4 + 2) + 3 * 4 + 2 * 2} passed, 1 error" in output, output
     assert "graphql_session is for async tests: mark this one for anyio" in output
     assert "warning" not in output, output
 
