@@ -31,6 +31,11 @@ class _PatientRecorder(Recorder):
     def _connection_ended(self) -> None:
         """Do nothing."""
 
+    def save_if_used(self) -> None:
+        """Write what was recorded, if there was an attempt to connect."""
+        if self._tape.cassette.connections:
+            self.save()
+
 
 class Cassettes:
     """Makes the transports of a test that record or replay; the fixture ``cassette`` is one.
@@ -50,7 +55,7 @@ class Cassettes:
         self._name = _name_of(item)
         self._record = record
         self._count = 0
-        self._recorders: list[Recorder] = []
+        self._recorders: list[_PatientRecorder] = []
 
     @property
     def path(self) -> Path:
@@ -90,8 +95,7 @@ class Cassettes:
     def save(self) -> None:
         """Write what was recorded."""
         for recorder in self._recorders:
-            if recorder.cassette.connections:
-                recorder.save()
+            recorder.save_if_used()
 
 
 def _name_of(item: pytest.Item) -> str:

@@ -10,6 +10,7 @@ from typing import Self
 
 from anyio import CancelScope, sleep, sleep_forever, sleep_until
 
+from ..concurrency.interrupts import uninterruptible
 from ..concurrency.signal import Signal
 from ..delivery.buffering import Delivery
 from ..delivery.independent import IndependentConnection, RunningFeed, RunningStream
@@ -128,6 +129,7 @@ class _RecordedConnection(IndependentConnection):
             finally:
                 losing.cancel()
 
+    @uninterruptible
     async def _lose(self, scope: CancelScope) -> None:
         """Lose the connection if it was lost, when all that was recorded on it has been played."""
         lost, after = self._record.lost, self._record.lost_after

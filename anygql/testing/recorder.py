@@ -24,7 +24,7 @@ from ..delivery.interfaces import (
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportClosed, TransportError
 from ..results.result import ExecutionResult
-from .cassette import Cassette, write_cassette
+from .cassette import write_cassette
 from .redaction import SECRET_NAMES
 from .tape import ConnectionTape, OperationTape, Tape
 
@@ -76,11 +76,6 @@ class Recorder:
     def description(self) -> str:
         """The server, fit for messages and logs."""
         return self.transport.description
-
-    @property
-    def cassette(self) -> Cassette:
-        """What has been recorded so far."""
-        return self._tape.cassette
 
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """Return a connection of the other transport that is recorded."""

@@ -130,6 +130,7 @@ class ConnectionTape:
             document=lines,
             variables=variables,
             at=round(self.now() - (self._opened or self._began), DIGITS),
+            ended="left",  # if it is saved while it runs
         )
         self._record.operations.append(record)
         operation = OperationTape(self._tape, self, record)
@@ -179,9 +180,12 @@ class OperationTape:
         text = json_text(result)
         data = result.data if text is None else msgspec.json.decode(text)
         origin: Any = getattr(result, "origin", None)
+        after = self._after()
+        if not self._is_over and self._record.ended == "left":
+            self._record.ended_after = after
         self._record.results.append(
             Arrival(
-                self._after(),
+                after,
                 value(data) if result.has_data else msgspec.UNSET,
                 value(result.errors),
                 value(result.extensions),

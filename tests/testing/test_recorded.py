@@ -151,7 +151,8 @@ async def test_each_recorded_answer_once_and_in_order(path: Path) -> None:
     ("document", "variables", "words"),
     [
         (HELLO, {"name": "bob"}, 'the query \'Hello\', with $name "ada" and not "bob"'),
-        (HELLO, None, "the query 'Hello', with $name \"ada\" and not not given"),
+        (HELLO, None, "the query 'Hello', with $name \"ada\", which is not given"),
+        (HELLO, {"name": "ada", "n": 1}, "the query 'Hello', with no $n"),
         (
             "query Hello {\n  hello\n}",
             None,

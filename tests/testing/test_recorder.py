@@ -181,7 +181,7 @@ async def test_a_failed_attempt_and_a_canceled_one(path: Path) -> None:
     with anyio.move_on_after(0.01):
         async with Client(recorder):
             pass
-    assert recorder.cassette.connections == []
+    assert "connections" not in json.loads(path.read_text())
 
 
 class _Waiting:
@@ -252,3 +252,14 @@ async def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
 def test_no_transport(path: Path) -> None:
     with pytest.raises(TypeError, match="a transport is a Transport or a URL"):
         Recorder(5, path)  # type: ignore[arg-type]
+
+
+async def test_what_is_saved_while_it_runs(path: Path) -> None:
+    recorder = Recorder(LocalSchemaTransport(demo_schema()), path)
+    async with Client(recorder) as session:
+        async with session.subscribe("subscription { countdown(interval: 60) }") as events:
+            await anext(events)
+            recorder.save()
+            (operation,) = operations(path)
+            assert operation["ended"] == "left"
+            assert operation["ended_after"] >= operation["results"][0]["after"]

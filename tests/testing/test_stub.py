@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import TaskStatus
-from graphql import GraphQLError
+from graphql import GraphQLError, build_schema, introspection_from_schema
 
 from anygql import (
     Client,
@@ -207,8 +207,10 @@ async def test_refused_and_failed_streams() -> None:
             stub.answers["error"] = error
             async with session.subscribe("subscription F { n }") as events:
                 assert await anext(events) == {"n": 1}
-                with pytest.raises(expected):
+                with pytest.raises(expected) as caught:
                     await anext(events)
+            if expected is TransportConnectionFailed:
+                assert caught.value.__cause__ is error
         async with session.subscribe("subscription M { n }") as events:
             with pytest.raises(TransportConnectionFailed) as caught:
                 await anext(events)
@@ -337,3 +339,12 @@ def test_what_is_no_stub() -> None:
         Stub([])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="close_timeout"):
         Stub({}, close_timeout=0)
+
+
+async def test_a_fetched_schema() -> None:
+    schema = build_schema("type Query { a: Int }")
+    stub = Stub({"IntrospectionQuery": introspection_from_schema(schema), None: {"a": 1}})
+    async with Client(stub, fetch_schema=True) as session:
+        with pytest.raises(GraphQLValidationError):
+            await session.execute("{ b }")
+        assert await session.execute("{ a }") == {"a": 1}
