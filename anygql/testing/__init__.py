@@ -12,6 +12,7 @@ from ..lazy import lazy_names
 if TYPE_CHECKING:
     from ..local.executor import AnyioExecutor
     from .cassettes import Cassettes
+    from .http_messages import ServerRequest
     from .memory import MemoryStream, memory_stream_pair
     from .peer import PeerConnection, ScriptedPeer
     from .recorded import Recorded
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "..local.executor": ("AnyioExecutor",),
     ".cassettes": ("Cassettes",),
+    ".http_messages": ("ServerRequest",),
     ".memory": ("MemoryStream", "memory_stream_pair"),
     ".peer": ("PeerConnection", "ScriptedPeer"),
     ".recorded": ("Recorded",),
@@ -51,6 +53,7 @@ __all__ = [
     "Recorder",
     "ScriptedPeer",
     "ServerConnection",
+    "ServerRequest",
     "Stub",
     "StubCall",
     "demo_schema",

@@ -71,6 +71,11 @@ class Recorded:
         return f"{self.path} ({self._replay.cassette.recorded_from})"
 
     @property
+    def asks_anew(self) -> bool:
+        """Whether the recorded transport had anything that may change between attempts."""
+        return self._replay.cassette.asks_anew
+
+    @property
     def unused(self) -> list[str | None]:
         """The names of the recorded operations that nobody has asked for."""
         return [playable.record.name for playable in self._replay.playables.left()]

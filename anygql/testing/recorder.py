@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from anyio import AsyncContextManagerMixin, EndOfStream
 
@@ -20,10 +20,12 @@ from ..delivery.interfaces import (
     ConnectionResults,
     Incremental,
     Transport,
+    authorized,
 )
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportClosed, TransportError
 from ..results.result import ExecutionResult
+from ..session.split import SplitTransport
 from .cassette import write_cassette
 from .redaction import SECRET_NAMES
 from .tape import ConnectionTape, OperationTape, Tape
@@ -56,7 +58,7 @@ class Recorder:
             these, whatever its case, ``-`` and ``_``. Default: ``SECRET_NAMES``.
 
     Raises:
-        TypeError: ``transport`` is no transport, or ``secrets`` one text.
+        TypeError: ``transport`` is no transport or a ``SplitTransport``, or ``secrets`` one text.
         OSError: When a session connects, if the file's folder can't be made, and when it ends, if
             the file can't be written.
     """
@@ -68,9 +70,23 @@ class Recorder:
         *,
         secrets: Collection[str] = SECRET_NAMES,
     ) -> None:
+        if isinstance(transport, SplitTransport):
+            raise TypeError(
+                "a Recorder records one transport: write "
+                "SplitTransport(Recorder(…), subscriptions=Recorder(…))"
+            )
         self.transport = Client(transport).transport
         self.path = Path(path)
-        self._tape = Tape(self.transport.description, secrets)
+        asks_anew: bool = getattr(self.transport, "asks_anew", True)
+        self._tape = Tape(self.transport.description, secrets, asks_anew=asks_anew)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # What a session asks only some transports for, such as `close_timeout`.
+            if name == "transport":
+                raise AttributeError(name)
+            return getattr(self.transport, name)
 
     @property
     def description(self) -> str:
@@ -181,6 +197,11 @@ class _RecordingConnection:
             self._ended_by(tape, exc)
             raise
         return cast("ConnectionResults", _RecordingResults(results, self, tape))
+
+    async def authorize(
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
+    ) -> AnyTransportArgs:
+        return await authorized(self._inner, request, transport_args)
 
     async def wait_closed(self) -> None:
         await self._inner.wait_closed()

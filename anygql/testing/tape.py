@@ -53,9 +53,9 @@ def question(
 class Tape:
     """The recording of one transport, from its first attempt to connect on."""
 
-    def __init__(self, server: str, secrets: Collection[str]) -> None:
+    def __init__(self, server: str, secrets: Collection[str], *, asks_anew: bool = True) -> None:
         self.redaction = Redaction(secrets)
-        self.cassette = Cassette(VERSION, server, self.redaction.names)
+        self.cassette = Cassette(VERSION, server, asks_anew, self.redaction.names)
         self._began: float | None = None
 
     def connect(self, now: Callable[[], float]) -> ConnectionTape:

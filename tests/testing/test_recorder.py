@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from anygql import (
     FileVar,
     HTTPTransport,
     LocalSchemaTransport,
+    SplitTransport,
     TransportQueryError,
     TransportServerError,
 )
@@ -263,3 +265,30 @@ async def test_what_is_saved_while_it_runs(path: Path) -> None:
             (operation,) = operations(path)
             assert operation["ended"] == "left"
             assert operation["ended_after"] >= operation["results"][0]["after"]
+
+
+async def test_two_transports(path: Path, tmp_path: Path) -> None:
+    stub, ticks = Stub({"Q": {"a": 1}}), Stub({"S": [{"n": 1}]})
+    with pytest.raises(TypeError, match="a Recorder records one transport"):
+        Recorder(SplitTransport(stub, subscriptions=ticks), path)
+    other = tmp_path / "other.json"
+    split = SplitTransport(Recorder(stub, path), subscriptions=Recorder(ticks, other))
+    for transport in (split, SplitTransport(Recorded(path), subscriptions=Recorded(other))):
+        async with Client(transport) as session:
+            assert await session.execute("query Q { a }") == {"a": 1}
+            async with session.subscribe("subscription S { n }") as events:
+                assert [data async for data in events] == [{"n": 1}]
+
+
+async def test_what_sessions_ask_some_transports_for(path: Path) -> None:
+    async with GraphQLServer(demo_schema()) as server:
+        transport = server.transport(close_timeout=3)
+        recorder: Any = Recorder(transport, path)
+        assert recorder.close_timeout == 3
+        assert not recorder.asks_anew
+        with pytest.raises(AttributeError):
+            _ = recorder.other
+        async with recorder.connect():
+            pass
+    assert not Recorded(path).asks_anew
+    assert copy.copy(recorder).path == path
