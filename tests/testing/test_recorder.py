@@ -20,6 +20,7 @@ from anygql import (
     TransportQueryError,
     TransportServerError,
 )
+from anygql.delivery.interfaces import Transport
 from anygql.testing import GraphQLServer, Recorded, Recorder, Stub, demo_schema
 from tests.support.http_peer import http, peer
 
@@ -272,12 +273,15 @@ async def test_two_transports(path: Path, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="a Recorder records one transport"):
         Recorder(SplitTransport(stub, subscriptions=ticks), path)
     other = tmp_path / "other.json"
-    split = SplitTransport(Recorder(stub, path), subscriptions=Recorder(ticks, other))
-    for transport in (split, SplitTransport(Recorded(path), subscriptions=Recorded(other))):
-        async with Client(transport) as session:
+
+    async def use(transport: Transport, subscriptions: Transport) -> None:
+        async with Client(SplitTransport(transport, subscriptions=subscriptions)) as session:
             assert await session.execute("query Q { a }") == {"a": 1}
             async with session.subscribe("subscription S { n }") as events:
                 assert [data async for data in events] == [{"n": 1}]
+
+    await use(Recorder(stub, path), Recorder(ticks, other))
+    await use(Recorded(path), Recorded(other))
 
 
 async def test_what_sessions_ask_some_transports_for(path: Path) -> None:
