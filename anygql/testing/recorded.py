@@ -162,7 +162,7 @@ class _RecordedConnection(IndependentConnection):
                 error.unsent = failure.unsent
             raise
         if last.result is None:
-            raise AssertionError(f"{self._replay.path}: an operation was recorded without end")
+            raise AssertionError(f"{self._replay.path}: an operation was recorded without a result")
         return last.result
 
     def subscribe(

@@ -177,7 +177,7 @@ class _RecordingConnection:
     async def execute(
         self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
     ) -> ExecutionResult:
-        tape = self._tape.begin(request)
+        tape = self._begin(request)
         try:
             result = await self._inner.execute(request, transport_args)
         except BaseException as exc:
@@ -190,7 +190,7 @@ class _RecordingConnection:
     def subscribe(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> ConnectionResults:
-        tape = self._tape.begin(request)
+        tape = self._begin(request)
         try:
             results = self._inner.subscribe(request, delivery, transport_args)
         except BaseException as exc:
@@ -225,6 +225,10 @@ class _RecordingConnection:
             self._tape.has_more = False
             self._save()
 
+    def _begin(self, request: GraphQLRequest) -> OperationTape:
+        """Record an operation, unless it comes too late to be sent: a session asks again then."""
+        return self._tape.begin(request, is_kept=self.fault is None)
+
     def _ended_by(self, tape: OperationTape, error: BaseException) -> None:
         if isinstance(error, TransportError):
             tape.fail(error, lost=self._is_loss(error))
@@ -246,7 +250,7 @@ class _RecordingBatching(_RecordingConnection):
     async def execute_batch(
         self, requests: Sequence[GraphQLRequest], transport_args: AnyTransportArgs = None
     ) -> list[ExecutionResult | TransportError]:
-        tapes = [self._tape.begin(request) for request in requests]
+        tapes = [self._begin(request) for request in requests]
         try:
             outcomes = await self._inner.execute_batch(requests, transport_args)
         except BaseException as exc:
@@ -273,7 +277,7 @@ class _RecordingIncremental(_RecordingConnection):
     def execute_incremental(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> ConnectionResults:
-        tape = self._tape.begin(request)
+        tape = self._begin(request)
         try:
             results = self._inner.execute_incremental(request, delivery, transport_args)
         except BaseException as exc:

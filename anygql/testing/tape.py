@@ -121,8 +121,8 @@ class ConnectionTape:
             self._record.connecting = round(self.now() - self._began, DIGITS)
             self._record.failure = self._tape.failure(error)
 
-    def begin(self, request: GraphQLRequest) -> OperationTape:
-        """Begin an operation."""
+    def begin(self, request: GraphQLRequest, *, is_kept: bool) -> OperationTape:
+        """Begin an operation; it is recorded if ``is_kept``."""
         kind, name, lines, variables = question(request, self._tape.redaction)
         record = OperationRecord(
             kind=kind,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -132,9 +132,10 @@ class ConnectionTape:
             at=round(self.now() - (self._opened or self._began), DIGITS),
             ended="left",  # if it is saved while it runs
         )
-        self._record.operations.append(record)
         operation = OperationTape(self._tape, self, record)
-        self._operations.append(operation)
+        if is_kept:
+            self._record.operations.append(record)
+            self._operations.append(operation)
         return operation
 
     def forget(self, record: OperationRecord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import AsyncIterator
@@ -15,13 +16,16 @@ from trio.testing import MockClock
 from anygql import (
     Client,
     Session,
+    TransportClosed,
     TransportConnectionFailed,
     TransportError,
     TransportQueryError,
     TransportServerError,
     TransportTimeout,
     blocking,
+    gql,
 )
+from anygql.delivery.buffering import Delivery
 from anygql.testing import GraphQLServer, Recorded, Recorder, Stub, demo_schema
 
 HELLO = "query Hello($name: String) { hello(name: $name) }"
@@ -158,6 +162,7 @@ async def test_each_recorded_answer_once_and_in_order(path: Path) -> None:
             None,
             f"the query 'Hello', with line 1 '{HELLO}' and not 'query Hello {{'",
         ),
+        (f"{HELLO}\n#", None, "the query 'Hello', with 1 lines and not 2"),
         ("query Two { a b }", None, "the query 'Two', with line 1 'query Two { a }' and not"),
         ("query Tow { a }", None, "the query 'Two', with line 1 'query Two { a }'"),
         ("mutation Three { b }", None, "the mutation 'Three', with line 1 'mutation Three { a }'"),
@@ -270,3 +275,36 @@ def test_without_await(path: Path) -> None:
     anyio.run(record, path, {"Q": {"a": 1}}, ["query Q { a }"])
     with blocking.Client(Recorded(path)) as session:
         assert session.execute("query Q { a }") == {"a": 1}
+
+
+@pytest.mark.parametrize("kind", ["stub", "recorded"])
+async def test_a_closed_connection_takes_nothing(path: Path, kind: str) -> None:
+    await record(path, {})
+    transport: Any = Stub({}) if kind == "stub" else Recorded(path)
+    async with transport.connect() as connection:
+        connection.close()
+        with pytest.raises(TransportClosed):
+            await connection.execute(gql("{ a }"))
+        for begin in (connection.subscribe, connection.execute_incremental):
+            with pytest.raises(TransportClosed):
+                begin(gql("{ a }"), Delivery())
+
+
+async def test_a_cassette_that_was_edited(path: Path) -> None:
+    await record(path, {"Q": {"a": 1}}, ["query Q { a }"])
+    cassette = json.loads(path.read_text())
+    del cassette["connections"][0]["operations"][0]["results"]
+    path.write_text(json.dumps(cassette))
+    async with Client(Recorded(path)) as session:
+        with pytest.raises(AssertionError, match="was recorded without a result"):
+            await session.execute("query Q { a }")
+
+
+async def test_leaving_a_long_recorded_stream(path: Path) -> None:
+    answers: Any = {"S": [{"n": n} for n in range(100)]}
+    async with Client(Recorder(Stub(answers), path)) as session:
+        async with session.subscribe("subscription S { n }") as events:
+            assert len([data async for data in events]) == 100
+    async with Client(Recorded(path)) as session:
+        async with session.subscribe("subscription S { n }", buffer_size=1) as events:
+            assert await anext(events) == {"n": 0}

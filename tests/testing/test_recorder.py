@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,18 @@ from graphql import GraphQLDeferDirective, build_schema, specified_directives
 
 from anygql import (
     Client,
+    ExecutionResult,
     FileVar,
     HTTPTransport,
     LocalSchemaTransport,
     SplitTransport,
+    TransportClosed,
+    TransportError,
     TransportQueryError,
     TransportServerError,
+    gql,
 )
+from anygql.delivery.buffering import Delivery
 from anygql.delivery.interfaces import Transport
 from anygql.testing import GraphQLServer, Recorded, Recorder, Stub, demo_schema
 from tests.support.http_peer import http, peer
@@ -296,3 +302,73 @@ async def test_what_sessions_ask_some_transports_for(path: Path) -> None:
             pass
     assert not Recorded(path).asks_anew
     assert copy.copy(recorder).path == path
+
+
+async def test_automatic_batches(path: Path) -> None:
+    answers = [{"data": {"n": 1}}, {"data": {"n": 2}}]
+    async with peer(http(json.dumps(answers))) as server:
+        client = Client(Recorder(server.url, path), batch_interval=1, batch_max=2)
+        async with client as session, anyio.create_task_group() as tasks:
+            tasks.start_soon(session.execute, "query A { n }")
+            tasks.start_soon(session.execute, "query B { n }")
+    assert len(server.requests) == 1
+    assert sorted(each["name"] for each in operations(path)) == ["A", "B"]
+
+
+@pytest.mark.parametrize("answer", [http("busy", "503 Service Unavailable"), http('[{"a": 1}, 2]')])
+async def test_a_failed_batch(path: Path, answer: bytes) -> None:
+    async with peer(answer) as server:
+        async with Client(Recorder(server.url, path)) as session:
+            with pytest.raises(TransportError) as before:
+                await session.execute_batch(["query A { n }", "query B { n }"])
+    assert [each["ended"] for each in operations(path)] == ["failed"] * 2
+    async with Client(Recorded(path)) as session:
+        with pytest.raises(type(before.value)) as after:
+            await session.execute_batch(["query A { n }", "query B { n }"])
+    assert str(after.value) == str(before.value)
+    assert after.value.code == before.value.code
+
+
+async def test_subscriptions_that_drop_and_are_dropped(path: Path) -> None:
+    stub = Stub({"S": [{"n": n} for n in range(5)]})
+    async with Client(Recorder(stub, path)) as session:
+        events = session.subscribe("subscription S { n }", buffer_size=2, on_overflow="drop_oldest")
+        async with events:
+            await anyio.wait_all_tasks_blocked()
+            assert [data async for data in events] == [{"n": 3}, {"n": 4}]
+            assert events.dropped == 3
+        async for data in session.subscribe("subscription S { n }"):
+            assert data == {"n": 0}
+            break
+        del events
+        gc.collect()
+    first, second = operations(path)
+    assert len(first["results"]) == 2
+    assert second["ended"] == "left"
+
+
+async def test_the_connection_s_own_view(path: Path) -> None:
+    """What sessions rarely look at."""
+    recorder = Recorder(Stub({"S": [{"n": 1}]}), path)
+    connection: Any
+    async with recorder.connect() as connection:
+        assert connection.idle_since is not None
+        request = gql("subscription S { n }")
+        with pytest.raises(AssertionError):
+            connection.subscribe(gql("subscription T { n }"), Delivery())
+        with pytest.raises(AssertionError):
+            connection.execute_incremental(gql("{ n }"), Delivery())
+        results = connection.subscribe(request, Delivery())
+        results.check_loop()
+        await results.wait()
+        assert results.receive_nowait() == ExecutionResult({"n": 1})
+        assert results.last == ExecutionResult({"n": 1})
+        results.transport_args = {"headers": {}}
+        assert results.transport_args == {"headers": {}}
+        assert (results.on_lost, results.lost, results.reconnects) == (None, False, 0)
+        results.abandon()
+        connection.close(1000, "bye")
+        await connection.wait_closed()
+        with pytest.raises(TransportClosed):
+            connection.subscribe(request, Delivery())
+    assert [each["ended"] for each in operations(path)] == ["left"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -348,3 +349,45 @@ async def test_a_fetched_schema() -> None:
         with pytest.raises(GraphQLValidationError):
             await session.execute("{ b }")
         assert await session.execute("{ a }") == {"a": 1}
+
+
+async def test_a_stray_cancellation(anyio_backend: Any) -> None:
+    if anyio_backend == "trio":
+        return  # nobody else can cancel a task there
+
+    async def canceled(_call: StubCall) -> Any:
+        task = asyncio.ensure_future(anyio.sleep_forever())
+        task.cancel()
+        await task
+
+    async with Client(Stub({"Q": canceled})) as session:
+        with pytest.raises(TransportError, match="came out of the function that answers"):
+            await session.execute("query Q { a }")
+
+
+async def test_other_streams() -> None:
+    """A tuple, a generator, and an iterator that can't be closed."""
+
+    class Numbers:
+        n = 0
+
+        def __aiter__(self) -> AsyncIterator[Any]:
+            return self  # type: ignore[return-value]
+
+        async def __anext__(self) -> Any:
+            self.n += 1
+            if self.n > 2:
+                raise StopAsyncIteration
+            return {"n": self.n}
+
+    answers: list[Any] = [
+        ({"n": 1}, {"n": 2}),
+        lambda _: ({"n": n} for n in (1, 2)),
+        lambda _: Numbers(),
+    ]
+    for answer in answers:
+        async with Client(Stub({"Countdown": answer})) as session:
+            async with session.subscribe(COUNTDOWN) as events:
+                assert [data async for data in events] == [{"n": 1}, {"n": 2}]
+            async with session.subscribe(COUNTDOWN, buffer_size=1) as events:
+                assert await anext(events) == {"n": 1}
