@@ -47,7 +47,8 @@ def question(
     """Return a request's kind, name, lines and variables, as a cassette has them."""
     name, kind = request.operation
     lines = redaction.text(request.text).strip().splitlines()
-    return kind, name, lines, redaction.value(plain_variables(request, _JSON))
+    others = redaction.secret_variables(request.text)
+    return kind, name, lines, redaction.value(plain_variables(request, _JSON), others)
 
 
 class Tape:
@@ -132,7 +133,8 @@ class ConnectionTape:
             at=round(self.now() - (self._opened or self._began), DIGITS),
             ended="left",  # if it is saved while it runs
         )
-        operation = OperationTape(self._tape, self, record)
+        aliases = self._tape.redaction.secret_aliases(request.text)
+        operation = OperationTape(self._tape, self, record, aliases)
         if is_kept:
             self._record.operations.append(record)
             self._operations.append(operation)
@@ -163,10 +165,17 @@ class ConnectionTape:
 class OperationTape:
     """The recording of one operation."""
 
-    def __init__(self, tape: Tape, connection: ConnectionTape, record: OperationRecord) -> None:
+    def __init__(
+        self,
+        tape: Tape,
+        connection: ConnectionTape,
+        record: OperationRecord,
+        aliases: Collection[str],
+    ) -> None:
         self._tape = tape
         self._connection = connection
         self._record = record
+        self._aliases = aliases
         self._began = connection.now()
         self._is_over = False
 
@@ -187,7 +196,7 @@ class OperationTape:
         self._record.results.append(
             Arrival(
                 after,
-                value(data) if result.has_data else msgspec.UNSET,
+                value(data, self._aliases) if result.has_data else msgspec.UNSET,
                 value(result.errors),
                 value(result.extensions),
                 None if origin is None else origin.status,

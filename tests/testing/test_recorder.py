@@ -111,6 +111,20 @@ async def test_secrets_are_left_out(path: Path) -> None:
         await session.execute(document, {"password": "another"})
 
 
+async def test_secrets_under_the_document_s_own_names(path: Path) -> None:
+    stub = Stub({"Login": {"login": {"t": "came", "name": "ada"}}})
+    document = (
+        "mutation Login($u: String, $p: String) { login(user: $u, password: $p) { t: token name } }"
+    )
+    async with Client(Recorder(stub, path)) as session:
+        await session.execute(document, {"u": "ada", "p": "went"})
+    (operation,) = operations(path)
+    assert operation["variables"] == {"u": "ada", "p": "REDACTED"}
+    assert operation["results"][0]["data"] == {"login": {"t": "REDACTED", "name": "ada"}}
+    async with Client(Recorded(path)) as session:
+        assert await session.execute(document, {"u": "ada", "p": "other"})
+
+
 async def test_own_secrets(path: Path) -> None:
     stub = Stub({"Q": {"pin": 7, "token": "t"}})
     async with Client(Recorder(stub, path, secrets=["pin"])) as session:

@@ -65,7 +65,24 @@ def test_the_shape_is_kept(redaction: Redaction) -> None:
         ("{ password: passwordField }", "{ password: passwordField }"),
         ("Bearer abcdefgh12345 was wrong", "Bearer REDACTED was wrong"),
         ("the bearer of news", "the bearer of news"),
+        ("{ a(id: 1) }", "{ a(id: 1) }"),
     ],
 )
 def test_texts(redaction: Redaction, text: str, expected: str) -> None:
     assert redaction.text(text) == expected
+
+
+def test_names_that_a_document_gives(redaction: Redaction) -> None:
+    document = """
+        mutation Login($user: String!, $p: String!, $q: [Token]) {
+          login(user: $user, password: $p, in: {apiKey: $q}) { t: accessToken name: title }
+        }
+    """
+    assert redaction.secret_variables(document) == {"p", "q"}
+    assert redaction.secret_aliases(document) == {"t"}
+    value = {"t": ["x", 5], "text": "x", "name": "Bearer abcdefgh is wrong"}
+    assert redaction.value(value, {"t"}) == {
+        "t": [REDACTED, 0],
+        "text": "x",
+        "name": "Bearer REDACTED is wrong",
+    }
