@@ -94,7 +94,16 @@ from anygql.dsl import (
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, SubscriptionProtocol
 from anygql.results.types import converter
 from anygql.schema import VariableError
-from anygql.testing import GraphQLServer, demo_schema
+from anygql.testing import (
+    SECRET_NAMES,
+    Cassettes,
+    GraphQLServer,
+    Recorded,
+    Recorder,
+    Stub,
+    StubCall,
+    demo_schema,
+)
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
 
@@ -721,6 +730,34 @@ async def tested() -> None:
         assert_type(server.transport(init_payload={"token": "…"}), WebSocketTransport)
         assert_type(await server.listen(), str)
         assert_type(server.connector(), Connector)
+
+
+async def answered(call: StubCall) -> dict[str, Any]:
+    assert_type(call.name, str | None)
+    assert_type(call.variables, dict[str, Any])
+    assert_type(call.kind, Literal["query", "mutation", "subscription"])
+    assert_type(call.request, GraphQLRequest | None)
+    return {"hello": "hi"}
+
+
+async def counted(call: StubCall) -> AsyncGenerator[dict[str, int]]:
+    yield {"n": 1}
+
+
+def doubled(cassette: Cassettes) -> None:
+    only_names = {"Hello": answered}
+    Client(Stub(only_names))
+    stub = Stub({"Hello": answered, "N": counted, "E": [GraphQLError("no")], None: {"a": 1}})
+    stub.answers["Other"] = ExecutionResult(None, [{"message": "no"}])
+    stub.refuse_with = TransportConnectionFailed("away")
+    assert_type(stub.calls, list[StubCall])
+    recorder = Recorder(stub, "cassette.json", secrets=[*SECRET_NAMES, "pin"])
+    Client(recorder)
+    assert_type(recorder.save(), None)
+    Client(Recorded("cassette.json", speed=10))
+    assert_type(Recorded(recorder.path).unused, list[str | None])
+    Client(cassette("https://example.org/graphql", speed=2))
+    Client(cassette(stub, secrets={"pin"}))
 
 
 assert_type(anygql.__all__, list[str])
