@@ -22,6 +22,7 @@ from .base import (
     Terminate,
 )
 from .graphql_ws import GraphQLTransportWS, GraphQLWS
+from .phoenix import Phoenix
 
 __all__ = [
     "DIALECTS",
@@ -34,6 +35,7 @@ __all__ = [
     "Init",
     "Malformed",
     "Message",
+    "Phoenix",
     "Ping",
     "Pong",
     "Request",
@@ -46,7 +48,7 @@ __all__ = [
 
 #: The protocols that a server can speak.
 DIALECTS: Mapping[str, type[Dialect]] = {
-    dialect.name: dialect for dialect in (GraphQLTransportWS, GraphQLWS)
+    dialect.name: dialect for dialect in (GraphQLTransportWS, GraphQLWS, Phoenix)
 }
 
 #: The reasons of close codes, worded as by the JavaScript library graphql-ws.

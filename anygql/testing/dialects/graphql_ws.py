@@ -55,7 +55,7 @@ class _Typed(Dialect):
         if kind == self.start:
             return _start(message)
         if kind == self.stop:
-            return Stop(_id(message))
+            return Stop([_id(message)])
         if kind == "connection_init":
             return Init(member(message, "payload", dict))
         return self._parse_other(kind, message)
