@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from .session.pages import Page, Pages
     from .session.policy import is_retryable
     from .session.session import Session
+    from .session.split import SplitTransport
     from .session.subscription import Subscription
     from .version import __version__ as __version__
     from .websocket.sockets.base import Connector
@@ -118,6 +119,7 @@ _MODULES = {
     ".session.pages": ("Page", "Pages"),
     ".session.policy": ("is_retryable",),
     ".session.session": ("Session",),
+    ".session.split": ("SplitTransport",),
     ".session.subscription": ("Subscription",),
     ".version": ("__version__",),
     ".websocket.sockets.base": ("Connector",),
@@ -156,6 +158,7 @@ __all__ = [
     "Session",
     "SessionEvent",
     "SessionState",
+    "SplitTransport",
     "StreamConnector",
     "Subscription",
     "SubscriptionOverflow",

@@ -20,6 +20,7 @@ from .base import (
     Start,
     Stop,
     Terminate,
+    start_of,
 )
 from .graphql_ws import GraphQLTransportWS, GraphQLWS
 from .phoenix import Phoenix
@@ -44,6 +45,7 @@ __all__ = [
     "Stop",
     "Terminate",
     "choose",
+    "start_of",
 ]
 
 #: The protocols that a server can speak.
