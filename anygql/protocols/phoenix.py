@@ -245,7 +245,7 @@ class _PhoenixCodec(Codec):
         self._refs = map(str, count(1))
         self._join_ref = ""
         self._joined = False
-        self._leave_ref = self._heartbeat_ref = ""
+        self._heartbeat_ref = ""
         #: The operations whose reply is awaited, by the refs of their messages, and those by ids.
         self._asked: dict[str, _Asked] = {}
         self._ref_of: dict[str, str] = {}
@@ -320,9 +320,8 @@ class _PhoenixCodec(Codec):
     def terminate(self) -> Sequence[bytes]:
         if not self._joined:
             return ()
-        self.is_terminated = False
-        self._leave_ref = ref = next(self._refs)
-        return [self._message(ref, "phx_leave", _EMPTY)]
+        # Its reply is not waited for: what the server does about it, it does at the close, too.
+        return [self._message(next(self._refs), "phx_leave", _EMPTY)]
 
     # What comes.
 
@@ -343,8 +342,6 @@ class _PhoenixCodec(Codec):
             return self._on_answer(ref, frame.payload)
         if ref == self._join_ref and frame.topic == self._topic:
             return self._on_joined(frame.payload)
-        if ref == self._leave_ref:
-            self.is_terminated = True
         if ref in self._left:
             self._late.discard(self._left.pop(ref))
         return NOTHING
@@ -411,9 +408,6 @@ class _PhoenixCodec(Codec):
         if frame.topic != self._topic or frame.join_ref != self._join_ref:
             return NOTHING
         self._joined = False
-        if self._leave_ref:
-            self.is_terminated = True
-            return NOTHING
         return Ended("the server closed the channel (phx_close)")
 
     # Reading payloads.
