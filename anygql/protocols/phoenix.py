@@ -433,7 +433,7 @@ class _PhoenixCodec(Codec):
         if type(self._json) is MsgspecJSON:
             try:
                 result = _DATA.decode(payload).result
-                if is_result(result):
+                if type(result.data) is dict or is_result(result):
                     return Next(id, result)
             except (ValueError, RecursionError):
                 pass
