@@ -21,7 +21,14 @@ import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..exceptions import ProtocolViolation
-from ..json import JSON, MsgspecJSON, encode_named, is_mapping, replace_lone_surrogates
+from ..json import (
+    JSON,
+    MsgspecJSON,
+    checked_utf8,
+    encode_named,
+    is_mapping,
+    replace_lone_surrogates,
+)
 from ..results.answers import server_words
 from ..results.result import ExecutionResult, is_result
 from .base import Codec, Prepared, Secret, SubscriptionProtocol
@@ -453,7 +460,8 @@ _EVENTS: dict[str, Callable[[_PhoenixCodec, _Frame], Event]] = {
 def _read(message: bytes | str) -> _Frame:
     """Read a message; raise ``ProtocolViolation`` for what is no frame."""
     try:
-        return _FRAMES.decode(message)
+        # What stays JSON text for now would not be checked otherwise.
+        return _FRAMES.decode(message if message.isascii() else checked_utf8(message))
     except (ValueError, RecursionError) as exc:
         try:
             return read_replacing_surrogates(_FRAMES.decode, message, exc)

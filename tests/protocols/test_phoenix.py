@@ -667,9 +667,12 @@ class TestWhatElseComes:
             Conversation(joined=joined).hear(text)
         assert caught.value.code == 1002
 
-    def test_19_what_is_not_utf_8(self) -> None:
+    @pytest.mark.parametrize(
+        "text", [b'["1","1","\xff","e",{}]', b'["1","1","t","e",{"a":"\xff"}]']
+    )
+    def test_19_what_is_not_utf_8(self, text: bytes) -> None:
         with pytest.raises(ProtocolViolation) as caught:
-            Conversation().hear(b'["1","1","\xff","e",{}]')
+            Conversation().hear(text)
         assert caught.value.code == 1007
 
 
