@@ -44,7 +44,10 @@ OPTIONAL = {
 
 
 def loaded(*program: str, arguments: tuple[str, ...] = ()) -> set[str]:
-    """The modules that a fresh interpreter has loaded after ``program``, and had not before."""
+    """The modules that a fresh interpreter has loaded after ``program``, and had not before.
+
+    The program may print whole lines.
+    """
     lines = [
         "import sys",
         "before = set(sys.modules)",
@@ -55,7 +58,7 @@ def loaded(*program: str, arguments: tuple[str, ...] = ()) -> set[str]:
     ]
     command = [sys.executable, "-W", "error", "-c", "\n".join(lines), *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-    return set(json.loads(done.stdout))
+    return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_import_loads_nothing_else() -> None:
@@ -131,6 +134,28 @@ def test_a_name_that_is_not_there() -> None:
         getattr(anygql, "Cleint")  # noqa: B009 - type checkers know that there is none
     with pytest.raises(ImportError, match="cannot import name 'Cleint'"):
         exec("from anygql import Cleint")
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_the_command_line_s_help_loads_no_click(option: str) -> None:
+    modules = loaded(
+        "from anygql.cli.main import main",
+        f"sys.argv[1:] = [{option!r}]",
+        "try: main()",
+        "except SystemExit as end: assert end.code == 0",
+    )
+    ours = {name for name in modules if name.partition(".")[0] == "anygql"}
+    assert ours == {
+        "anygql",
+        "anygql.cli",
+        "anygql.cli.help",
+        "anygql.cli.main",
+        "anygql.cli.output",
+        "anygql.cli.values",
+        "anygql.lazy",
+    }
+    heavy = {"anyio", "asyncio", "click", "dataclasses", "inspect", "msgspec", "pathlib"}
+    assert not modules & (heavy | OPTIONAL - {"anygql.cli"})
 
 
 #: The first query over a WebSocket: of the URL, on the loop.

@@ -8,8 +8,6 @@ import select
 import sys
 from typing import Any
 
-import click
-
 from .values import is_array, is_object
 
 __all__ = [
@@ -18,6 +16,7 @@ __all__ = [
     "ReaderLeft",
     "at_path",
     "complain",
+    "drop_stdout",
     "is_colored",
     "is_stuck",
     "print_errors",
@@ -89,7 +88,9 @@ def at_path(data: Any, path: str | None) -> Any:
         elif is_array(data) and key.isdigit() and int(key) < len(data):
             data = data[int(key)]
         else:
-            raise click.UsageError(f"--path {path}: the data have no {key!r} there")
+            from click import UsageError
+
+            raise UsageError(f"--path {path}: the data have no {key!r} there")
     return data
 
 
@@ -100,6 +101,12 @@ def is_stuck() -> bool:
 
 class ReaderLeft(Exception):
     """Whoever read stdout, such as ``head``, has left."""
+
+
+def drop_stdout() -> None:
+    """Drop what is still to be written on stdout. Call this when nobody reads it any more."""
+    # What is buffered would be flushed at exit, with a complaint.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 class Printer:

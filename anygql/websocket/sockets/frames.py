@@ -6,7 +6,7 @@ No I/O. Nothing here judges the peer: the engine reads everything but plain, who
 from __future__ import annotations
 
 from collections.abc import Sequence
-from secrets import token_bytes
+from os import urandom
 from struct import Struct
 
 try:
@@ -248,7 +248,7 @@ def _shortest(length: int) -> int:
 
 def text_frames(messages: Sequence[bytes]) -> bytes:
     """Return text messages as a client sends them: each in one frame, masked (§5.3)."""
-    keys = token_bytes(4 * len(messages))
+    keys = urandom(4 * len(messages))
     parts: list[bytes] = []
     at = 0
     for message in messages:
