@@ -94,10 +94,10 @@ def summary(results: dict[str, Any]) -> str:
                 continue
             work = f"{row['title']}{', ' + claim['about'] if claim['about'] else ''}"
             against = claim["against"].removesuffix(" on trio").removesuffix(" on uvloop")
-            loop, _, how = claim["ours"].removeprefix("anygql ").partition(", ")
-            work += " (by multipart too)" if how == "multipart" else ""
+            ours = PEERS[claim["ours"]]
+            work += " (by multipart too)" if ours.engine == "multipart" else ""
             ratio = f"{table.number(claim['ratio']['median'])}{TIMES}"
-            shown.setdefault((work, against), {})[loop] = ratio
+            shown.setdefault((work, against), {})[ours.loop] = ratio
     lines = [(*key, *(known.get(loop, "") for loop in loops)) for key, known in shown.items()]
     return table.markdown(("work", "against", *loops), lines)
 
@@ -123,7 +123,7 @@ def draw(results: dict[str, Any], folder: Path = IMAGES) -> None:
                 f"{bar.label}, against {_against(claim)}", bar.value, bar.low, bar.high, bar.mark
             )
             for bar, claim in zip(given, _ratio_claims(results), strict=True)
-            if f"anygql {loop}" in claim["ours"]
+            if PEERS[claim["ours"]].loop == loop
         ]
         if chosen:
             note = "how many times more the other client takes; the thick mark is the goal"
