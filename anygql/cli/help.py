@@ -5,9 +5,6 @@ Its text is ASCII, which any terminal and any pipe can show.
 
 from __future__ import annotations
 
-import shutil
-import textwrap
-
 __all__ = ["COMMANDS", "MAX_WIDTH", "help_text"]
 
 #: The commands: the name of each, which is that of its module, too, and one line of help.
@@ -41,17 +38,24 @@ _OPTIONS = {"--version": "Print the version.", "-h, --help": "Show this message 
 
 def help_text() -> str:
     """Return the help, as wide as the terminal allows, and laid out as click does."""
+    import shutil
+
     width = max(min(shutil.get_terminal_size().columns, MAX_WIDTH) - 2, _MIN_WIDTH)
-    about = [textwrap.indent(textwrap.fill(text, width - 2), "  ") for text in _ABOUT]
+    about = [_wrapped(f"  {text}", width, 2) for text in _ABOUT]
     lists = [_list("Options", _OPTIONS, width), _list("Commands", COMMANDS, width)]
     return "\n\n".join([_USAGE, *about, *lists]) + "\n"
 
 
 def _list(title: str, entries: dict[str, str], width: int) -> str:
     column = max(map(len, entries)) + 4
-    lines = [f"{title}:"]
-    for name, text in entries.items():
-        first, *more = textwrap.wrap(text, width - column)
-        lines.append(f"  {name}".ljust(column) + first)
-        lines += [" " * column + line for line in more]
-    return "\n".join(lines)
+    lines = [
+        _wrapped(f"  {name}".ljust(column) + text, width, column) for name, text in entries.items()
+    ]
+    return "\n".join([f"{title}:", *lines])
+
+
+def _wrapped(text: str, width: int, column: int) -> str:
+    """Return a text in lines, whose second and further ones begin at ``column``."""
+    import textwrap
+
+    return textwrap.fill(text, width, subsequent_indent=" " * column)

@@ -28,9 +28,10 @@ FORMATS = ("json", "compact", "ndjson", "table", "raw")
 #: Bytes that a pipe takes at once if it takes any (POSIX PIPE_BUF is at least 512).
 _AT_ONCE = 512
 
-_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)')
+# Both are compiled when they are first used.
+_JSON_PART = r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)'
 #: What a terminal may take for a command, but for line breaks and tabs.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 #: What a thread writes now.
 _writing: list[str] = []
@@ -41,7 +42,7 @@ _RESET = "\x1b[0m"
 
 def printable(text: str) -> str:
     """Return a text without what a terminal may take for a command."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return re.sub(_CONTROL, "\N{REPLACEMENT CHARACTER}", text)
 
 
 def complain(line: str) -> None:
@@ -142,8 +143,8 @@ class Printer:
             encoded = msgspec.json.format(encoded, indent=indent)
         text = encoded.decode()
         if self._is_terminal:
-            text = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-        return _TOKEN.sub(_paint, text) if self._colored else text
+            text = re.sub(_CONTROL, lambda found: f"\\u{ord(found[0]):04x}", text)
+        return re.sub(_JSON_PART, _paint, text) if self._colored else text
 
     def _raw(self, value: Any) -> str:
         if not isinstance(value, str):
