@@ -1,6 +1,6 @@
-"""Text frames that don't go through the engine: nobody can tell.
+"""All that is made of frames, by our engine and by what cuts text frames, is what websockets makes.
 
-The same bytes go through ``EngineAlone``, where the engine reads every frame, and through
+The same bytes go through websockets' engine, which reads every frame, and through
 ``MessageParser``; everything that comes out must be the same, after each piece.
 """
 
@@ -328,7 +328,7 @@ def read_by_server(data: bytes) -> list[Frame]:
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 0xFFFF, 0x10000, 100_000])
-def test_our_frames_are_those_of_the_engine(size: int) -> None:
+def test_our_frames_are_those_of_websockets(size: int) -> None:
     message = bytes(range(256)) * (size // 256 + 1)
     message = message[:size]
     ours = text_frames([message])
