@@ -6,12 +6,24 @@ the client's own. Whole text messages don't go through it: see ``frames``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from ...protocols.close_codes import CloseCode
-from .frames import BINARY, CLOSE, CONTINUATION, OPCODES, PING, PONG, TEXT, build_frame, read_header
+from .frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    OPCODES,
+    PING,
+    PONG,
+    TEXT,
+    build_frame,
+    read_header,
+    text_frames,
+)
 
 __all__ = ["Close", "Engine", "Extension", "Fault", "Frame", "Oversize"]
 
@@ -199,12 +211,13 @@ class Engine:
             self.close_sent = self.close_received
         self._drops = True
 
-    def send_text(self, message: bytes) -> None:
-        """Send a text message, through the extension if there is one."""
-        head = _FIN | TEXT
-        if self.extension is not None:
-            head, message = self.extension.encode(head, message)
-        self.writes.append(build_frame(head, message))
+    def send_texts(self, messages: Sequence[bytes]) -> None:
+        """Send text messages, through the extension if there is one."""
+        if self.extension is None:
+            self.writes.append(text_frames(messages))
+            return
+        for message in messages:
+            self.writes.append(build_frame(*self.extension.encode(_FIN | TEXT, message)))
 
     def send_ping(self, payload: bytes) -> None:
         """Send a ping."""

@@ -140,8 +140,7 @@ class MessageParser:
             self._drop(self._cutter.drain())
         reason = "binary messages are not supported"
         self.end = WebSocketEnded(CloseCode.UNSUPPORTED_DATA, reason, ours=True)
-        if self._engine.is_open:
-            self._engine.fail(CloseCode.UNSUPPORTED_DATA, reason)
+        self._engine.fail(CloseCode.UNSUPPORTED_DATA, reason)
 
     def _notice_end(self) -> None:
         engine = self._engine

@@ -18,7 +18,6 @@ from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
 from .engine import Engine, Extension
-from .frames import text_frames
 from .handshake import build_request, check_upgrade, new_key, read_upgrade, wrong_upgrade
 from .opening import ConnectArgs, Opening, destination, parse_url
 from .parser import MessageParser
@@ -235,20 +234,12 @@ class StreamWebSocket:
         sent then.
         """
         is_open = self._engine.is_open
-        if is_open:
-            self._write(messages)
+        if is_open and messages:
+            self._engine.send_texts(messages)
         if not await self._flush():
             raise self._ended()
         if messages and not is_open:
             raise self._ended()
-
-    def _write(self, messages: Sequence[bytes]) -> None:
-        engine = self._engine
-        if engine.extension is not None:
-            for message in messages:
-                engine.send_text(message)
-        elif messages:
-            engine.writes.append(text_frames(messages))
 
     async def _flush(self) -> bool:
         """Write the engine's output. Return False if the stream is torn."""

@@ -66,3 +66,18 @@ def test_the_stream_ends() -> None:
     assert engine.receive(frame(b"more")) == []
     engine.fail(1011, "")
     assert engine.take_output() == b""
+
+
+def test_a_message_in_fragments_goes_on_to_its_end() -> None:
+    engine = Engine(1000)
+    engine.receive(frame(b"begun", TEXT) + frame(b"!", FIN | PING))
+    engine.receive(frame(b"\x03\xe8", FIN | CLOSE))
+    assert engine.close_received == Close(1000)
+    assert engine.close_sent == Close(1002, "incomplete fragmented message")
+
+
+def test_a_length_comes_in_pieces() -> None:
+    engine = Engine(1000)
+    wire = frame(b"x" * 300, FIN | CONT | TEXT)
+    assert [engine.receive(wire[at : at + 1]) for at in range(len(wire) - 1)] == [[]] * 303
+    assert [got.data for got in engine.receive(wire[-1:])] == [b"x" * 300]
