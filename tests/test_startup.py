@@ -181,6 +181,7 @@ anyio.run(main, backend=sys.argv[2])
 #: What neither program below needs. (websockets loads importlib.metadata for its version, and that
 #: loads csv, email and zipfile.)
 RARE = {
+    "anygql.results.incremental",
     "anygql.websocket.sockets.deflate",
     "csv",
     "difflib",
