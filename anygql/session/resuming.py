@@ -19,7 +19,7 @@ from ..concurrency.cancellation import stray_cancellation
 from ..concurrency.interrupts import interruptible, uninterruptible
 from ..concurrency.signal import Signal
 from ..delivery.buffering import Delivery
-from ..delivery.interfaces import AnyTransportArgs, Connection, ConnectionResults
+from ..delivery.interfaces import AnyTransportArgs, Connection, ConnectionResults, authorized
 from ..documents.request import GraphQLRequest
 from ..exceptions import SubscriptionOverflow, TransportError, copy_to_raise
 from ..results.result import ExecutionResult
@@ -86,16 +86,25 @@ class Resuming:
     async def begin(self) -> Resuming:
         """Begin the subscription. If canceled, it has not begun."""
         await checkpoint()
-        connection = await self._supervisor.connection(is_call=True)
-        self._subscribe(connection)
+        while True:
+            connection = await self._supervisor.connection(is_call=True)
+            args = await authorized(connection, self._request, self._args)
+            if connection.fault is None:  # it may have been lost meanwhile
+                break
+        self._subscribe(connection, args)
         self._supervisor.resumables.add(self)
         return self
 
-    def _subscribe(self, connection: Connection) -> None:
-        feed = connection.subscribe(self._request, self._delivery, self._args)
+    def _subscribe(self, connection: Connection, args: AnyTransportArgs) -> None:
+        feed = connection.subscribe(self._request, self._delivery, args)
         feed.on_lost = self._feed_lost
         self._feeds.append(feed)
         self._began_at = current_time()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether it is not sent again, whatever happens to its connections."""
+        return self._left or self._fault is not None
 
     # The consumer's side.
 
@@ -194,7 +203,7 @@ class Resuming:
 
     @uninterruptible
     async def _resume(self) -> None:
-        if self._left:
+        if self._is_over:
             return
         try:
             with CancelScope() as self._scope:
@@ -209,7 +218,9 @@ class Resuming:
             self._changed.notify()
 
     def _may_retry(self, error: Exception) -> bool:
-        return self._supervisor.fault is None and self._supervisor.options.is_retryable(error)
+        if self._is_over or self._supervisor.fault is not None:
+            return False
+        return self._supervisor.options.is_retryable(error)
 
     async def _resubscribe(self) -> None:
         """Subscribe on the next connection, once the consumer has come to the newest feed."""
@@ -217,14 +228,18 @@ class Resuming:
             connection = await self._supervisor.connection()
             while len(self._feeds) > 1:
                 await self._changed.wait()
-            if connection.fault is None and not self._left:
-                await self._update_variables()
-            if self._left:
+            if self._is_over:
+                return
+            if connection.fault is not None:
+                continue
+            await self._update_variables()
+            self._args = self._feeds[-1].transport_args
+            args = await authorized(connection, self._request, self._args)
+            if self._is_over:
                 return
             if connection.fault is None:
                 self._last = self.last
-                self._args = self._feeds[-1].transport_args
-                self._subscribe(connection)
+                self._subscribe(connection, args)
                 self._changed.notify()
                 return
 
