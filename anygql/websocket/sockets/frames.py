@@ -11,7 +11,7 @@ from struct import Struct
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # where websockets came without its C extension
+except ImportError:  # pragma: no cover - only where websockets came without its C extension
     from websockets.utils import apply_mask
 
 __all__ = ["ENGINE_FRAMES", "FrameCutter", "text_frames"]

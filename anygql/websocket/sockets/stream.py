@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import ByteStream, TaskGroup
 from anyio.lowlevel import checkpoint
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidHeader
+from websockets.exceptions import InvalidHeader
 from websockets.extensions.base import ClientExtensionFactory
 from websockets.protocol import State
 from websockets.typing import Subprotocol
@@ -129,10 +129,8 @@ def _check_handshake(protocol: ClientProtocol, opening: Opening) -> None:
         return
     if isinstance(error, InvalidHeader):
         problem = f"its {error.name} header is missing or wrong"
-    elif isinstance(error, InvalidHandshake):
-        problem = "it is malformed, or names an extension that was not offered"
     else:
-        raise error
+        problem = "it is malformed, or names an extension that was not offered"
     raise TransportProtocolError(
         f"{redact(opening.url)} answered the WebSocket handshake with 101, but {problem}"
     ) from error
@@ -311,13 +309,9 @@ class StreamWebSocket:
             self._pings.pop(payload, None)
 
     def _handle_pong(self, payload: bytes) -> None:
-        if payload not in self._pings:
-            return
         # RFC 6455 §5.5.3: a server may answer only the last of several pings.
-        for earlier in list(self._pings):
-            self._pings.pop(earlier).set()
-            if earlier == payload:
-                return
+        while payload in self._pings:
+            self._pings.pop(next(iter(self._pings))).set()
 
     def _release_pings(self) -> None:
         for pong in self._pings.values():
