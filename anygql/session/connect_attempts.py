@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from anyio import CancelScope, current_time, move_on_after
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from ..concurrency.signal import Signal
 from ..delivery.interfaces import Connection, Transport
@@ -152,7 +153,8 @@ class ConnectAttempts:
         return early
 
     async def _try_to_connect(self, open_connection: _Open) -> Connection:
-        """Make one attempt to connect."""
+        """Make one attempt to connect, unless the session has just been closed."""
+        await checkpoint_if_cancelled()
         self._attempts += 1
         self._attempt_began = current_time()
         status = self._status

@@ -264,10 +264,8 @@ def borrow(subscription: Subscription[T_co]) -> Subscription[T_co]:
 
 def waiting_results(subscription: Subscription[T_co], limit: int) -> Iterator[T_co]:
     """Yield the results that have come and wait, up to ``limit``. Raises as ``receive`` does."""
-    of = subscription
-    results, closed, convert = of._results, of._closed, of._convert  # pyright: ignore[reportPrivateUsage]
-    if results is None or closed:
-        return
+    results, convert = subscription._results, subscription._convert  # pyright: ignore[reportPrivateUsage]
+    assert results is not None  # noqa: S101 - the subscription has just given one
     for _ in range(limit):
         result = results.receive_nowait()
         if result is None:

@@ -219,6 +219,18 @@ async def test_a_subscription_that_is_resumed() -> None:
         assert [request.headers["x-mine"] for request in server.requests] == ["1"] * 3
 
 
+async def test_a_subscription_that_is_left_before_it_would_be_resumed() -> None:
+    async with peer(cut(event(1), kind=SSE)) as server:
+        async with Client(server.url).connect(reconnecting=True) as session:
+            async with session.subscribe(COUNT) as events:
+                assert await events.receive() == {"n": 1}
+                with anyio.fail_after(5):
+                    while not server.gone:
+                        await anyio.lowlevel.checkpoint()
+                await anyio.wait_all_tasks_blocked()
+        assert len(server.requests) <= 2
+
+
 async def test_a_subscription_that_is_refused_for_good() -> None:
     answers = (cut(event(1), kind=SSE), http("", "401 No"))
     async with peer(*answers) as server, Client(server.url).connect(reconnecting=True) as session:

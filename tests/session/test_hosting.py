@@ -14,6 +14,7 @@ import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -232,6 +233,30 @@ async def test_close_async_cancels_a_connect_async(brief: None) -> None:
             await asked.wait()
             await client.close_async()
             await gone.wait()
+
+
+async def test_close_async_at_any_moment_of_a_connect_async(server: GraphQLServer) -> None:
+    """The session is closed, or there never is one."""
+    outcomes: list[str] = []
+    for turns in range(2, 42):  # by the second, it has begun
+        client = Client(server.transport())
+        async with anyio.create_task_group() as tg:
+
+            async def connect(client: Client = client, tg: Any = tg) -> None:
+                try:
+                    session = await client.connect_async(tg)
+                except TransportClosed:
+                    outcomes.append("none")
+                else:
+                    await session.wait_closed()
+                    outcomes.append(session.state)
+
+            tg.start_soon(connect)
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            await client.close_async()
+    assert len(outcomes) == 40
+    assert set(outcomes) == {"none", "closed"}
 
 
 @asyncio_only

@@ -282,3 +282,17 @@ async def test_reprs_have_server_and_state_and_no_secret(make: Callable[..., Cli
         unnamed = session.subscribe_results("subscription { never }")
         assert repr(unnamed) == f"<Subscription of {server}, not begun>"
     assert repr(session) == f"<Session of {server}, closed>"
+
+
+@pytest.mark.parametrize(
+    ("url", "context", "error", "message"),
+    [
+        (WS, ssl.create_default_context(), ValueError, "ssl needs a wss:// URL"),
+        ("wss://example.org/", True, TypeError, "ssl is an ssl.SSLContext, not bool"),
+    ],
+)
+def test_what_is_no_context_for_tls(
+    url: str, context: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        WebSocketTransport(url, ssl=context)

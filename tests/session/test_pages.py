@@ -531,6 +531,8 @@ async def test_pages_are_read_in_their_block(session: Session) -> None:
     with refused(RuntimeError, "entered once"):
         async with pages:
             pass
+    with refused(TypeError, "pages are not awaited"):
+        await session.pages(NODES, path="items")  # type: ignore[misc]
     with refused(TypeError, "iterated with `async for`"):
         iter(session.pages(NODES, path="items"))  # type: ignore[call-overload]
 

@@ -21,10 +21,12 @@ from anygql import (
     Subscription,
     TransportProtocolError,
     TransportQueryError,
+    WebSocketTransport,
     update_schema_enum,
     update_schema_scalar,
 )
 from anygql.schema import VariableError
+from anygql.testing import PeerConnection, ScriptedPeer
 from tests.support import diary
 from tests.support.diary import MINUTE, NOON, ON_THE_WIRE, Backend, Mood, OverHTTP, OverWebSocket
 
@@ -500,6 +502,69 @@ async def test_what_came_last(
         assert data["waits"]["madeAt"] in {NOON + MINUTE, (NOON + MINUTE).isoformat()}
         await ticks.aclose()
     assert asked == [expected]
+
+
+async def test_what_came_last_cannot_be_read() -> None:
+    """A number that is out of range ends nothing, and is nothing to go on from."""
+    asked: Asked = []
+
+    async def script(conn: PeerConnection) -> None:
+        await conn.handshake()
+        message = await conn.expect_type("subscribe")
+        data = b"1e999" if not asked else b"7"
+        start = b'{"type":"next","id":"%s","payload":{"data":{"n":' % message["id"].encode()
+        await conn.send_text(start + data + b"}}}")
+        if not asked:
+            await told.wait()
+            await conn.close(1012, "restarting")
+        await conn.wait_closed()
+
+    told = anyio.Event()
+    async with ScriptedPeer(script) as peer:
+        client = Client(WebSocketTransport(peer.url, connector=peer.connector()))
+        async with client.connect(reconnecting=True) as session:
+            async with session.subscribe(
+                "subscription { n }",
+                result_type=dict[str, int],
+                on_overflow="drop_oldest",
+                on_resubscribe=lambda _, last: asked.append(last),
+            ) as events:
+                with pytest.raises(TransportProtocolError):
+                    await events.receive()
+                told.set()
+                assert await events.receive() == {"n": 7}
+    assert asked == [None]
+
+
+async def test_the_newest_of_parsed_results(websocket: OverWebSocket) -> None:
+    """Results that may be dropped are decoded only when they are taken."""
+    async with Client(websocket.transport, schema=diary.known(), **VALUES) as session:
+        async with session.subscribe(
+            TICKS,
+            {"from": NOON, "numbers": [0, 1]},
+            result_type=dict[str, dict[str, Any]],
+            on_overflow="drop_oldest",
+        ) as ticks:
+            made = [tick["ticks"]["madeAt"] async for tick in ticks]
+    assert made == [NOON, NOON + MINUTE]
+
+
+async def test_what_does_not_fit_beside_errors_stays_as_it_came() -> None:
+    """So the caller hears of the errors."""
+
+    async def script(conn: PeerConnection) -> None:
+        await conn.handshake()
+        message = await conn.expect_type("subscribe")
+        payload = {"data": {"at": "never"}, "errors": [{"message": "no clock"}]}
+        await conn.send({"type": "next", "id": message["id"], "payload": payload})
+        await conn.wait_closed()
+
+    async with ScriptedPeer(script) as peer:
+        transport = WebSocketTransport(peer.url, connector=peer.connector())
+        async with Client(transport, schema=diary.known(), **VALUES) as session:
+            with pytest.raises(TransportQueryError, match="no clock") as caught:
+                await session.execute(AT, {"when": NOON})
+    assert caught.value.data == {"at": "never"}
 
 
 async def test_new_variables_that_the_schema_refuses(websocket: OverWebSocket) -> None:

@@ -239,14 +239,14 @@ async def test_a_consumer_waits_while_another_task_closes(
     memory: Client, server: GraphQLServer, reconnecting: bool
 ) -> None:
     async with memory.connect(reconnecting=reconnecting) as session:
-        events = session.subscribe("subscription { never }")
+        events = session.subscribe("subscription { countdown(from: 9, interval: 60) }")
+        assert await anext(events) == {"countdown": 9}
         async with anyio.create_task_group() as tg:
 
             async def consume() -> None:
                 assert [event async for event in events] == []
 
             tg.start_soon(consume)
-            await server.connections[0].wait_received("subscribe")
             await anyio.wait_all_tasks_blocked()
             await events.aclose()
         await server.connections[0].wait_received("complete")

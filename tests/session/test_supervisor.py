@@ -420,6 +420,54 @@ async def test_on_resubscribe_closes_its_subscription_behind_a_shield(
     assert sent == ["connection_init", "subscribe", "complete"] or sent.count("subscribe") == 1
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancellation_that_comes_out_of_on_resubscribe(server: GraphQLServer) -> None:
+    import asyncio
+
+    async def fail(subscription: object, last: object) -> None:
+        task = asyncio.ensure_future(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    async with Client(server.transport()).connect(reconnecting=True) as session:
+        async with session.subscribe(TICKS, on_resubscribe=fail) as events:
+            await anext(events)
+            session.reconnect()
+            with pytest.raises(TransportConnectionFailed, match="came out of on_resubscribe"):
+                async for _ in events:
+                    pass
+
+
+async def test_left_just_after_a_loss(server: GraphQLServer) -> None:
+    """At whatever moment that is, nothing is subscribed to again."""
+    for turns in range(6):
+        async with Client(server.transport()).connect(
+            reconnecting=True, retry_execute=False
+        ) as session:
+            async with session.subscribe("subscription { never }") as events:
+                async with anyio.create_task_group() as tg:
+
+                    async def ask(turns: int = turns) -> None:
+                        with pytest.raises(TransportConnectionFailed):
+                            await session.execute("{ slow(seconds: 60) }")
+                        for _ in range(turns):
+                            await anyio.lowlevel.checkpoint()
+                        await events.aclose()
+
+                    tg.start_soon(ask)
+                    await server.connections[-1].wait_operations(2)
+                    server.connections[-1].reset()
+            assert await session.execute("{ hello }")
+            await server.connections[-1].wait_operations(0)
+    asked = [
+        message["payload"]["query"]
+        for one in server.connections
+        for message in one.received
+        if message["type"] == "subscribe"
+    ]
+    assert asked.count("subscription { never }") == 6
+
+
 async def test_retry_subscribe_false_raises_the_loss(server: GraphQLServer) -> None:
     client = Client(server.transport())
     async with client.connect(reconnecting=True, retry_subscribe=False) as session:
@@ -539,6 +587,48 @@ async def test_a_policy_of_the_users_own_tells_of_each_attempt(
     told = [event for event in events if isinstance(event, Disconnected)]
     assert [event.will_retry for event in told] == [True, True, True, False]
     assert {event.next_wait for event in told} == {None}
+
+
+# Leaving at any moment.
+
+
+class Refusing:
+    """A transport that fails for good, after a while."""
+
+    description = "a refusing server"
+
+    def connect(self) -> Any:
+        @asynccontextmanager
+        async def connect() -> AsyncIterator[Any]:
+            for _ in range(3):
+                await anyio.lowlevel.checkpoint()
+            raise TransportConnectionFailed("no", retryable=False, code=4401)
+            yield
+
+        return connect()
+
+
+async def test_leaving_as_an_attempt_fails_is_told_once() -> None:
+    """Whichever comes first, the session is closed once."""
+    for turns in range(12):
+        events = Events()
+        client = Client(Refusing(), on_event=events)
+        with suppress(TransportConnectionFailed):
+            async with anyio.create_task_group() as tg:
+                try:
+                    async with client.connect(reconnecting=True, lazy=True) as session:
+
+                        async def ask(session: Any = session) -> None:
+                            with suppress(TransportError):
+                                await session.execute("{ hello }")
+
+                        tg.start_soon(ask)
+                        for _ in range(turns):
+                            await anyio.lowlevel.checkpoint()
+                except TransportConnectionFailed:
+                    pass
+        assert session.state == "closed"
+        assert len([event for event in events if isinstance(event, Closed)]) == 1
 
 
 # Transports of the user's own.

@@ -774,3 +774,19 @@ async def test_a_sleeping_consumer_in_reality(connector: Connector) -> None:
                 assert session.state == "connected"
                 numbers += [item["events"] async for item in events]
             assert numbers == list(range(200))
+
+
+async def test_the_connection_is_lost_while_a_ping_waits(kind: str) -> None:
+    """The loss is what is told, not a ping without a pong."""
+
+    async def script(conn: PeerConnection) -> None:
+        await conn.handshake(subprotocol=OLD)
+        await conn.pause(5)  # and no ping is answered
+        conn.reset()
+
+    options: dict[str, Any] = {"protocol": OLD, "ping_interval": 2, "pong_timeout": 60}
+    async with connected(script, kind, **options) as session:
+        await session.wait_closed()
+        with pytest.raises(TransportConnectionFailed, match="the connection was lost"):
+            await session.execute(HELLO)
+    assert anyio.current_time() < 60

@@ -136,3 +136,54 @@ async def test_what_breaks_the_protocol_comes_behind_them() -> None:
             tg.start_soon(consume, two)
             await anyio.wait_all_tasks_blocked()
             begin()
+
+
+class Said:
+    """A server that answers a query at once, beside a subscription that is typed or isn't."""
+
+    def __init__(self, answer: bytes = b'{"data":{"n":1}}') -> None:
+        self.answer = answer
+        self.late = b""
+        self.more = anyio.Event()
+        self.completed: list[str] = []
+        self.told = anyio.Event()
+
+    async def __call__(self, peer: PeerConnection) -> None:
+        await peer.handshake()
+        await peer.expect_type("subscribe")
+        query = (await peer.expect_type("subscribe"))["id"].encode()
+        await peer.send_text(b'{"type":"next","id":"%s","payload":%s}' % (query, self.answer))
+        await self.more.wait()
+        if self.late:
+            await peer.send_text(b'{"type":"next","id":"%s","payload":%s}' % (query, self.late))
+        with suppress(WebSocketEnded):
+            while True:
+                message = await peer.receive()
+                if message["type"] == "complete":
+                    self.completed.append(message["id"])
+                    self.told.set()
+
+
+@pytest.mark.parametrize("late", [b'{"data":{"n":2}}', b"5"])
+@pytest.mark.parametrize("result_type", [None, dict[str, int]])
+async def test_a_query_that_has_its_answer_gets_more(late: bytes, result_type: Any) -> None:
+    """The server is told once that this was enough, however the others take their results."""
+    server = Said()
+    async with ScriptedPeer(server) as peer, client_of(peer) as session:
+        async with session.subscribe(EVENTS, result_type=result_type):
+            assert await session.execute("{ n }") == {"n": 1}
+            server.late = late
+            server.more.set()
+            with anyio.fail_after(5):
+                await server.told.wait()
+            assert server.completed == ["2"]
+
+
+async def test_half_of_a_surrogate_pair_beside_a_typed_subscription() -> None:
+    """What a subscription leaves as JSON text is decoded for the others as ever."""
+    server = Said(b'{"data":{"text":"a\\ud800b"}}')
+    async with ScriptedPeer(server) as peer, client_of(peer) as session:
+        async with session.subscribe(EVENTS, result_type=dict[str, int]):
+            beside = await session.execute("{ text }")
+        server.more.set()
+    assert beside == {"text": "a\N{REPLACEMENT CHARACTER}b"}

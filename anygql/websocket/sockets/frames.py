@@ -309,6 +309,6 @@ def _mask(data: bytes, key: bytes) -> bytes:
 def _mask_in_c() -> Callable[[bytes, bytes], bytes]:
     try:
         from websockets.speedups import apply_mask
-    except ImportError:  # where websockets came without its C extension
+    except ImportError:  # pragma: no cover - only where websockets came without its C extension
         from websockets.utils import apply_mask
     return apply_mask

@@ -276,13 +276,9 @@ class StreamWebSocket:
             self._pings.pop(payload, None)
 
     def _handle_pong(self, payload: bytes) -> None:
-        if payload not in self._pings:
-            return
         # RFC 6455 §5.5.3: a server may answer only the last of several pings.
-        for earlier in list(self._pings):
-            self._pings.pop(earlier).set()
-            if earlier == payload:
-                return
+        while payload in self._pings:
+            self._pings.pop(next(iter(self._pings))).set()
 
     def _release_pings(self) -> None:
         for pong in self._pings.values():

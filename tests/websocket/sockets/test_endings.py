@@ -8,9 +8,10 @@ import anyio
 import pytest
 from websockets.frames import Opcode
 
-from anygql.websocket.sockets.base import WebSocket, WebSocketEnded
+from anygql.websocket.sockets.base import Connector, WebSocket, WebSocketEnded
+from anygql.websocket.sockets.opening import Opening
 from tests.support.sockets import Connected
-from tests.support.websocket_peer import Peer, close, frame, take, text
+from tests.support.websocket_peer import MemoryStream, Peer, close, frame, take, text
 
 pytestmark = [pytest.mark.table, pytest.mark.usefixtures("brief")]
 
@@ -238,3 +239,52 @@ async def test_letting_go_in_a_cancelled_scope(connected: Connected) -> None:
             await websocket.ping()
         with pytest.raises(WebSocketEnded):
             await websocket.send([b"x"])
+
+
+class Breaking(MemoryStream):
+    """A stream of the caller's own, of which a method fails when it is told to."""
+
+    fails = ""
+
+    async def send(self, item: bytes) -> None:
+        if self.fails == "send":
+            await anyio.lowlevel.checkpoint()
+            raise anyio.BrokenResourceError
+        await super().send(item)
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        if self.fails == "aclose":
+            raise anyio.BrokenResourceError
+
+
+@pytest.mark.parametrize("what", ["send", "aclose"])
+async def test_a_stream_of_the_callers_own_breaks(connector: Connector, what: str) -> None:
+    to_us, from_them = anyio.create_memory_object_stream[bytes](100)
+    to_them, from_us = anyio.create_memory_object_stream[bytes](100)
+    ours, theirs = Breaking(from_them, to_them), MemoryStream(from_us, to_us)
+
+    async def open_stream(host: str, port: int) -> Breaking:
+        return ours
+
+    async def serve() -> None:
+        peer = Peer(theirs)
+        with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            await peer.accept()
+            await peer.echo()
+        await theirs.aclose()
+
+    connector = type(connector)(open_stream=open_stream)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(serve)
+            websocket = await connector.connect(Opening("ws://localhost/"), tg)
+            await websocket.send([b"x"])
+            assert await take(websocket, 1) == ["x"]
+            ours.fails = what
+            if what == "send":
+                with pytest.raises(WebSocketEnded) as caught:
+                    await websocket.send([b"x"])
+                assert caught.value.code == 1006
+            await websocket.aclose(1000, "")
+            await websocket.aclose_forcefully()

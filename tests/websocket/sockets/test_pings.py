@@ -105,3 +105,24 @@ async def test_cancelling_only_stops_the_waiting(connected: Connected) -> None:
             await pinged.wait()
             tg.cancel_scope.cancel()
         await websocket.ping()
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+@pytest.mark.parametrize("connector", ["trio-websocket"], indirect=True)
+async def test_a_ping_when_the_server_has_closed_and_nobody_has_read_that(
+    connected: Connected,
+) -> None:
+    """trio-websocket reads by itself."""
+    answered = anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.raw(close(1001, "gone"))
+        await peer.closing()
+        answered.set()
+
+    async with connected(script) as websocket:
+        await answered.wait()
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(WebSocketEnded):
+            await websocket.ping()

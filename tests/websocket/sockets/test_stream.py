@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 from websockets.frames import Opcode
@@ -9,8 +11,9 @@ from websockets.frames import Opcode
 from anygql.net.streams import NetworkStream
 from anygql.websocket.sockets.base import WebSocketEnded
 from anygql.websocket.sockets.engine import Engine
+from anygql.websocket.sockets.frames import ENGINE_FRAMES
 from anygql.websocket.sockets.stream import CHUNK, MAX_READS, StreamWebSocket
-from tests.support.websocket_peer import close, frame, text
+from tests.support.websocket_peer import MemoryStream, close, frame, text
 
 MAX_SIZE = 2**24
 
@@ -20,13 +23,16 @@ class Scripted(NetworkStream):
 
     bytes_sent = 0
 
-    def __init__(self, reads: list[bytes]) -> None:
+    def __init__(self, reads: list[Any]) -> None:
         self.reads = list(reads)
         self.has_ended = True
 
     def receive_nowait(self) -> bytes | None:
         if self.reads:
-            return self.reads.pop(0)
+            read = self.reads.pop(0)
+            if isinstance(read, Exception):
+                raise read
+            return read
         return b"" if self.has_ended else None
 
     async def wait_readable(self) -> None:
@@ -49,7 +55,7 @@ class Scripted(NetworkStream):
         await anyio.lowlevel.checkpoint()
 
 
-def opened(reads: list[bytes]) -> tuple[Scripted, StreamWebSocket]:
+def opened(reads: list[Any]) -> tuple[Scripted, StreamWebSocket]:
     stream = Scripted(reads)
     websocket = StreamWebSocket(stream, Engine(MAX_SIZE), MAX_SIZE, b"")
     websocket.is_full_batch = lambda count: False
@@ -126,3 +132,51 @@ async def test_a_ping_behind_them_is_answered() -> None:
     assert asked
     (pong,) = websocket._engine.writes
     assert pong[:1] == b"\x8a"
+
+
+@pytest.mark.parametrize("end", [b"", ConnectionResetError()])
+async def test_it_is_lost_behind_a_full_read(end: Any) -> None:
+    exact = text(b"x" * (CHUNK - 10))
+    _, websocket = opened([exact, end])
+    assert await websocket.receive() == [b"x" * (CHUNK - 10)]
+    with pytest.raises(WebSocketEnded) as caught:
+        await websocket.receive()
+    assert caught.value.code == 1006
+
+
+async def test_by_default_no_more_is_read_on() -> None:
+    reads, messages = chunks(3)
+    stream = Scripted(reads)
+    websocket = StreamWebSocket(stream, Engine(MAX_SIZE), MAX_SIZE, b"")
+    got: list[bytes] = []
+    for left in range(len(reads) - 1, -1, -1):
+        got += await websocket.receive()
+        assert len(stream.reads) == left
+    assert got == messages
+
+
+async def test_a_stream_of_the_callers_own_is_read_once_at_a_time() -> None:
+    """Whether it has more, it can't tell without waiting."""
+    ours, theirs = MemoryStream.pair()
+    websocket = StreamWebSocket(ours, Engine(MAX_SIZE), MAX_SIZE, b"")
+    websocket.is_full_batch = lambda count: False
+    reads, messages = chunks(2)
+    for read in reads:
+        await theirs.send(read)
+    got = await websocket.receive()
+    assert CHUNK - 1000 < len(b"".join(map(text, got))) <= CHUNK
+    while len(got) < len(messages):
+        got += await websocket.receive()
+    assert got == messages
+    await websocket.aclose_forcefully()
+    await theirs.aclose()
+
+
+@pytest.mark.parametrize("behind", [b"\x89\x00" * 2 * ENGINE_FRAMES, close(1000)])
+async def test_what_comes_behind_a_binary_message(behind: bytes) -> None:
+    """It is dropped, however much it is."""
+    _, websocket = opened([text("one") + frame(Opcode.BINARY, b"x") + behind])
+    assert await websocket.receive() == [b"one"]
+    with pytest.raises(WebSocketEnded) as caught:
+        await websocket.receive()
+    assert (caught.value.code, caught.value.ours) == (1003, True)
