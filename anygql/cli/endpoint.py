@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ..client import Client
     from ..delivery.interfaces import Transport
+    from ..protocols.phoenix import Phoenix
     from .trace import Trace
 
 __all__ = ["Endpoint", "load_object", "resolve_endpoint"]
@@ -95,12 +96,15 @@ class Endpoint(msgspec.Struct, frozen=True):
             more["connect_args"] = {"proxy": options.proxy or None}
         if trace is not None:
             more["connector"] = trace.connector(StreamConnector())
+        if options.protocol == "phoenix":
+            more["protocol"] = _phoenix(self.init_payload)
+        else:
+            more["protocol"] = options.protocol or "auto"
+            more["init_payload"] = self.init_payload
         limit = options.connect_timeout or 10
         return WebSocketTransport(
             self.url,
             headers=self.headers,
-            init_payload=self.init_payload,
-            protocol=options.protocol or "auto",
             ssl=self.ssl_context() if self.url.lower().startswith("wss") else None,
             connect_timeout=limit,
             ack_timeout=limit,
@@ -149,6 +153,15 @@ class Endpoint(msgspec.Struct, frozen=True):
                 trace = Trace(self.secrets(), is_brief=is_brief)
         more: dict[str, Any] = {} if is_retryable is None else {"is_retryable": is_retryable}
         return Client(self.transport(trace), execute_timeout=None, on_event=on_event, **more)
+
+
+def _phoenix(params: Any) -> Phoenix:
+    from ..protocols.phoenix import Phoenix
+
+    try:
+        return Phoenix(params=params)
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(f"--init-payload: {error}") from None
 
 
 def resolve_endpoint(url: str, options: Options) -> Endpoint:
