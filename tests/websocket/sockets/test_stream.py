@@ -6,15 +6,11 @@ from typing import Any
 
 import anyio
 import pytest
-from websockets.client import ClientProtocol
 from websockets.frames import Opcode
-from websockets.http11 import Request
-from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.uri import parse_uri
 
 from anygql.net.streams import NetworkStream
 from anygql.websocket.sockets.base import WebSocketEnded
+from anygql.websocket.sockets.engine import Engine
 from anygql.websocket.sockets.frames import ENGINE_FRAMES
 from anygql.websocket.sockets.stream import CHUNK, MAX_READS, StreamWebSocket
 from tests.support.websocket_peer import MemoryStream, close, frame, text
@@ -59,23 +55,9 @@ class Scripted(NetworkStream):
         await anyio.lowlevel.checkpoint()
 
 
-def shaken() -> ClientProtocol:
-    """An engine with its handshake behind it."""
-    client = ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=MAX_SIZE)
-    server = ServerProtocol()
-    client.send_request(client.connect())
-    server.receive_data(b"".join(client.data_to_send()))
-    (request,) = server.events_received()
-    assert isinstance(request, Request)
-    server.send_response(server.accept(request))
-    client.receive_data(b"".join(server.data_to_send()))
-    assert client.state is State.OPEN
-    return client
-
-
 def opened(reads: list[Any]) -> tuple[Scripted, StreamWebSocket]:
     stream = Scripted(reads)
-    websocket = StreamWebSocket(stream, shaken(), MAX_SIZE, b"")
+    websocket = StreamWebSocket(stream, Engine(MAX_SIZE), MAX_SIZE, b"")
     websocket.is_full_batch = lambda count: False
     return stream, websocket
 
@@ -148,7 +130,7 @@ async def test_a_ping_behind_them_is_answered() -> None:
     websocket.on_output = lambda: asked.append(None)
     assert await websocket.receive() == messages
     assert asked
-    (pong,) = websocket._protocol.data_to_send()
+    (pong,) = websocket._engine.writes
     assert pong[:1] == b"\x8a"
 
 
@@ -165,7 +147,7 @@ async def test_it_is_lost_behind_a_full_read(end: Any) -> None:
 async def test_by_default_no_more_is_read_on() -> None:
     reads, messages = chunks(3)
     stream = Scripted(reads)
-    websocket = StreamWebSocket(stream, shaken(), MAX_SIZE, b"")
+    websocket = StreamWebSocket(stream, Engine(MAX_SIZE), MAX_SIZE, b"")
     got: list[bytes] = []
     for left in range(len(reads) - 1, -1, -1):
         got += await websocket.receive()
@@ -176,7 +158,7 @@ async def test_by_default_no_more_is_read_on() -> None:
 async def test_a_stream_of_the_callers_own_is_read_once_at_a_time() -> None:
     """Whether it has more, it can't tell without waiting."""
     ours, theirs = MemoryStream.pair()
-    websocket = StreamWebSocket(ours, shaken(), MAX_SIZE, b"")
+    websocket = StreamWebSocket(ours, Engine(MAX_SIZE), MAX_SIZE, b"")
     websocket.is_full_batch = lambda count: False
     reads, messages = chunks(2)
     for read in reads:
