@@ -396,6 +396,26 @@ async def test_what_on_resubscribe_raises_may_pass(server: GraphQLServer) -> Non
     assert calls == 3
 
 
+async def test_the_connection_is_dropped_during_on_resubscribe(server: GraphQLServer) -> None:
+    """The subscription is made on the one after it, and the function is asked again."""
+    calls = 0
+
+    def cursor(subscription: object, last: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            session.reconnect()
+
+    async with Client(server.transport()).connect(reconnecting=True) as session:
+        async with session.subscribe(TICKS, on_resubscribe=cursor) as events:
+            await anext(events)
+            session.reconnect()
+            while not events.reconnects:
+                await anext(events)
+            assert events.reconnects == 1
+    assert calls == 2
+
+
 async def test_on_resubscribe_closes_its_subscription_behind_a_shield(
     server: GraphQLServer,
 ) -> None:

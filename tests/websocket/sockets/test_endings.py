@@ -253,9 +253,11 @@ class Breaking(MemoryStream):
         await super().send(item)
 
     async def aclose(self) -> None:
-        await super().aclose()
+        self._receive.close()
+        self._send.close()
         if self.fails == "aclose":
             raise anyio.BrokenResourceError
+        await anyio.lowlevel.checkpoint()
 
 
 @pytest.mark.parametrize("what", ["send", "aclose"])
