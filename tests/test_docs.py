@@ -14,6 +14,7 @@ import ast
 import importlib
 import inspect
 import re
+import runpy
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -200,6 +201,7 @@ def test_each_public_name_is_in_the_reference(module: str) -> None:
 
 #: What a user makes no instance of.
 MADE_BY_OTHERS = {
+    "Cassettes",
     "MemoryStream",
     "Pages",
     "PeerConnection",
@@ -285,6 +287,17 @@ def test_the_messages_in_troubleshooting_are_ours() -> None:
         parts = [part.strip(" ():'") for part in re.split(r"<[^>]*>|…|: |\b\d+\b", text)]
         unknown += [(message, part) for part in parts if len(part) > 3 and part not in source]
     assert unknown == []
+
+
+def test_the_badges_say_what_pyproject_says() -> None:
+    images = DOCS / "images"
+    made = runpy.run_path(str(images / "badges.py"))
+    badges = made["badges"]()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"badge-(\w+)\.svg", readme) == list(badges)
+    for name, badge in badges.items():
+        drawn = (images / f"badge-{name}.svg").read_text(encoding="utf-8")
+        assert drawn == made["drawn"](*badge), "make pictures"
 
 
 def test_the_tree_of_errors_is_the_module_s() -> None:

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -65,6 +64,7 @@ def split_endpoint(arguments: Sequence[str], most: int) -> tuple[str, list[str]]
 def endpoint_table(name: str) -> dict[str, Any]:
     """Return ``[tool.anygql.endpoints.NAME]`` of the nearest pyproject.toml."""
     import tomllib
+    from pathlib import Path
 
     for folder in (Path.cwd(), *Path.cwd().parents):
         file = folder / "pyproject.toml"
@@ -85,7 +85,8 @@ def read_text(source: str) -> str:
     if source == "-":
         return sys.stdin.read()
     try:
-        return Path(source).read_text(encoding="utf-8-sig")
+        with open(source, encoding="utf-8-sig") as file:
+            return file.read()
     except UnicodeDecodeError:
         raise click.UsageError(f"{source}: it is no text in UTF-8") from None
 

@@ -106,6 +106,8 @@ class Session:
     async def wait_connected(self) -> None:
         """Wait until there is a connection.
 
+        With a ``SplitTransport``, wait until there are both, if there has been a subscription.
+
         Raises:
             TransportError: When there is none and there will be none; it says why.
         """

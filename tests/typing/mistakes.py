@@ -28,6 +28,7 @@ from anygql import (
     PermanentOptions,
     Session,
     SessionEvent,
+    SplitTransport,
     Subscription,
     TransportArgs,
     WebSocketTransport,
@@ -50,6 +51,16 @@ async def transports() -> None:
     WebSocketTransport(URL, ack_timeout="10")  # type: ignore[arg-type]
     WebSocketTransport(URL, subprotocols=["graphql-ws"])  # type: ignore[call-arg]
     WebSocketTransport(URL, {"Authorization": "…"})  # type: ignore[call-arg]
+
+
+async def split() -> None:
+    http, socket = HTTPTransport("http://h/"), WebSocketTransport(URL)
+    SplitTransport(http)  # type: ignore[call-arg]
+    SplitTransport(http, socket)  # type: ignore[call-arg]
+    SplitTransport(http, subscriptions=URL)  # type: ignore[arg-type]
+    SplitTransport("http://h/", subscriptions=socket)  # type: ignore[arg-type]
+    SplitTransport(http, subscriptions=socket, lazy=True)  # type: ignore[call-arg]
+    Client(http, subscriptions=True)  # type: ignore[arg-type]
 
 
 async def clients() -> None:

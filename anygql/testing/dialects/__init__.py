@@ -23,6 +23,7 @@ from .base import (
     start_of,
 )
 from .graphql_ws import GraphQLTransportWS, GraphQLWS
+from .phoenix import Phoenix
 
 __all__ = [
     "DIALECTS",
@@ -35,6 +36,7 @@ __all__ = [
     "Init",
     "Malformed",
     "Message",
+    "Phoenix",
     "Ping",
     "Pong",
     "Request",
@@ -48,7 +50,7 @@ __all__ = [
 
 #: The protocols that a server can speak.
 DIALECTS: Mapping[str, type[Dialect]] = {
-    dialect.name: dialect for dialect in (GraphQLTransportWS, GraphQLWS)
+    dialect.name: dialect for dialect in (GraphQLTransportWS, GraphQLWS, Phoenix)
 }
 
 #: The reasons of close codes, worded as by the JavaScript library graphql-ws.

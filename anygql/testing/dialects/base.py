@@ -63,10 +63,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The client ends an operation."""
+    """The client ends operations."""
 
-    id: str
-    #: What the client gets, whether or not the operation was active.
+    ids: Sequence[str]
+    #: What the client gets, whether or not they were active.
     answer: Sequence[Message] = ()
 
 
@@ -152,6 +152,9 @@ class Dialect:
     refusal_code: ClassVar[CloseCode | None] = CloseCode.INTERNAL_ERROR
     #: Whether ``keep_alive`` is sent.
     has_keep_alive: ClassVar[bool] = False
+
+    def __init__(self, request: HandshakeRequest | None) -> None:
+        """Begin to serve the client that has sent this request."""
 
     @classmethod
     def answer(cls, request: HandshakeRequest) -> Handshake | None:

@@ -103,7 +103,7 @@ class Wire(ByteStream):
     def check(self) -> None:
         """Raises ``Violation`` unless it is a handshake, or a part of one, and whole frames."""
         head, found, frames = bytes(self.received).partition(b"\r\n\r\n")
-        if head and not (head + b"\r\n\r\n").startswith(b"GET /graphql HTTP/1.1\r\n"[: len(head)]):
+        if head and not head.startswith(b"GET /graphql"[: len(head)]):
             raise Violation(f"the connection began with {head[:40]!r}")
         if not found or self.was_reset:
             return
@@ -197,7 +197,7 @@ class Server(GraphQLServer):
         for wire in self.wires:
             wire.check()
         for connection in self.connections:
-            _told(connection.received, list(connection.sent), over=True)
+            self.check_told(connection.received, list(connection.sent), over=True)
 
     async def settled(self, running: int = 0) -> None:
         """Wait until no operation but the ones that should still run does, and check the rest."""
@@ -207,7 +207,14 @@ class Server(GraphQLServer):
         )
         for connection in self.connections:
             over = bool(running) or connection.closed is not None
-            _told(connection.received, list(connection.sent), over=over)
+            self.check_told(connection.received, list(connection.sent), over=over)
+
+    def check_told(self, received: list[Any], sent: list[Any], *, over: bool) -> None:
+        """Raise ``Violation`` unless the end of each operation was told once.
+
+        ``over``: some may have ended with their connection.
+        """
+        _told(received, sent, over=over)
 
     @property
     def operations(self) -> list[str]:
@@ -215,10 +222,7 @@ class Server(GraphQLServer):
 
 
 def _told(received: list[Any], sent: list[Any], *, over: bool) -> None:
-    """The end of each operation was told once, by who ended it.
-
-    ``over``: some may have ended with their connection.
-    """
+    """The end of each operation was told once, by who ended it."""
     started = [message["id"] for message in received if message["type"] in {"subscribe", "start"}]
     if len(set(started)) != len(started):
         raise Violation(f"an id was used twice: {started}")
