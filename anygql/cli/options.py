@@ -40,8 +40,8 @@ _OPTIONS = (
     ),
     click.option(
         "--protocol",
-        type=click.Choice(["auto", "graphql-transport-ws", "graphql-ws"]),
-        help="WebSocket subprotocol.  [default: auto]",
+        type=click.Choice(["auto", "graphql-transport-ws", "graphql-ws", "phoenix"]),
+        help="Protocol over WebSocket.  [default: auto]",
     ),
     click.option("--init-payload", metavar="JSON|@file", help="Payload of connection_init."),
     click.option(
