@@ -86,7 +86,11 @@ def draw(name: str, command: str, shown: Recorded, url: str = "", *, moves: bool
     """Write ``NAME.svg``."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text(f"$ {command}", style="bold"))
-    text = shown.text.replace(url, SHOWN) if url else shown.text
+    text = shown.text
+    for scheme in ("ws", "http") if url else ():  # the test server has a URL for each
+        text = text.replace(
+            f"{scheme}{url.removeprefix('ws')}", f"{scheme}{SHOWN.removeprefix('ws')}"
+        )
     console.print(Text.from_ansi(text))
     svg = console.export_svg(title="anygql", unique_id=name)
     svg = re.sub(r"    @font-face {.*?}\n", "", svg, flags=re.DOTALL)  # no picture may fetch one

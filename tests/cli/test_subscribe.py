@@ -29,6 +29,16 @@ def test_execute_of_a_subscription_does_the_same(command: Command, served: Serve
     assert ran.out == "1\n0\n"
 
 
+def test_over_phoenix(command: Command, portal: BlockingPortal) -> None:
+    phoenix = GraphQLServer(demo_schema(), protocols=["phoenix"])
+    with portal.wrap_async_context_manager(phoenix) as server:
+        given = (portal.call(server.listen), "--protocol", "phoenix", "-q")
+        assert command(*given, "{ hello }").out == '{"hello":"Hello world!"}\n'
+        ran = command("subscribe", *given, COUNTDOWN, "-V", "n=1", "--count", "2", "-vv")
+        assert ran.out == '{"countdown":1}\n{"countdown":0}\n'
+        assert "phx_join" in ran.err
+
+
 def test_a_count(command: Command, served: Served) -> None:
     query = "subscription { countdown(from: 9, interval: 0.001) }"
     ran = command("subscribe", served.url, "-q", query, "--count", "2", "-o", "raw")
