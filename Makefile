@@ -15,6 +15,8 @@ BIN := $(VENV)/$(SCRIPTS)
 STAMP := $(VENV)/.installed
 NODE := tests/peers/node
 NODE_STAMP := $(NODE)/node_modules/.installed
+NODE_APPSYNC := tests/peers/node-appsync
+NODE_APPSYNC_STAMP := $(NODE_APPSYNC)/node_modules/.installed
 SERVERS := build/servers
 SERVERS_STAMP := $(SERVERS)/.unpacked
 CODEGEN := .venv-codegen
@@ -80,7 +82,7 @@ docs-test: docs
 		-p no:cacheprovider --import-mode=importlib tests/site
 
 # The servers in JavaScript; without npm, their tests are skipped.
-node: $(if $(shell command -v npm),$(NODE_STAMP))
+node: $(if $(shell command -v npm),$(NODE_STAMP) $(NODE_APPSYNC_STAMP))
 
 # nginx and tinyproxy, unpacked but not installed: that needs no root, and starts no service.
 # Without apt-get, or without its archive, their tests are skipped.
@@ -203,7 +205,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-* build dist $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist $(NODE)/node_modules $(NODE_APPSYNC)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made once, and again when its list of packages changes.
 $(STAMP): pyproject.toml anygql/version.py
@@ -265,4 +267,9 @@ $(SERVERS_STAMP):
 
 $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
 	cd $(NODE) && npm ci --silent
+	touch $@
+
+# AppSync's simulator: 312 MB, and half a minute.
+$(NODE_APPSYNC_STAMP): $(NODE_APPSYNC)/package.json $(NODE_APPSYNC)/package-lock.json $(NODE_APPSYNC)/.npmrc
+	cd $(NODE_APPSYNC) && npm ci --silent
 	touch $@
