@@ -14,17 +14,37 @@ from .buffering import Delivery
 
 __all__ = [
     "AnyTransportArgs",
+    "Authorized",
+    "Authorizing",
     "Batching",
     "Connection",
     "ConnectionResults",
     "Incremental",
     "Results",
     "Transport",
+    "authorized",
     "refuse_args",
 ]
 
 #: What a call tells the transport alone, such as the headers of its HTTP request.
 AnyTransportArgs: TypeAlias = TransportArgs | Mapping[str, Any] | None
+
+
+class Authorized(dict[str, Any]):
+    """A caller's ``transport_args``, with the ``authorization`` of one operation.
+
+    A connection's ``authorize`` makes it, to be handed to ``execute`` or ``subscribe`` of the same
+    connection. Its ``repr`` shows nothing of it.
+    """
+
+    __slots__ = ("authorization",)
+
+    def __init__(self, transport_args: Mapping[str, Any] | None, authorization: Any) -> None:
+        super().__init__(transport_args or {})
+        self.authorization = authorization
+
+    def __repr__(self) -> str:
+        return "<Authorized>"
 
 
 class Results(Protocol):
@@ -159,6 +179,30 @@ class Incremental(Connection, Protocol):
     ) -> ConnectionResults:
         """Start a query or mutation. Each result is the whole so far."""
         ...
+
+
+@runtime_checkable
+class Authorizing(Protocol):
+    """A connection whose subscriptions each need an authorization, which takes time to get."""
+
+    async def authorize(
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
+    ) -> AnyTransportArgs:
+        """Return the ``transport_args`` to run an operation with. Canceling sends nothing.
+
+        Call it before ``subscribe`` and ``execute_incremental``, each time anew; ``execute`` asks
+        by itself.
+        """
+        ...
+
+
+async def authorized(
+    connection: Connection, request: GraphQLRequest, transport_args: AnyTransportArgs
+) -> AnyTransportArgs:
+    """Return the ``transport_args`` to subscribe with on this connection."""
+    if isinstance(connection, Authorizing):
+        return await connection.authorize(request, transport_args)
+    return transport_args
 
 
 class Transport(Protocol):

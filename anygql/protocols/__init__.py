@@ -5,22 +5,67 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..exceptions import ProtocolViolation, TransportProtocolError
-from .base import Codec, SubscriptionProtocol
+from .base import ALL_OPERATIONS, Codec, Prepared, Secret, SubscriptionProtocol
 from .close_codes import CloseCode
+from .events import (
+    NOTHING,
+    Ack,
+    Complete,
+    Ended,
+    Error,
+    Event,
+    Failed,
+    KeepAlive,
+    Malformed,
+    Next,
+    Ping,
+    Pong,
+    Refusal,
+    Rejection,
+    Say,
+    Several,
+    Started,
+    UndecodedNext,
+    Unknown,
+)
 from .graphql_transport_ws import GRAPHQL_TRANSPORT_WS, GraphQLTransportWS
 from .graphql_ws import GRAPHQL_WS, GraphQLWS
+from .messages import result_event
 
 __all__ = [
+    "ALL_OPERATIONS",
     "GRAPHQL_TRANSPORT_WS",
     "GRAPHQL_WS",
+    "NOTHING",
+    "Ack",
     "CloseCode",
     "Codec",
+    "Complete",
+    "Ended",
+    "Error",
+    "Event",
+    "Failed",
     "GraphQLTransportWS",
     "GraphQLWS",
+    "KeepAlive",
+    "Malformed",
+    "Next",
+    "Ping",
+    "Pong",
+    "Prepared",
     "ProtocolViolation",
+    "Refusal",
+    "Rejection",
+    "Say",
+    "Secret",
+    "Several",
+    "Started",
     "SubscriptionProtocol",
+    "UndecodedNext",
+    "Unknown",
     "negotiated_protocol",
     "protocols_to_offer",
+    "result_event",
 ]
 
 #: In the order in which they are offered. If the legacy protocol came first, Mercurius and
@@ -35,15 +80,17 @@ def protocols_to_offer(choice: str | SubscriptionProtocol) -> tuple[Subscription
     for the name of an unknown subprotocol.
     """
     if not isinstance(choice, str):
-        if not hasattr(choice, "subprotocol"):
+        if not isinstance(choice, SubscriptionProtocol):  # pyright: ignore[reportUnnecessaryIsInstance]
+            if isinstance(choice, type) and issubclass(choice, SubscriptionProtocol):
+                raise TypeError(f"a protocol is a value: write {choice.__name__}(…)")
             raise TypeError(f"a protocol is a name or a protocol value, not {choice!r}")
         return (choice,)
     if choice == "auto":
         return _KNOWN
     for protocol in _KNOWN:
-        if protocol.subprotocol == choice:
+        if choice in protocol.subprotocols:
             return (protocol,)
-    known = ", ".join(repr(protocol.subprotocol) for protocol in _KNOWN)
+    known = _names(_KNOWN)
     raise ValueError(f"unknown subprotocol {choice!r}: use 'auto', {known}, or a protocol value")
 
 
@@ -52,19 +99,23 @@ def negotiated_protocol(
 ) -> SubscriptionProtocol:
     """Return the offered protocol whose subprotocol the server named.
 
-    A server that named none is taken to speak the only protocol that was offered, or else the
-    default one. Raises ``TransportProtocolError`` (4406) if the protocol was not offered.
+    A server that named none is taken to speak the only protocol that was offered, unless that must
+    be chosen, or else the default one. Raises ``TransportProtocolError`` (4406) if the protocol was
+    not offered.
     """
     offered = tuple(offered)
     for protocol in offered:
-        if protocol.subprotocol == name or (name is None and protocol.is_default):
+        if name in protocol.subprotocols or (name is None and protocol.is_default):
             return protocol
-    if name is None and len(offered) == 1:
+    if name is None and len(offered) == 1 and not offered[0].must_be_chosen:
         return offered[0]
     choice = "named no subprotocol" if name is None else f"chose the subprotocol {name!r}"
-    names = ", ".join(repr(protocol.subprotocol) for protocol in offered)
     raise TransportProtocolError(
-        f"{server} {choice}, but was offered {names}",
+        f"{server} {choice}, but was offered {_names(offered) or 'none'}",
         code=CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE,
         reason="subprotocol not acceptable",
     )
+
+
+def _names(protocols: Iterable[SubscriptionProtocol]) -> str:
+    return ", ".join(repr(name) for protocol in protocols for name in protocol.subprotocols)

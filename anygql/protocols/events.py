@@ -6,6 +6,7 @@ a message straight into its event. The other codecs build the same events from t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -13,16 +14,23 @@ import msgspec
 from ..results.result import ExecutionResult, UndecodedResult
 
 __all__ = [
+    "NOTHING",
     "Ack",
     "Complete",
+    "Ended",
     "Error",
     "Event",
+    "Failed",
     "KeepAlive",
     "Malformed",
     "Next",
     "Ping",
     "Pong",
     "Refusal",
+    "Rejection",
+    "Say",
+    "Several",
+    "Started",
     "UndecodedNext",
     "Unknown",
 ]
@@ -108,6 +116,64 @@ class Unknown(msgspec.Struct, frozen=True):
     text: str
 
 
+# What follows is not the meaning of one message of `graphql-transport-ws`. Other protocols have it.
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The server runs the subscription: its ``start_timeout`` is over."""
+
+    id: str
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The server has dropped an operation, for a reason that may pass. The connection goes on.
+
+    A permanent session subscribes again, after a wait that grows. For what is wrong with the
+    operation itself, there is ``Error``.
+    """
+
+    id: str
+    #: The server's words, of any shape.
+    payload: Any = None
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """The server refuses the connection, as a ``Refusal`` does, and another attempt may succeed."""
+
+    payload: Any = None
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The connection is of no more use, though the WebSocket lives. It ends as lost.
+
+    Whatever was sent over it may have reached the server.
+    """
+
+    #: Why, for the error's message.
+    reason: str
+    #: Whether another connection may succeed.
+    retryable: bool = True
+
+
+class Say(msgspec.Struct, frozen=True):
+    """The protocol itself has a message to send."""
+
+    message: bytes
+
+
+class Several(msgspec.Struct, frozen=True):
+    """Several events that one message means, in order; or none.
+
+    Each ``Next`` in it must be one of a checked result: make them with ``result_event``.
+    """
+
+    events: Sequence[Event] = ()
+
+
+#: What a message means that is to be ignored without a word.
+NOTHING = Several()
+
+
 Event: TypeAlias = (
     Ack
     | Next
@@ -120,4 +186,10 @@ Event: TypeAlias = (
     | Refusal
     | Malformed
     | Unknown
+    | Started
+    | Failed
+    | Rejection
+    | Ended
+    | Say
+    | Several
 )

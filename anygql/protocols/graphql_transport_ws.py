@@ -12,7 +12,7 @@ import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..json import JSON
-from .base import Codec
+from .base import Codec, SubscriptionProtocol
 from .events import (
     Ack,
     Complete,
@@ -44,11 +44,10 @@ _DECODER: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(Next | _Ot
 _UNDECODED: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(UndecodedNext | _Other)
 
 
-class GraphQLTransportWS(msgspec.Struct, frozen=True):
+class GraphQLTransportWS(SubscriptionProtocol, msgspec.Struct, frozen=True):
     """The subprotocol as a value: hand ``GRAPHQL_TRANSPORT_WS`` to a transport."""
 
-    subprotocol: str = "graphql-transport-ws"
-    is_default: bool = False
+    subprotocols: Sequence[str] = ("graphql-transport-ws",)
 
     def codec(self, json: JSON) -> Codec:
         """Return a new codec, for one connection."""
@@ -66,7 +65,7 @@ class _TransportWSCodec(MessageCodec[_ServerMessage]):
     def _events(self, received: Sequence[_ServerMessage]) -> Sequence[Event]:
         return received
 
-    def subscribe(self, id: str, request: GraphQLRequest) -> bytes:
+    def subscribe(self, id: str, request: GraphQLRequest, authorization: Any = None) -> bytes:
         return encode(ClientMessage("subscribe", id, operation_payload(self._json, request)))
 
     def complete(self, id: str) -> bytes:

@@ -13,7 +13,7 @@ import msgspec
 from ..documents.request import GraphQLRequest
 from ..json import JSON
 from ..results.result import ExecutionResult, UndecodedResult
-from .base import Codec
+from .base import Codec, SubscriptionProtocol
 from .events import Ack, Complete, Error, Event, KeepAlive, Next, Refusal, UndecodedNext
 from .messages import ClientMessage, MessageCodec, encode, operation_payload
 
@@ -42,10 +42,10 @@ _DECODER: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(_Data | _O
 _UNDECODED: msgspec.json.Decoder[_ServerMessage] = msgspec.json.Decoder(_UndecodedData | _Other)
 
 
-class GraphQLWS(msgspec.Struct, frozen=True):
+class GraphQLWS(SubscriptionProtocol, msgspec.Struct, frozen=True):
     """The subprotocol as a value: hand ``GRAPHQL_WS`` to a transport."""
 
-    subprotocol: str = "graphql-ws"
+    subprotocols: Sequence[str] = ("graphql-ws",)
     is_default: bool = True
 
     def codec(self, json: JSON) -> Codec:
@@ -78,11 +78,11 @@ class _LegacyCodec(MessageCodec[_ServerMessage]):
     def _events(self, received: Sequence[_ServerMessage]) -> Iterable[Event]:
         return map(_event, received)
 
-    def subscribe(self, id: str, request: GraphQLRequest) -> bytes:
+    def subscribe(self, id: str, request: GraphQLRequest, authorization: Any = None) -> bytes:
         return encode(ClientMessage("start", id, operation_payload(self._json, request)))
 
     def complete(self, id: str) -> bytes:
         return encode(ClientMessage("stop", id))
 
-    def terminate(self) -> bytes:
-        return encode(ClientMessage("connection_terminate"))
+    def terminate(self) -> Sequence[bytes]:
+        return [encode(ClientMessage("connection_terminate"))]

@@ -12,18 +12,25 @@ from ..documents.request import GraphQLRequest
 from ..exceptions import BODY_LIMIT, ProtocolViolation
 from ..json import JSON, MsgspecJSON, checked_utf8, encode_named, replace_lone_surrogates
 from ..results.answers import NotAResult, errors_in, read_result, server_words
+from .base import Codec
 from .close_codes import CloseCode
 from .events import (
     Ack,
     Complete,
+    Ended,
     Error,
     Event,
+    Failed,
     KeepAlive,
     Malformed,
     Next,
     Ping,
     Pong,
     Refusal,
+    Rejection,
+    Say,
+    Several,
+    Started,
     UndecodedNext,
     Unknown,
 )
@@ -39,6 +46,7 @@ __all__ = [
     "message_reader",
     "operation_payload",
     "read_replacing_surrogates",
+    "result_event",
     "step",
     "value_or_unset",
 ]
@@ -66,6 +74,9 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         KeepAlive: State.UNACKNOWLEDGED,
         Refusal: State.UNACKNOWLEDGED,
         Unknown: State.UNACKNOWLEDGED,
+        Rejection: State.UNACKNOWLEDGED,
+        Ended: State.UNACKNOWLEDGED,
+        Say: State.UNACKNOWLEDGED,
     },
     State.ACKNOWLEDGED: {
         Ack: State.ACKNOWLEDGED,
@@ -79,6 +90,12 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Refusal: State.ACKNOWLEDGED,
         Malformed: State.ACKNOWLEDGED,
         Unknown: State.ACKNOWLEDGED,
+        Started: State.ACKNOWLEDGED,
+        Failed: State.ACKNOWLEDGED,
+        Rejection: State.ACKNOWLEDGED,
+        Ended: State.ACKNOWLEDGED,
+        Say: State.ACKNOWLEDGED,
+        Several: State.ACKNOWLEDGED,
     },
 }
 
@@ -181,12 +198,23 @@ def _read_generically(id: str, payload: Maybe, json: JSON) -> Next | Malformed:
         decoded = json.decode(text)
     except (ValueError, RecursionError) as exc:
         return Malformed(id, f"JSON that can't be read: {_describe(exc)}", body)
+    return result_event(id, decoded, body)
+
+
+def result_event(id: str, payload: object, body: str = "") -> Next | Malformed:
+    """Return a decoded result as a ``Next``, or as a ``Malformed`` that says what it is instead.
+
+    Args:
+        id: The operation's id.
+        payload: The decoded JSON.
+        body: The start of the payload as text, for the error. Default: none.
+    """
     try:
-        return Next(id, read_result(decoded))
+        return Next(id, read_result(payload))
     except NotAResult as exc:
-        words = server_words(decoded)
+        words = server_words(payload)
         problem = f"{exc}: {words}" if words else str(exc)
-    return Malformed(id, problem, body, errors_in(decoded))
+    return Malformed(id, problem, body, errors_in(payload))
 
 
 def _violation(message: bytes | str, error: ValueError | RecursionError) -> ProtocolViolation:
@@ -250,8 +278,8 @@ def operation_payload(json: JSON, request: GraphQLRequest) -> OperationPayload:
     )
 
 
-class MessageCodec(Generic[_Message]):
-    """The part of a ``Codec`` that protocols of JSON messages share.
+class MessageCodec(Codec, Generic[_Message]):
+    """The part of a ``Codec`` that protocols of JSON messages with a ``type`` share.
 
     Args:
         json: How JSON becomes values.
@@ -268,7 +296,6 @@ class MessageCodec(Generic[_Message]):
         "_state",
     )
 
-    has_keep_alive_messages = False
     #: The type of the messages that hold results.
     _result_type: str
     #: Whether messages of unknown types, or of none, are no violation.
@@ -296,15 +323,6 @@ class MessageCodec(Generic[_Message]):
     def connection_init(self, payload: Any) -> bytes:
         payload = value_or_unset(self._json, payload, "init_payload")
         return encode(ClientMessage("connection_init", payload=payload))
-
-    def ping(self, payload: Any = None) -> bytes | None:
-        return None
-
-    def pong(self, payload: Any = None) -> bytes | None:
-        return None
-
-    def terminate(self) -> bytes | None:
-        return None
 
     def receive(self, message: bytes | str) -> Event:
         try:

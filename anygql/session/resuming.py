@@ -19,7 +19,7 @@ from ..concurrency.cancellation import stray_cancellation
 from ..concurrency.interrupts import interruptible, uninterruptible
 from ..concurrency.signal import Signal
 from ..delivery.buffering import Delivery
-from ..delivery.interfaces import AnyTransportArgs, Connection, ConnectionResults
+from ..delivery.interfaces import AnyTransportArgs, Connection, ConnectionResults, authorized
 from ..documents.request import GraphQLRequest
 from ..exceptions import SubscriptionOverflow, TransportError, copy_to_raise
 from ..results.result import ExecutionResult
@@ -91,13 +91,17 @@ class Resuming:
     async def begin(self) -> Resuming:
         """Begin the subscription. If canceled, it has not begun."""
         await checkpoint()
-        connection = await self._supervisor.connection(is_call=True)
-        self._subscribe(connection)
+        while True:
+            connection = await self._supervisor.connection(is_call=True)
+            args = await authorized(connection, self._request, self._args)
+            if connection.fault is None:  # it may have been lost meanwhile
+                break
+        self._subscribe(connection, args)
         self._supervisor.resumables.add(self)
         return self
 
-    def _subscribe(self, connection: Connection) -> None:
-        feed = connection.subscribe(self._request, self._delivery, self._args)
+    def _subscribe(self, connection: Connection, args: AnyTransportArgs) -> None:
+        feed = connection.subscribe(self._request, self._delivery, args)
         feed.on_lost = self._feed_lost
         self._feeds.append(feed)
         self._began_at = current_time()
@@ -226,14 +230,18 @@ class Resuming:
             connection = await self._supervisor.connection()
             while len(self._feeds) > 1:
                 await self._changed.wait()
-            if connection.fault is None and not self._left:
-                await self._update_variables()
+            if self._left:
+                return
+            if connection.fault is not None:
+                continue
+            await self._update_variables()
+            self._args = self._feeds[-1].transport_args
+            args = await authorized(connection, self._request, self._args)
             if self._left:
                 return
             if connection.fault is None:
                 self._last = self.last
-                self._args = self._feeds[-1].transport_args
-                self._subscribe(connection)
+                self._subscribe(connection, args)
                 self._changed.notify()
                 return
 

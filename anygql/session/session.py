@@ -11,7 +11,14 @@ from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
 from ..delivery.buffering import Delivery, OnOverflow
-from ..delivery.interfaces import AnyTransportArgs, Batching, Connection, Incremental, Results
+from ..delivery.interfaces import (
+    AnyTransportArgs,
+    Batching,
+    Connection,
+    Incremental,
+    Results,
+    authorized,
+)
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
 from ..exceptions import TransportError
 from ..net.options import NoOptions
@@ -772,7 +779,8 @@ class Session:
                     f"{self._supervisor.description}: this transport gives no partial results: "
                     "use execute()"
                 )
-            return connection.execute_incremental(prepared.request, delivery, transport_args)
+            args = await authorized(connection, prepared.request, transport_args)
+            return connection.execute_incremental(prepared.request, delivery, args)
 
         from .subscription import Subscription
 
@@ -916,7 +924,8 @@ class Session:
             async def begin() -> Results:
                 await checkpoint()
                 connection = await self._supervisor.connection(is_call=True)
-                return connection.subscribe(request, delivery, transport_args)
+                args = await authorized(connection, request, transport_args)
+                return connection.subscribe(request, delivery, args)
 
             return Subscription(begin, convert, self._label(request))
 

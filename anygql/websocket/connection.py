@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from anyio import (
     AsyncContextManagerMixin,
@@ -27,23 +27,35 @@ from ..concurrency.exception_groups import unwrapped
 from ..concurrency.interrupts import uninterruptible
 from ..delivery.base import Endpoint
 from ..delivery.faults import closed
-from ..delivery.interfaces import AnyTransportArgs, refuse_args
+from ..delivery.interfaces import AnyTransportArgs, Authorized, refuse_args
 from ..delivery.multiplexed import MultiplexedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
 from ..exceptions import ProtocolViolation, TransportConnectTimeout, TransportError, copy_to_raise
-from ..protocols.base import Codec
+from ..net.options import resolve
+from ..protocols.base import ALL_OPERATIONS, Codec, SubscriptionProtocol
 from ..protocols.close_codes import CloseCode
+from ..results.result import ExecutionResult
 from . import faults
 from .keep_alive import KeepAliveTimes, PeerMonitor
-from .receiver import AwaitedPong, ConnectionRefused, Receiver
+from .receiver import AwaitedPong, ConnectionGone, Receiver
 from .sockets.base import WebSocket, WebSocketEnded
+from .starting import StartLimit
 from .writer import Writer
 
-__all__ = ["WebSocketConnection", "WebSocketEndpoint"]
+__all__ = ["Opened", "WebSocketConnection", "WebSocketEndpoint"]
 
 #: Seconds to close, or to wait for the receiver's fault, if no answer is expected of the peer.
 BRIEFLY = 1.0
+
+
+class Opened(NamedTuple):
+    """An open WebSocket, and what is spoken over it."""
+
+    socket: WebSocket
+    protocol: SubscriptionProtocol
+    codec: Codec
+    init_payload: Any
 
 
 class WebSocketEndpoint(Endpoint, Protocol):
@@ -54,8 +66,8 @@ class WebSocketEndpoint(Endpoint, Protocol):
     close_timeout: float | None
     keep_alive: KeepAliveTimes
 
-    async def open(self, task_group: TaskGroup) -> tuple[WebSocket, Codec, Any]:
-        """Return a new socket, the codec of its subprotocol, and the init payload."""
+    async def open(self, task_group: TaskGroup) -> Opened:
+        """Return a new socket, and what is to be spoken over it."""
         ...
 
 
@@ -73,10 +85,15 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         self._peer_answers = False
         self._monitor = PeerMonitor(endpoint.keep_alive, self.flow, self._ping, self.drop)
         # Set when the context is entered: there may be no event loop before.
+        self._socket: WebSocket
+        self._protocol: SubscriptionProtocol
+        self._codec: Codec
+        self._start_limit: StartLimit | None = None
         self._writer: Writer
         self._receiver: Receiver
         self._reading: CancelScope
         self._watching: CancelScope
+        self._limiting_starts: CancelScope
 
     # Opening and closing.
 
@@ -95,6 +112,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         super()._take_loop()
         self._reading = CancelScope()
         self._watching = CancelScope()
+        self._limiting_starts = CancelScope()
         self._writer = Writer()
         self._receiver = Receiver(
             self._endpoint.description,
@@ -112,7 +130,8 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         init: Any = None
         with move_on_after(endpoint.connect_timeout) as scope:
             try:
-                self._socket, self._codec, init = await endpoint.open(tg)
+                opened = await endpoint.open(tg)
+                self._socket, self._protocol, self._codec, init = opened
             except BaseException as exc:
                 if stray := stray_cancellation(exc, "the connector", endpoint.description):
                     raise stray from exc
@@ -132,8 +151,13 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         await self._wait_acknowledged()
         self._peer_answers = True
         self.routes.idle_since = self.loop.now()
-        if endpoint.keep_alive.is_enabled:
+        if self._monitor.is_enabled:
             tg.start_soon(self._watch_task, name="anygql: keep-alive")
+        if self._protocol.start_timeout is not None:
+            self._start_limit = self._receiver.start_limit = StartLimit(
+                self._protocol.start_timeout, self.flow, self._fail_unstarted
+            )
+            tg.start_soon(self._limit_starts_task, name="anygql: start")
 
     async def _wait_acknowledged(self) -> None:
         endpoint = self._endpoint
@@ -167,6 +191,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         if ended:
             self._receiver.acknowledged.set()
             self._watching.cancel()
+            self._limiting_starts.cancel()
         return ended
 
     async def _shut_down(self) -> None:
@@ -174,37 +199,96 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         timeout = math.inf if timeout is None else timeout
         try:
             with move_on_after(timeout if self._peer_answers else min(timeout, BRIEFLY)):
-                if self._peer_answers and (message := self._codec.terminate()) is not None:
-                    self._writer.enqueue(message)
+                if self._peer_answers:
+                    for message in self._codec.terminate():
+                        self._writer.enqueue(message)
                 await self._writer.stop()
+                await self._wait_terminated()
                 await self._socket.aclose(*self._closing)
         finally:
             # The end of `asyncio.run` cancels each task that is left, whatever shields it.
             await self._writer.cancel()
             await self._socket.aclose_forcefully()
 
+    async def _wait_terminated(self) -> None:
+        """Receive until the codec has heard all that it waits for, or the peer is gone."""
+        with suppress(WebSocketEnded, ProtocolViolation):
+            while self._peer_answers and not self._codec.is_terminated:
+                for _ in self._codec.receive_many(await self._socket.receive()):
+                    pass
+
     # Operations.
 
+    async def authorize(
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
+    ) -> AnyTransportArgs:
+        """Ask the protocol for the authorization of one operation; return what to run it with.
+
+        Canceling sends nothing.
+        """
+        if not self._protocol.authorizes:
+            return transport_args
+        given = None if transport_args is None else {**transport_args}
+        value = await resolve(
+            lambda: self._protocol.authorize(request, given),
+            "authorize",
+            self._endpoint.description,
+        )
+        return Authorized(given, value)
+
+    async def execute(
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
+    ) -> ExecutionResult:
+        """Run one query or mutation; see ``MultiplexedConnection``."""
+        if self._protocol.authorizes:
+            self._check_operation(request)
+            transport_args = await self.authorize(request, transport_args)
+        return await super().execute(request, transport_args)
+
     def _check_args(self, transport_args: AnyTransportArgs) -> None:
-        refuse_args(transport_args, "a WebSocket")
+        if not isinstance(transport_args, Authorized):
+            refuse_args(transport_args, "a WebSocket")
+
+    def _check_operation(self, request: GraphQLRequest) -> None:
+        """Raise ``TypeError`` for an operation that the server doesn't run over this protocol."""
+        if request.kind not in self._protocol.operations:
+            raise faults.not_over_this_protocol(
+                self._endpoint.description, request.kind, self._protocol.operations
+            )
 
     def leave(self, route: Route) -> None:
         """Forget the route, and tell the server if the operation still runs there."""
         if not self.routes.forget(route.id):
             return
-        if route.written:
-            self._writer.enqueue(self._codec.complete(route.id))
-        else:
+        if not route.written:
             self._writer.withdraw(route)
+            self._codec.forget(route.id)
+        elif (message := self._codec.complete(route.id)) is not None:
+            self._writer.enqueue(message)
 
     def _start(
         self, route: Route, request: GraphQLRequest, transport_args: AnyTransportArgs
     ) -> None:
         if self._writer.is_full:
             raise faults.not_reading(self._endpoint.description, self._writer.waiting_size)
-        message = self._codec.subscribe(route.id, request)
+        protocol = self._protocol
+        if protocol.operations is not ALL_OPERATIONS:
+            self._check_operation(request)
+        if route.merge is not None and not protocol.is_incremental:
+            raise faults.not_incremental(self._endpoint.description)
+        authorization = getattr(transport_args, "authorization", None)
+        message = self._codec.subscribe(route.id, request, authorization)
         self.routes.register(route)
         self._writer.enqueue(message, route)
+        if self._start_limit is not None and request.kind == "subscription":
+            self._start_limit.begin(route.id)
+
+    def _fail_unstarted(self, id: str, seconds: float) -> None:
+        """End a subscription that the server has not started in time."""
+        route = self.routes.by_id.get(id)
+        if route is not None:
+            route.fail_alone(faults.not_started(self._endpoint.description, seconds))
+            self.leave(route)
 
     # Tasks.
 
@@ -244,8 +328,8 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
                 violation,
                 acknowledged=self._receiver.acknowledged.is_set(),
             )
-        except ConnectionRefused as refused:
-            return refused.fault
+        except ConnectionGone as gone:
+            return gone.fault
         raise AssertionError("the receiver returned")  # pragma: no cover
 
     def _lost(self, ended: WebSocketEnded) -> TransportError:
@@ -259,6 +343,12 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
     async def _watch_task(self) -> None:
         with self._watching:
             await self._monitor.run()
+
+    @uninterruptible
+    async def _limit_starts_task(self) -> None:
+        assert self._start_limit is not None  # noqa: S101 - the task is only started then
+        with self._limiting_starts:
+            await self._start_limit.run()
 
     async def _ping(self) -> None:
         """Send a ping, and return when a pong has followed it."""

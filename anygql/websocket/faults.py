@@ -6,19 +6,37 @@ attempt may succeed (``protocols/close_codes.py``).
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from ..documents.recognizer import OperationKind
 from ..exceptions import (
     ProtocolViolation,
     TransportConnectionFailed,
     TransportConnectionRefused,
     TransportError,
     TransportProtocolError,
+    TransportQueryError,
+    TransportTimeout,
 )
 from ..protocols.close_codes import CloseCode, is_retryable_code
-from ..protocols.events import Malformed
-from ..results.answers import read_refusal
+from ..protocols.events import Ended, Malformed
+from ..results.answers import read_refusal, server_words
 from .sockets.base import WebSocketEnded
 
-__all__ = ["broke_protocol", "dead", "lost", "no_result", "not_reading", "refused"]
+__all__ = [
+    "broke_protocol",
+    "dead",
+    "dropped",
+    "lost",
+    "no_result",
+    "not_incremental",
+    "not_over_this_protocol",
+    "not_reading",
+    "not_started",
+    "refused",
+    "rejected",
+    "useless",
+]
 
 
 def lost(server: str, ended: WebSocketEnded, *, acknowledged: bool) -> TransportError:
@@ -115,4 +133,67 @@ def dead(server: str, why: str) -> TransportConnectionFailed:
         code=CloseCode.TERMINATED,
         reason="Terminated",
         retryable=is_retryable_code(CloseCode.TERMINATED),
+    )
+
+
+def rejected(server: str, payload: object) -> TransportConnectionRefused:
+    """Return the error for a peer that refuses the connection for a reason that may pass."""
+    fault = refused(server, server_words(payload), payload)
+    # Without the code of a refusal, by which the session's policy would take it to be final.
+    fault.code = None
+    fault.retryable = True
+    return fault
+
+
+def useless(server: str, ended: Ended) -> TransportConnectionFailed:
+    """Return the error for a connection that is of no more use, though its socket lives."""
+    return TransportConnectionFailed(
+        f"{server}: the connection was lost: {ended.reason}",
+        reason=ended.reason,
+        retryable=ended.retryable,
+    )
+
+
+def dropped(server: str, payload: object) -> TransportQueryError:
+    """Return the error for an operation that the server has dropped for a reason that may pass."""
+    errors = read_refusal(payload).errors or []
+    words = server_words(payload)
+    fault = TransportQueryError(
+        f"{server} dropped the operation{f': {words}' if words else ''}", errors=errors
+    )
+    fault.retryable = True
+    return fault
+
+
+def not_started(server: str, seconds: float) -> TransportTimeout:
+    """Return the error for a subscription that the server has not started in time."""
+    return TransportTimeout(
+        f"{server} did not start the subscription within {seconds:g} s (start_timeout)"
+    )
+
+
+def not_over_this_protocol(
+    server: str, kind: OperationKind, operations: Collection[OperationKind]
+) -> TypeError:
+    """Return the error for an operation that the server doesn't run over the protocol."""
+    takes = " and ".join(
+        plural
+        for each, plural in (
+            ("query", "queries"),
+            ("mutation", "mutations"),
+            ("subscription", "subscriptions"),
+        )
+        if each in operations
+    )
+    return TypeError(
+        f"{server}: a {kind} can't travel over this WebSocket, which takes only {takes}. Use "
+        "HTTPTransport for it, or SplitTransport for both in one session"
+    )
+
+
+def not_incremental(server: str) -> TypeError:
+    """Return the error for @defer and @stream over a protocol that has no such thing."""
+    return TypeError(
+        f"{server}: this protocol has no incremental delivery: use execute(), without @defer and "
+        "@stream, or HTTPTransport"
     )

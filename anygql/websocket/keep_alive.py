@@ -22,7 +22,7 @@ class KeepAliveTimes:
     """The three times of keep-alive, in seconds.
 
     ``None`` turns ``keep_alive_timeout`` or ``ping_interval`` off. A ``pong_timeout`` of ``None``
-    is half of ``ping_interval``.
+    is ``default_pong_share`` of ``ping_interval``.
     """
 
     def __init__(
@@ -30,17 +30,13 @@ class KeepAliveTimes:
         keep_alive_timeout: float | None,
         ping_interval: float | None,
         pong_timeout: float | None,
+        default_pong_share: float = 0.5,
     ) -> None:
         self.keep_alive_timeout = keep_alive_timeout
         self.ping_interval = ping_interval
         if pong_timeout is None and ping_interval is not None:
-            pong_timeout = ping_interval / 2
+            pong_timeout = ping_interval * default_pong_share
         self.pong_timeout = math.inf if pong_timeout is None else pong_timeout
-
-    @property
-    def is_enabled(self) -> bool:
-        """Whether there is anything to watch."""
-        return self.keep_alive_timeout is not None or self.ping_interval is not None
 
 
 class PeerMonitor:
@@ -58,14 +54,29 @@ class PeerMonitor:
         report_dead: Callable[[str], None],
     ) -> None:
         self._times = times
+        self._keep_alive_timeout = times.keep_alive_timeout
         self._flow = flow
         self._ping = ping
         self._report_dead = report_dead
         self._last_activity = math.inf
 
+    @property
+    def is_enabled(self) -> bool:
+        """Whether there is anything to watch."""
+        return self._keep_alive_timeout is not None or self._times.ping_interval is not None
+
+    def learn_timeout(self, timeout: float | None) -> None:
+        """Take the ``keep_alive_timeout`` that the server has told, unless the user's is shorter.
+
+        Call it before ``run``.
+        """
+        given = self._keep_alive_timeout
+        if timeout is not None and (given is None or timeout < given):
+            self._keep_alive_timeout = timeout
+
     def start_listening(self) -> None:
         """Count silence from now on."""
-        if self._times.keep_alive_timeout is not None and self._last_activity == math.inf:
+        if self._keep_alive_timeout is not None and self._last_activity == math.inf:
             self._last_activity = current_time()
 
     def note_activity(self) -> None:
@@ -76,8 +87,8 @@ class PeerMonitor:
     async def run(self) -> None:
         """Watch the peer until it is dead, or until canceled."""
         async with create_task_group() as tg:
-            if self._times.keep_alive_timeout is not None:
-                tg.start_soon(self._listen, self._times.keep_alive_timeout)
+            if self._keep_alive_timeout is not None:
+                tg.start_soon(self._listen, self._keep_alive_timeout)
             if self._times.ping_interval is not None:
                 tg.start_soon(self._ask, self._times.ping_interval)
 

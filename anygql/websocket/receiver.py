@@ -17,13 +17,19 @@ from ..protocols.base import Codec
 from ..protocols.events import (
     Ack,
     Complete,
+    Ended,
     Error,
+    Failed,
     KeepAlive,
     Malformed,
     Next,
     Ping,
     Pong,
     Refusal,
+    Rejection,
+    Say,
+    Several,
+    Started,
     UndecodedNext,
     Unknown,
 )
@@ -34,9 +40,10 @@ from ..results.result import is_result, is_undecoded_object
 from . import faults
 from .keep_alive import PeerMonitor
 from .sockets.base import WebSocket
+from .starting import StartLimit
 from .writer import Writer
 
-__all__ = ["AwaitedPong", "ConnectionRefused", "Receiver"]
+__all__ = ["AwaitedPong", "ConnectionGone", "Receiver"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +71,8 @@ class AwaitedPong:
         self.come = Event()
 
 
-class ConnectionRefused(Exception):
-    """The server doesn't accept the connection; ``fault`` says why."""
+class ConnectionGone(Exception):
+    """The server has refused the connection, or it is of no more use; ``fault`` says why."""
 
     def __init__(self, fault: TransportError) -> None:
         super().__init__()
@@ -89,6 +96,8 @@ class Receiver:
         #: Set by the acknowledgement, and by the end of the connection.
         self.acknowledged = Event()
         self.awaited_pong: AwaitedPong | None = None
+        #: The limit for the server to start subscriptions, for protocols that have one.
+        self.start_limit: StartLimit | None = None
         #: Consumers that results have come for, to be woken when everything is handed out.
         self.to_wake: list[Waiter] = []
         self._unknown_types: set[str | None] = set()
@@ -103,7 +112,7 @@ class Receiver:
     async def run(self, socket: WebSocket, codec: Codec) -> None:
         """Receive until the end.
 
-        Raises ``WebSocketEnded``, ``ProtocolViolation`` or ``ConnectionRefused``.
+        Raises ``WebSocketEnded``, ``ProtocolViolation`` or ``ConnectionGone``.
         """
         self._codec = codec
         while True:
@@ -150,6 +159,8 @@ class Receiver:
                         routes.answered(event.id)
                 else:
                     self._handle_next(route, event, message)
+            elif type(event) is Several:
+                await self._hand_out_several(event)
             else:
                 self._handle(event)
 
@@ -165,7 +176,10 @@ class Receiver:
                 await flow.admit()
                 self._monitor.note_activity()
             if type(event) is not UndecodedNext and type(event) is not Next:
-                self._handle(event)
+                if type(event) is Several:
+                    await self._hand_out_several(event)
+                else:
+                    self._handle(event)
                 continue
             route = route_of(event.id)
             if route is None:
@@ -176,6 +190,20 @@ class Receiver:
                     routes.answered(event.id)
             else:
                 self._handle_next(route, event, message)
+
+    async def _hand_out_several(self, several: Several) -> None:
+        """Hand out the events of one message, each as if it had come alone."""
+        for event in several.events:
+            if self._flow.full:
+                self._wake_consumers()
+                await self._flow.admit()
+                self._monitor.note_activity()
+            if type(event) is not Next:
+                self._handle(event)
+                continue
+            route = self._routes.by_id.get(event.id)
+            if route is not None and route.next(event.payload):
+                self._routes.answered(event.id)
 
     def _handle_next(self, route: Route, event: Next | UndecodedNext, message: bytes | str) -> None:
         """Handle a result that is a part, has data of doubtful kind, or has to be decoded."""
@@ -225,7 +253,8 @@ class Receiver:
     def _stop(self, id: str) -> None:
         """Tell the server that the answer which has come was all that was wanted."""
         del self._routes.uncompleted[id]
-        self._writer.enqueue(self._codec.complete(id))
+        if (message := self._codec.complete(id)) is not None:
+            self._writer.enqueue(message)
 
     def _handle(self, event: ServerEvent) -> None:
         match event:
@@ -245,18 +274,38 @@ class Receiver:
             case KeepAlive():
                 self._monitor.start_listening()
             case Ack():
-                self.payloads["connection_ack"] = event.payload
-                self.acknowledged.set()
-                if not self._codec.has_keep_alive_messages:
-                    self._monitor.start_listening()
-            case Refusal():
-                self._handle_refusal(event.payload)
+                self._handle_ack(event)
+            case Refusal() | Rejection():
+                self._handle_refusal(event)
             case Malformed():
                 self._handle_malformed(event)
             case Unknown():
                 self._report_unknown(event)
-            case Next() | UndecodedNext():
+            case _:
+                self._handle_other(event)
+
+    def _handle_other(self, event: ServerEvent) -> None:
+        """Handle what other protocols have beside those of ``graphql-transport-ws``."""
+        match event:
+            case Say():
+                self._writer.enqueue(event.message)
+            case Started():
+                if self.start_limit is not None:
+                    self.start_limit.end(event.id)
+            case Failed():
+                if (route := self._routes.ended(event.id)) is not None:
+                    route.fail_alone(faults.dropped(self._server, event.payload))
+            case Ended():
+                raise ConnectionGone(faults.useless(self._server, event))
+            case _:
                 pass
+
+    def _handle_ack(self, event: Ack) -> None:
+        self.payloads["connection_ack"] = event.payload
+        self._monitor.learn_timeout(self._codec.keep_alive_timeout)
+        self.acknowledged.set()
+        if not self._codec.has_keep_alive_messages:
+            self._monitor.start_listening()
 
     def _answer_ping(self) -> None:
         if self._writer.pongs < MAX_PONGS and (pong := self._codec.pong()) is not None:
@@ -275,10 +324,12 @@ class Receiver:
             server_words(event.text),
         )
 
-    def _handle_refusal(self, payload: Any) -> None:
-        reason = server_words(payload)
+    def _handle_refusal(self, event: Refusal | Rejection) -> None:
+        reason = server_words(event.payload)
         if self.acknowledged.is_set():
             # A message of ours that it could not read; the connection goes on.
             logger.warning("%s reports: %s", self._server, reason or "an error, without a text")
             return
-        raise ConnectionRefused(faults.refused(self._server, reason, payload))
+        if isinstance(event, Rejection):
+            raise ConnectionGone(faults.rejected(self._server, event.payload))
+        raise ConnectionGone(faults.refused(self._server, reason, event.payload))

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import ssl as ssl_module
 from collections.abc import Mapping
+from functools import partial
 from inspect import signature
+from types import EllipsisType
 from typing import Any, Literal, TypedDict, Unpack
 
+import msgspec
 from anyio.abc import TaskGroup
 
 from ..json import JSON, MsgspecJSON, encode_named
 from ..net.headers import Headers, check_headers, pairs
 from ..net.options import NoOptions, Provider, refuse_options, resolve, seconds
 from ..net.urls import check_url, redact
-from ..protocols import Codec, SubscriptionProtocol, negotiated_protocol, protocols_to_offer
-from .connection import WebSocketConnection
+from ..protocols import Prepared, SubscriptionProtocol, negotiated_protocol, protocols_to_offer
+from .connection import Opened, WebSocketConnection
 from .keep_alive import KeepAliveTimes
-from .sockets.base import Connector, WebSocket
+from .sockets.base import Connector
 from .sockets.opening import Opening
 from .sockets.stream import StreamConnector
 
@@ -79,9 +82,10 @@ class WebSocketTransport:
         close_timeout: Limit for the closing handshake; 0 doesn't wait. Default: 10.
         keep_alive_timeout: A connection on which nothing was heard for so long is dead. With the
             legacy protocol, it counts from the first ``ka`` on. Default: no limit.
-        ping_interval: Time from the answer to a ping to the next ping. Default: no pings.
+        ping_interval: Time from the answer to a ping to the next ping, ``None`` for no pings.
+            Default: ``...``, as the protocol has it: none, but for Phoenix, which has 30.
         pong_timeout: A connection is dead if no pong follows a ping within this time. Default:
-            half of ``ping_interval``.
+            half of ``ping_interval``; with Phoenix, all of it.
         connect_args: Options of the connector: ``proxy``, ``uds``, ``compression``, ….
             Default: none.
         max_message_size: Maximum size of a received message in bytes. A larger message ends the
@@ -107,7 +111,7 @@ class WebSocketTransport:
         ack_timeout: float | None = 10,
         close_timeout: float | None = 10,
         keep_alive_timeout: float | None = None,
-        ping_interval: float | None = None,
+        ping_interval: float | EllipsisType | None = ...,
         pong_timeout: float | None = None,
         connect_args: ConnectArgs | Mapping[str, Any] | None = None,
         max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
@@ -119,25 +123,31 @@ class WebSocketTransport:
             refuse_options(
                 "WebSocketTransport()", mistaken, _HINTS, signature(type(self)).parameters
             )
+        self._offered = protocols_to_offer(protocol)
+        only = self._offered[0]  # what "auto" offers differs in names only
         if headers is not None and not callable(headers):
             check_headers(headers)
         if not callable(url):
-            url = check_url(url, ("ws", "wss"))
-        if init_payload is not None and not callable(init_payload):
-            _check_init_payload(init_payload)
+            url = check_url(url, only.url_schemes)
+        if init_payload is not None:
+            _check_init_payload(init_payload, only)
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"ssl is an ssl.SSLContext, not {type(ssl).__name__}")
-        if ssl is not None and isinstance(url, str) and url.startswith("ws://"):
-            raise ValueError("ssl needs a wss:// URL: over ws:// nothing would be encrypted")
+        if ssl is not None and isinstance(url, str) and url.startswith(("ws://", "http://")):
+            scheme = url.partition(":")[0]
+            raise ValueError(
+                f"ssl needs a {scheme}s:// URL: over {scheme}:// nothing would be encrypted"
+            )
         if max_message_size < 1:
             raise ValueError(f"max_message_size must be at least 1 byte, not {max_message_size}")
+        if isinstance(ping_interval, EllipsisType):
+            ping_interval = only.default_ping_interval
         if pong_timeout is not None and ping_interval is None:
             raise ValueError("pong_timeout needs ping_interval: no pong comes without a ping")
         self._url = url
         self._headers = headers
         self._ssl = ssl
         self._init_payload = init_payload
-        self._offered = protocols_to_offer(protocol)
         self.connect_timeout = seconds("connect_timeout", connect_timeout)
         self.ack_timeout = seconds("ack_timeout", ack_timeout)
         self.close_timeout = seconds("close_timeout", close_timeout, zero=True)
@@ -145,6 +155,7 @@ class WebSocketTransport:
             seconds("keep_alive_timeout", keep_alive_timeout),
             seconds("ping_interval", ping_interval),
             seconds("pong_timeout", pong_timeout),
+            only.default_pong_share,
         )
         self._connect_args: dict[str, Any] = {**(connect_args or {})}
         self._max_message_size = max_message_size
@@ -160,7 +171,8 @@ class WebSocketTransport:
     @property
     def asks_anew(self) -> bool:
         """Whether what the server is told may change from one attempt to the next."""
-        return any(callable(each) for each in (self._url, self._headers, self._init_payload))
+        given = (self._url, self._headers, self._init_payload)
+        return any(map(callable, given)) or any(each.asks_anew for each in self._offered)
 
     def connect(self) -> WebSocketConnection:
         """Return a connection for one attempt. Entering it connects, and leaving it closes.
@@ -169,41 +181,67 @@ class WebSocketTransport:
         """
         return WebSocketConnection(self)
 
-    async def open(self, task_group: TaskGroup) -> tuple[WebSocket, Codec, Any]:
-        """Open a socket in ``task_group``; return it, a codec for it, and the init payload."""
+    async def open(self, task_group: TaskGroup) -> Opened:
+        """Open a socket in ``task_group``; return it, and what is to be spoken over it."""
         init_payload = await self._resolve_init_payload()
-        socket = await self._connector.connect(await self._opening(), task_group)
+        prepared = await self._prepare()
+        opening = await self._opening(prepared)
+        socket = await self._connector.connect(opening, task_group)
         try:
-            protocol = negotiated_protocol(self._offered, socket.subprotocol, self._description)
+            chosen = opening.shown(socket.subprotocol)
+            protocol = negotiated_protocol(self._offered, chosen, self._description)
         except BaseException:
             await socket.aclose_forcefully()
             raise
-        return socket, protocol.codec(self._json), init_payload
+        if prepared.init_payload is not None:
+            init_payload = prepared.init_payload
+        return Opened(socket, protocol, protocol.codec(self._json), init_payload)
 
     async def _resolve_init_payload(self) -> Any:
         payload = await resolve(self._init_payload, "init_payload", self._description)
         if payload is not None:
-            _check_init_payload(payload)
+            _check_init_payload(payload, self._offered[0])
             encode_named(self._json, payload, "init_payload")  # raise a mistake before connecting
         return payload  # pyright: ignore[reportUnknownVariableType]
 
-    async def _opening(self) -> Opening:
-        url = check_url(await resolve(self._url, "url", self._description), ("ws", "wss"))
+    async def _prepare(self) -> Prepared:
+        """Ask the protocols that are offered what to connect with."""
+        schemes = self._offered[0].url_schemes
+        url = check_url(await resolve(self._url, "url", self._description), schemes)
         self._description = redact(url)
+        prepared = Prepared(url=url)
+        for protocol in self._offered:
+            prepare = partial(protocol.prepare, prepared.url)
+            each: Prepared = await resolve(prepare, "prepare", self._description)
+            prepared = msgspec.structs.replace(
+                each,
+                subprotocols=[*prepared.subprotocols, *each.subprotocols],
+                headers=[*prepared.headers, *each.headers],
+            )
+        return prepared
+
+    async def _opening(self, prepared: Prepared) -> Opening:
+        headers = pairs(await resolve(self._headers, "headers", self._description))
         return Opening(
-            url=url,
-            headers=pairs(await resolve(self._headers, "headers", self._description)),
-            subprotocols=[protocol.subprotocol for protocol in self._offered],
+            url=check_url(prepared.url, ("ws", "wss")),
+            headers=[*headers, *prepared.headers],
+            subprotocols=prepared.subprotocols,
             ssl=self._ssl,
             max_message_size=self._max_message_size,
             connect_args=self._connect_args,
+            advice=prepared.advice,
         )
 
     def __repr__(self) -> str:
         return f"<WebSocketTransport {self._description}>"
 
 
-def _check_init_payload(payload: object) -> None:
-    if not isinstance(payload, Mapping):
+def _check_init_payload(payload: object, protocol: SubscriptionProtocol) -> None:
+    """Raise ``TypeError`` for what can't be an init payload, unless it is a function."""
+    if protocol.instead_of_init_payload:
+        raise TypeError(
+            f"{type(protocol).__name__} has no init_payload: {protocol.instead_of_init_payload}"
+        )
+    if not isinstance(payload, Mapping) and not callable(payload):
         given = type(payload).__name__
         raise TypeError(f'init_payload must be a mapping, such as {{"token": "…"}}, not {given}')

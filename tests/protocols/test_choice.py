@@ -16,7 +16,7 @@ from anygql.protocols import (
     protocols_to_offer,
 )
 
-OWN = GraphQLTransportWS(subprotocol="own")
+OWN = GraphQLTransportWS(subprotocols=("own",))
 BOTH = (GRAPHQL_TRANSPORT_WS, GRAPHQL_WS)
 
 

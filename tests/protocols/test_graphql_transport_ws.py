@@ -285,11 +285,11 @@ def test_sent(send: Any, expected: dict[str, Any]) -> None:
 
 
 def test_11_nothing_precedes_the_closing_handshake() -> None:
-    assert new_codec(ACK).terminate() is None
+    assert new_codec(ACK).terminate() == ()
 
 
 def test_1_is_a_value() -> None:
-    assert GRAPHQL_TRANSPORT_WS.subprotocol == "graphql-transport-ws"
+    assert GRAPHQL_TRANSPORT_WS.subprotocols == ("graphql-transport-ws",)
     assert not GRAPHQL_TRANSPORT_WS.is_default
     assert not new_codec().has_keep_alive_messages
     assert GraphQLTransportWS() == GRAPHQL_TRANSPORT_WS

@@ -167,7 +167,7 @@ SENT = [
         id="5-start-empty-variables",
     ),
     pytest.param(lambda c: c.complete("7"), {"type": "stop", "id": "7"}, id="5-stop"),
-    pytest.param(lambda c: c.terminate(), {"type": "connection_terminate"}, id="9-terminate"),
+    pytest.param(lambda c: c.terminate()[0], {"type": "connection_terminate"}, id="9-terminate"),
 ]
 
 
@@ -224,7 +224,7 @@ def test_4_has_no_pings_of_its_own() -> None:
 
 
 def test_1_is_the_default() -> None:
-    assert GRAPHQL_WS.subprotocol == "graphql-ws"
+    assert GRAPHQL_WS.subprotocols == ("graphql-ws",)
     assert GRAPHQL_WS.is_default
     assert new_codec().has_keep_alive_messages
     assert GraphQLWS() == GRAPHQL_WS

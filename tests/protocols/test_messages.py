@@ -19,23 +19,33 @@ from anygql.protocols.base import SubscriptionProtocol
 from anygql.protocols.events import (
     Ack,
     Complete,
+    Ended,
     Error,
     Event,
+    Failed,
     KeepAlive,
     Malformed,
     Next,
     Ping,
     Pong,
     Refusal,
+    Rejection,
+    Say,
+    Several,
+    Started,
     Unknown,
 )
 from anygql.protocols.messages import TRANSITIONS, State, step
 from anygql.results.result import ExecutionResult
 from tests.support.amount import examples
 
-EVENTS = (Ack, Next, Error, Complete, Ping, Pong, KeepAlive, Refusal, Malformed, Unknown)
+OF_OPERATIONS = (Next, Error, Complete, Malformed, Started, Failed, Several)
+EVENTS = (
+    *OF_OPERATIONS,
+    *(Ack, Ping, Pong, KeepAlive, Refusal, Unknown, Rejection, Ended, Say),
+)
 PROTOCOLS = [GRAPHQL_TRANSPORT_WS, GRAPHQL_WS]
-BY_NAME = pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.subprotocol)
+BY_NAME = pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.subprotocols[0])
 
 
 class StandardJSON:
@@ -179,7 +189,7 @@ def test_a_violation_says_what_and_how_to_close() -> None:
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("event", EVENTS)
 def test_every_pair_of_state_and_event_is_decided(state: State, event: type[Event]) -> None:
-    allowed = state is State.ACKNOWLEDGED or event not in (Next, Error, Complete, Malformed)
+    allowed = state is State.ACKNOWLEDGED or event not in OF_OPERATIONS
     assert (event in TRANSITIONS[state]) == allowed
     if allowed:
         acknowledged = state is State.ACKNOWLEDGED or event is Ack

@@ -15,6 +15,7 @@ from ...net.http1 import ResponseHead, read_body, read_head
 from ...net.retry_after import retry_after
 from ...net.statuses import is_rate_limit, is_retryable_status
 from ...net.urls import redact
+from ...protocols.base import hide_secrets
 from ...protocols.close_codes import CloseCode
 from ...results.answers import read_refusal, server_words, without_markup
 from .opening import Opening
@@ -85,7 +86,8 @@ def _refused(opening: Opening, response: ResponseHead, body: str) -> TransportSe
     is_limit = is_rate_limit(response.status, wait)
     error = TransportServerError(
         f"{redact(opening.url)} answered {response.status} to the WebSocket handshake"
-        f"{'' if is_limit else _advice(response.status)}{f'. It says: {words}' if words else ''}",
+        f"{'' if is_limit else _advice(response.status, opening.advice)}"
+        f"{f'. It says: {words}' if words else ''}",
         code=response.status,
         retryable=is_retryable_status(response.status) or is_limit,
         headers=response.headers,
@@ -96,7 +98,12 @@ def _refused(opening: Opening, response: ResponseHead, body: str) -> TransportSe
     return error
 
 
-def _advice(status: int) -> str:
+def _advice(status: int, of_protocol: str) -> str:
+    advice = _advice_by_status(status)
+    return f"{advice}. {of_protocol}" if of_protocol and status in {403, 404} else advice
+
+
+def _advice_by_status(status: int) -> str:
     if 300 <= status < 400:
         return ". Redirects are not followed: use the URL that it redirects to"
     if status == 401:
@@ -126,7 +133,9 @@ def _check_negotiated(opening: Opening, response: ResponseHead) -> None:
     chosen = response.headers.get("sec-websocket-protocol")
     if chosen is None or chosen in opening.subprotocols:
         return
-    offered = ", ".join(opening.subprotocols) or "none"
+    names = [hide_secrets(name, opening.subprotocols) for name in opening.subprotocols]
+    offered = ", ".join(names) or "none"
+    chosen = hide_secrets(chosen, opening.subprotocols)
     raise TransportProtocolError(
         f"{redact(opening.url)} chose the subprotocol {chosen[:100]!r}, which was not offered "
         f"(offered: {offered})",

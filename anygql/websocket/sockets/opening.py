@@ -14,6 +14,7 @@ from websockets.uri import WebSocketURI, parse_uri
 from ...exceptions import TransportInvalidURL
 from ...net.dial import Destination, DialArgs
 from ...net.urls import redact
+from ...protocols.base import hide_secrets
 
 __all__ = ["ConnectArgs", "Opening", "destination", "parse_url"]
 
@@ -22,11 +23,15 @@ _FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """A WebSocket to open. Its ``repr`` shows no header and no query string: they may be secret."""
+    """A WebSocket to open.
+
+    Its ``repr`` shows no header, no query string and no ``Secret`` subprotocol: they may be secret.
+    """
 
     #: The URL, ``ws://`` or ``wss://``, already checked.
     url: str
     headers: Sequence[tuple[str, str]] = ()
+    #: The names to offer, the preferred one first. Those that are a ``Secret`` must not be shown.
     subprotocols: Sequence[str] = ()
     #: The context for ``wss://``. ``None`` is the default context, which verifies.
     ssl: ssl.SSLContext | None = None
@@ -34,6 +39,12 @@ class Opening(msgspec.Struct, frozen=True):
     max_message_size: int = 2**24
     #: Options of one connector that others need not have.
     connect_args: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    #: A sentence for the error of a handshake that is refused with 403 or 404, or ``""``.
+    advice: str = ""
+
+    def shown(self, subprotocol: str | None) -> str | None:
+        """Return the server's choice of a subprotocol, fit for messages."""
+        return None if subprotocol is None else hide_secrets(subprotocol, self.subprotocols)
 
     def __repr__(self) -> str:
         return f"Opening({redact(self.url)}, subprotocols={self.subprotocols!r})"

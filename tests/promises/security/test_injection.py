@@ -17,7 +17,7 @@ from anygql import (
 )
 from anygql.json import JSON
 from anygql.net.urls import redact
-from anygql.protocols import GRAPHQL_TRANSPORT_WS, Codec
+from anygql.protocols import GRAPHQL_TRANSPORT_WS, Codec, SubscriptionProtocol
 from anygql.websocket.sockets.base import Connector
 from tests.support.http_peer import cut, endless, http, kept, peer
 from tests.support.websocket_peer import Peer, serving
@@ -31,13 +31,13 @@ UPLOAD = "mutation ($file: Upload!) { ok(file: $file) }"
 EVIL = ["a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\rX-Evil: 1", "a\0b", "a\x0bb", "a\x7fb"]
 
 
-class Named:
+class Named(SubscriptionProtocol):
     """A protocol with a name of the user's own."""
 
     is_default = True
 
     def __init__(self, name: str) -> None:
-        self.subprotocol = name
+        self.subprotocols = (name,)
 
     def codec(self, json: JSON) -> Codec:
         return GRAPHQL_TRANSPORT_WS.codec(json)
