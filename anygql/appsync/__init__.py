@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from ..net.authorization import Authorization
 from .auth import IAM, ApiKey, Token
+from .protocol import AppSync
 
-__all__ = ["IAM", "ApiKey", "Authorization", "Token"]
+__all__ = ["IAM", "ApiKey", "AppSync", "Authorization", "Token"]

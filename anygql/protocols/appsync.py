@@ -10,7 +10,7 @@ than its documentation says, the comments say which.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, cast
 
@@ -57,6 +57,8 @@ class AuthorizedStart(NamedTuple):
     data: bytes
     #: The headers that authorize it.
     headers: Mapping[str, str]
+    #: Whether other credentials may follow these if they are refused.
+    is_refreshable: bool = False
 
     def __repr__(self) -> str:
         return "<AuthorizedStart>"
@@ -70,6 +72,8 @@ def start_data(json: JSON, request: GraphQLRequest) -> bytes:
     """
     if request.extensions:
         raise TypeError("AppSync takes no extensions with a subscription: leave them out")
+    if request.source.is_incremental:
+        raise TypeError("AppSync has no @defer and @stream: leave them out")
     if len(request.source.operations) > 1:
         raise TypeError(
             "AppSync takes no operation name with a subscription: send a document with this "
@@ -105,13 +109,14 @@ class _Stage(Enum):
 class _Subscription:
     """A subscription that the server may know of."""
 
-    __slots__ = ("data", "is_second", "stage")
+    __slots__ = ("data", "is_refreshable", "is_second", "stage")
 
-    def __init__(self, data: bytes, *, is_second: bool) -> None:
-        self.data = data
-        self.stage = _Stage.STARTING
-        #: Whether it was refused before for its credentials, and this is the other try.
+    def __init__(self, start: AuthorizedStart, *, is_second: bool) -> None:
+        self.data = start.data
+        self.is_refreshable = start.is_refreshable
+        #: Whether it was refused for its credentials, and this is the other try.
         self.is_second = is_second
+        self.stage = _Stage.STARTING
 
 
 class AppSyncCodec(Codec):
@@ -152,7 +157,7 @@ class AppSyncCodec(Codec):
     def subscribe(self, id: str, request: GraphQLRequest, authorization: Any = None) -> bytes:
         """Return the message that starts a subscription, from its ``AuthorizedStart``."""
         start: AuthorizedStart = authorization
-        self._subscriptions[id] = _Subscription(start.data, is_second=self._takes_second(start))
+        self._subscriptions[id] = _Subscription(start, is_second=self._takes_second(start))
         payload = {
             "data": start.data.decode(),
             "extensions": {"authorization": dict(start.headers)},
@@ -208,11 +213,25 @@ class AppSyncCodec(Codec):
     def receive(self, message: bytes | str) -> Event:
         """Return the event in a message. One of an unknown type, or id, does no harm."""
         received = self._decode(message)
-        handle = _HANDLERS.get(_text(received.get("type")))
-        if handle is None:
-            text = message.decode(errors="replace") if isinstance(message, bytes) else message
-            return Unknown(_text(received.get("type")) or None, text[:BODY_LIMIT])
-        return handle(self, _text(received.get("id")), received.get("payload"))
+        id, payload = _text(received.get("id")), received.get("payload")
+        match received.get("type"):
+            case "data":
+                return result_event(id, payload) if self._is_wanted(id) else NOTHING
+            case "ka":
+                return KeepAlive()  # it says no more than any other message
+            case "start_ack":
+                return self._started(id)
+            case "complete":
+                return self._completed(id)
+            case "error":
+                return self._failed(id, payload) if id else self._failed_for_unknown(payload)
+            case "connection_ack":
+                return self._acknowledged(payload)
+            case "connection_error":
+                return self._connection_refused(payload)
+            case kind:
+                text = message if isinstance(message, str) else message.decode(errors="replace")
+                return Unknown(_text(kind) or None, text[:BODY_LIMIT])
 
     def _decode(self, message: bytes | str) -> Mapping[str, Any]:
         text = message.encode(errors="surrogatepass") if isinstance(message, str) else message
@@ -220,7 +239,9 @@ class AppSyncCodec(Codec):
             text.decode()
         except UnicodeDecodeError:
             # RFC 6455 §8.1: the endpoint must then fail the connection (with 1007, §7.4.1).
-            raise ProtocolViolation(CloseCode.INVALID_DATA, "a message is not valid UTF-8") from None
+            raise ProtocolViolation(
+                CloseCode.INVALID_DATA, "a message is not valid UTF-8"
+            ) from None
         try:
             try:
                 received = self._json.decode(text)
@@ -232,13 +253,13 @@ class AppSyncCodec(Codec):
             raise ProtocolViolation(CloseCode.BAD_REQUEST, "a message is not a JSON object")
         return received
 
-    def _acknowledged(self, _id: str, payload: Any) -> Event:
+    def _acknowledged(self, payload: Any) -> Event:
         self._is_acknowledged = True
         self._memory.is_refused = False
         self.keep_alive_timeout = _timeout_in(payload)
         return Ack(payload)
 
-    def _connection_refused(self, _id: str, payload: Any) -> Event:
+    def _connection_refused(self, payload: Any) -> Event:
         if self._is_acknowledged:
             return Refusal(payload)  # about a message of ours: it is logged
         if _is_unauthorized(payload) and self._is_refreshable and not self._memory.is_refused:
@@ -246,11 +267,7 @@ class AppSyncCodec(Codec):
             return Rejection(payload)
         return Refusal(payload) if _is_final(payload) else Rejection(payload)
 
-    def _kept_alive(self, _id: str, _payload: Any) -> Event:
-        # It says no more than any other message.
-        return KeepAlive()
-
-    def _started(self, id: str, _payload: Any) -> Event:
+    def _started(self, id: str) -> Event:
         subscription = self._subscriptions.get(id)
         if subscription is None:
             return NOTHING
@@ -262,28 +279,24 @@ class AppSyncCodec(Codec):
         subscription.is_second = False
         return Started(id)
 
-    def _data(self, id: str, payload: Any) -> Event:
-        return result_event(id, payload) if self._is_wanted(id) else NOTHING
-
     def _is_wanted(self, id: str) -> bool:
         subscription = self._subscriptions.get(id)
         return subscription is not None and subscription.stage in {_Stage.STARTING, _Stage.RUNNING}
 
-    def _completed(self, id: str, _payload: Any) -> Event:
+    def _completed(self, id: str) -> Event:
         is_wanted = self._is_wanted(id)
         self._subscriptions.pop(id, None)
         return Complete(id) if is_wanted else NOTHING
 
     def _failed(self, id: str, payload: Any) -> Event:
-        if not id:
-            return self._failed_for_unknown(payload)
         is_wanted = self._is_wanted(id)
         subscription = self._subscriptions.pop(id, None)
         if subscription is None or not is_wanted:
             return NOTHING
         if _types_in(payload) & _PASSING:
             return Failed(id, payload)
-        if _is_unauthorized(payload) and self._is_refreshable and not subscription.is_second:
+        has_another_try = subscription.is_refreshable and not subscription.is_second
+        if has_another_try and _is_unauthorized(payload):
             # Never the connection: other subscriptions have authorizations of their own.
             self._remember_refused(subscription.data)
             return Failed(id, payload)
@@ -300,7 +313,7 @@ class AppSyncCodec(Codec):
         It is about what has just been asked for, never about what runs.
         """
         if not self._is_acknowledged:
-            return self._connection_refused("", payload)
+            return self._connection_refused(payload)
         starting = [
             (id, subscription)
             for id, subscription in self._subscriptions.items()
@@ -312,17 +325,6 @@ class AppSyncCodec(Codec):
             # One of them may have been started after all: then it is to be stopped.
             self._leave(id, subscription)
         return Several([Failed(id, payload) for id, _ in starting])
-
-
-_HANDLERS: Mapping[str, Callable[[AppSyncCodec, str, Any], Event]] = {
-    "connection_ack": AppSyncCodec._acknowledged,
-    "connection_error": AppSyncCodec._connection_refused,
-    "ka": AppSyncCodec._kept_alive,
-    "start_ack": AppSyncCodec._started,
-    "data": AppSyncCodec._data,
-    "error": AppSyncCodec._failed,
-    "complete": AppSyncCodec._completed,
-}
 
 
 # Errors, which AppSync has in several shapes: a list, a single object, or a message alone.
