@@ -14,13 +14,11 @@ from graphql.error import located_error
 from ..concurrency.signal import Signal
 from ..local.executor import AnyioExecutor, AnyioExecutorMixin, aclose_within
 from ..local.schema_execution import Payload, execute_events, format_result, open_events, run
-from .dialects import Dialect, Start
+from .dialects import Dialect, Message, Start
 from .execution import OperationFailed, ServerExecution
 from .outbox import Outbox, encode
 
 __all__ = ["ActiveOperations"]
-
-Message = dict[str, Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -112,7 +110,7 @@ class ActiveOperations:
             return is_wanted
 
         await run(executor, deliver, begun)
-        return [self._dialect.complete(operation.id)]
+        return self._dialect.complete(operation.id)
 
     async def _run_subscription(
         self, operation: _Operation, executor: AnyioExecutorMixin
@@ -121,6 +119,9 @@ class ActiveOperations:
         events = await open_events(executor)
         if isinstance(events, ExecutionResult):
             return self._whole(operation.id, events)
+        started = self._dialect.started(operation.id)
+        if started and self._is_active(operation):
+            self._outbox.add(*map(encode, started))
 
         def deliver(result: ExecutionResult) -> None:
             if self._is_active(operation):
@@ -133,12 +134,12 @@ class ActiveOperations:
                 raise  # a bug in its cleanup, which no message can tell the client
             return self._dialect.source_failed(operation.id, located_error(exc).formatted)
         else:
-            return [self._dialect.complete(operation.id)]
+            return self._dialect.complete(operation.id)
         finally:
             await aclose_within(events, executor.close_timeout)
 
     def _whole(self, id: str, result: ExecutionResult) -> list[Message]:
-        return [self._dialect.next(id, format_result(result)), self._dialect.complete(id)]
+        return [self._dialect.next(id, format_result(result)), *self._dialect.complete(id)]
 
     async def _finish_scoped(self, operation: _Operation, messages: Iterable[Message]) -> None:
         with operation.scope:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 import anyio
 import msgspec
@@ -13,7 +13,7 @@ from ..concurrency.signal import Signal
 
 __all__ = ["MessageLog", "Outbox", "encode"]
 
-Message = dict[str, Any]
+Message: TypeAlias = Any
 
 #: The UTF-8 JSON text of a message.
 encode = msgspec.json.Encoder().encode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -164,6 +165,9 @@ class GraphQLServer(BaseServer):
         try:
             if await self._shake_hands(websocket):
                 connection = ServerConnection(websocket, options)
+                if connection.status != HTTPStatus.SWITCHING_PROTOCOLS:
+                    await websocket.refuse(connection.status)
+                    return
                 await websocket.accept(connection.subprotocol)
                 self.connections.append(connection)
                 self._changed.notify()

@@ -13,7 +13,21 @@ from anyio.abc import TaskGroup
 from ..concurrency.signal import Signal
 from ..protocols.close_codes import CloseCode
 from ..websocket.sockets.base import WebSocketEnded
-from .dialects import DIALECTS, REASONS, Dialect, Init, Malformed, Ping, Start, Stop, Terminate
+from .dialects import (
+    DIALECTS,
+    REASONS,
+    Answer,
+    Dialect,
+    Init,
+    Malformed,
+    Message,
+    Ping,
+    Reset,
+    Start,
+    Stop,
+    Terminate,
+    choose,
+)
 from .execution import ServerExecution
 from .operations import ActiveOperations
 from .outbox import MessageLog, Outbox, encode
@@ -22,7 +36,6 @@ from .websocket import ServerWebSocket
 
 __all__ = ["OnConnect", "ServerConnection", "ServerOptions"]
 
-Message = dict[str, Any]
 Predicate: TypeAlias = "str | Callable[[Message], bool]"
 OnConnect: TypeAlias = "Callable[[Any], Any | Awaitable[Any]]"
 
@@ -52,8 +65,14 @@ class ServerConnection:
         self.path: str = request.path if request else ""
         #: The headers of the client's request.
         self.headers: Mapping[str, str] = request.headers if request else {}
-        #: The agreed subprotocol; ``None`` if there was none (then it is closed with 4406).
-        self.subprotocol = _choose(options.protocols, request.subprotocols if request else [])
+        choice = choose(options.protocols, request) if request else None
+        dialect, handshake = choice or (DIALECTS[options.protocols[0]], None)
+        #: The name of the protocol that is spoken; ``None`` if none was agreed upon.
+        self.protocol: str | None = dialect.name if handshake else None
+        #: The subprotocol that was named in the handshake, if any.
+        self.subprotocol: str | None = handshake.subprotocol if handshake else None
+        #: The HTTP status that answers the handshake; any other than 101 refuses it.
+        self.status = handshake.status if handshake else 101
         #: The messages that were received, in order.
         self.received: list[Message] = []
         #: The messages that were written, in order.
@@ -62,7 +81,7 @@ class ServerConnection:
         self.init_payload: Any = None
         #: Close code and reason once the connection is over, 1006 without a close frame.
         self.closed: tuple[int, str] | None = None
-        self._dialect: Dialect = DIALECTS[self.subprotocol or options.protocols[0]]()
+        self._dialect: Dialect = dialect()
         self._websocket = websocket
         self._options = options
         self._outbox = Outbox(options.max_queued_messages, options.max_queued_bytes)
@@ -80,7 +99,7 @@ class ServerConnection:
 
     def __repr__(self) -> str:
         state = "open" if self.closed is None else f"closed: {self.closed[0]}"
-        return f"<ServerConnection {self.subprotocol} {state}>"
+        return f"<ServerConnection {self.protocol} {state}>"
 
     # What a test sees
 
@@ -93,7 +112,8 @@ class ServerConnection:
         """Wait for a message to be received, and return it.
 
         Args:
-            what: The message's type, or a predicate that is called with messages.
+            what: The message's type (with Phoenix, the event), or a predicate that is called with
+                messages.
             count: Which of the messages that match to return, from 1; earlier ones count too.
 
         Raises:
@@ -108,15 +128,17 @@ class ServerConnection:
     async def _wait_message(
         self, messages: Sequence[Message], verb: str, what: Predicate, count: int
     ) -> Message:
+        kind = self._dialect.kind
+
         def matches(message: Message) -> bool:
-            return message.get("type") == what if isinstance(what, str) else what(message)
+            return kind(message) == what if isinstance(what, str) else what(message)
 
         def find() -> Message | None:
             found = [message for message in messages if matches(message)]
             if len(found) >= count:
                 return found[count - 1]
             if self.closed is not None:
-                kinds = [message.get("type") for message in messages]
+                kinds = [kind(message) for message in messages]
                 raise AssertionError(
                     f"the connection ended ({self.closed[0]}) when it had {verb} {len(found)} of "
                     f"{count} messages that match {what!r}; it had {verb} {kinds}"
@@ -135,7 +157,7 @@ class ServerConnection:
 
     # Ways to misbehave
 
-    async def send(self, message: Mapping[str, Any]) -> None:
+    async def send(self, message: Message) -> None:
         """Send ``message``, even a forbidden one, and wait until it is written."""
         await self._written(lambda: self._outbox.add(encode(message)))
 
@@ -197,9 +219,9 @@ class ServerConnection:
         await self._websocket.drain()
 
     def _open(self) -> None:
-        if self.subprotocol is None:
+        if self.protocol is None:
             self._close_with(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE)
-        elif self._dialect.strict:
+        elif self._dialect.awaits_init:
             self._start_soon(self._wait_init)
 
     async def _wait_init(self) -> None:
@@ -294,6 +316,11 @@ class ServerConnection:
                 self._on_init(request)
             case Ping():
                 self._post(self._dialect.pong(request.payload))
+            case Answer():
+                self._post(*request.messages)
+            case Reset():
+                self._operations.stop_all()
+                self._post(*request.messages)
             case Terminate():
                 self._begin_close(CloseCode.NORMAL, "")
             case _:
@@ -306,10 +333,10 @@ class ServerConnection:
         self._changed.notify()
 
     def _on_malformed(self, text: str) -> None:
-        if self._dialect.strict:
-            self._begin_close(CloseCode.BAD_REQUEST, f"Invalid message: {text}")
+        if self._dialect.violation is not None:
+            self._begin_close(self._dialect.violation, f"Invalid message: {text}")
         else:
-            self._post(self._dialect.refuse(text))
+            self._post(*self._dialect.refuse(text))
 
     def _on_init(self, request: Init) -> None:
         if self._init_received and self._dialect.strict:
@@ -336,17 +363,16 @@ class ServerConnection:
             self._acknowledge(None if answer is True else answer)
 
     def _refuse(self, code: CloseCode, reason: str) -> None:
-        if self._dialect.strict:
-            self._begin_close(code, reason)
-        elif self._closing is None:
-            self._outbox.add(encode(self._dialect.refuse(reason)))
-            self._begin_close(CloseCode.INTERNAL_ERROR, reason)
+        self._post(*self._dialect.refuse(reason))
+        if self._dialect.closes_refused:
+            self._begin_close(self._dialect.refusal_code or code, reason)
 
     def _acknowledge(self, payload: Any) -> None:
         first, self._acknowledged = not self._acknowledged, True
-        self._post(self._dialect.ack(payload))
-        if first and not self._dialect.strict and self._options.keep_alive_interval is not None:
-            self._start_soon(self._keep_alive, self._options.keep_alive_interval)
+        self._post(*self._dialect.ack(payload))
+        interval = self._options.keep_alive_interval
+        if first and self._dialect.has_keep_alive and interval is not None:
+            self._start_soon(self._keep_alive, interval)
 
     async def _keep_alive(self, interval: float) -> None:
         while True:
@@ -370,15 +396,11 @@ class ServerConnection:
         return context(self) if callable(context) else context
 
     def _on_stop(self, request: Stop) -> None:
-        if self._operations.stop(request.id) and not self._dialect.strict:
-            self._post(self._dialect.complete(request.id))
+        if self._operations.stop(request.id):
+            self._post(*self._dialect.stopped(request.id))
+        self._post(*request.answer)
 
-    def _post(self, message: Message) -> None:
-        """Send a message without waiting for it."""
-        if self._closing is None:
-            self._outbox.add(encode(message))
-
-
-def _choose(supported: Sequence[str], offered: Sequence[str]) -> str | None:
-    """Return the first supported offer, as the JavaScript library graphql-ws does."""
-    return next((name for name in offered if name in supported), None)
+    def _post(self, *messages: Message) -> None:
+        """Send messages without waiting for it."""
+        if self._closing is None and messages:
+            self._outbox.add(*map(encode, messages))
