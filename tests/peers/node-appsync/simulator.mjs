@@ -11,11 +11,16 @@ const {
 // What a bad `start` causes there would end the process.
 process.on('unhandledRejection', () => {});
 
+const all = '@aws_api_key @aws_iam @aws_cognito_user_pools';
 const content = `
-  type Message { id: ID! text: String! room: String! }
-  type Query { hello(name: String): String }
-  type Mutation { say(id: ID!, text: String!, room: String!): Message }
-  type Subscription { said(room: String): Message @aws_subscribe(mutations: ["say"]) }
+  type Message ${all} { id: ID! text: String! room: String! }
+  type Query { hello(name: String): String ${all} }
+  type Mutation { say(id: ID!, text: String!, room: String!): Message ${all} secret: String }
+  type Subscription {
+    said(room: String): Message @aws_subscribe(mutations: ["say"]) ${all}
+    "For those with an API key, the default."
+    secret: String @aws_subscribe(mutations: ["secret"])
+  }
 `;
 
 const resolver = (typeName, fieldName, request) => ({
