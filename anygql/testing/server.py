@@ -43,9 +43,12 @@ class GraphQLServer(BaseServer):
         root_value: The source of the root types' resolvers, ``None`` by default.
         context_value: The resolvers' ``info.context``, ``None`` by default. A callable is called
             with the ``ServerConnection`` for each operation.
-        protocols: The names of the subprotocols that it speaks; both by default.
+        protocols: The names of the protocols that it speaks. Default: ``"graphql-transport-ws"``
+            and ``"graphql-ws"``. ``"appsync"`` is the real-time protocol of AWS AppSync.
         on_connect: A function, which may be async, that is called with the payload of
-            ``connection_init``. It returns the payload of the acknowledgement, ``None`` or ``True``
+            ``connection_init``. With AppSync it is called with the headers that authorize the
+            connection, and again with those of each subscription; they have a ``url`` and ``body``
+            for which they are. It returns the payload of the acknowledgement, ``None`` or ``True``
             for none, or ``False`` to refuse the connection. If it raises, the connection is closed
             with 4500.
         connection_init_wait_timeout: Seconds until a client that sends no ``connection_init`` is
@@ -108,7 +111,10 @@ class GraphQLServer(BaseServer):
         """Return an in-memory transport to this server, with ``WebSocketTransport``'s options."""
         from ..websocket.transport import WebSocketTransport
 
-        return WebSocketTransport(self.url, connector=self.connector(), **options)
+        url = self.url
+        if "ws" not in getattr(options.get("protocol"), "url_schemes", ("ws",)):
+            url = f"http{url.removeprefix('ws')}"  # from which such a protocol derives the other
+        return WebSocketTransport(url, connector=self.connector(), **options)
 
     async def wait_connection(self, count: int = 1) -> ServerConnection:
         """Wait for a connection, ended or not, and return it.

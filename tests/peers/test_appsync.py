@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,8 +13,6 @@ from anygql import (
     Client,
     HTTPTransport,
     Session,
-    TransportConnectionFailed,
-    TransportServerError,
     WebSocketTransport,
 )
 from anygql.appsync import IAM, ApiKey, AppSync, Token

@@ -58,6 +58,8 @@ class Start:
     variables: Mapping[str, Any] | None = None
     operation_name: str | None = None
     extensions: Mapping[str, Any] | None = None
+    #: What authorizes this operation alone, for ``on_connect``; ``None`` if nothing need.
+    authorization: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,9 @@ class Dialect:
         """Return how to answer a handshake, or ``None`` if it doesn't ask for this protocol."""
         return Handshake(cls.name) if cls.name in request.subprotocols else None
 
+    def begin(self, request: HandshakeRequest) -> None:
+        """Learn what the handshake says, before any message."""
+
     @staticmethod
     def decode(text: str) -> Message:
         """Decode a text message; raise ``Malformed`` if it is not a JSON object."""
@@ -168,6 +173,10 @@ class Dialect:
     def refuse(self, text: str) -> list[Message]:
         """Return the messages that refuse the connection, or a message."""
         return []
+
+    def refuse_start(self, id: str, text: str) -> list[Message]:
+        """Return the messages that refuse the ``authorization`` of one operation."""
+        raise NotImplementedError
 
     def pong(self, payload: Any) -> Message:
         """Return the answer to a ping."""
