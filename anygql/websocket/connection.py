@@ -234,6 +234,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         """
         if not self._protocol.authorizes:
             return transport_args
+        self._check_operation(request)
         given = None if transport_args is None else {**transport_args}
         url, json = self._opened.url, self._opened.json
         value = await resolve(
@@ -248,7 +249,6 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
     ) -> ExecutionResult:
         """Run one query or mutation; see ``MultiplexedConnection``."""
         if self._protocol.authorizes:
-            self._check_operation(request)
             transport_args = await self.authorize(request, transport_args)
         return await super().execute(request, transport_args)
 
