@@ -30,7 +30,6 @@ INTERNAL = frozenset(
         "lazy",
         "local",
         "net",
-        "protocols",
         "results",
         "session",
         "version",

@@ -161,7 +161,9 @@ def test_each_page_is_in_the_nav_of_the_site() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["anygql", "anygql.testing", "anygql.schema", "anygql.codegen"], ids=str
+    "module",
+    ["anygql", "anygql.testing", "anygql.schema", "anygql.codegen", "anygql.protocols"],
+    ids=str,
 )
 def test_each_public_name_is_in_the_reference(module: str) -> None:
     pages = [page.read_text(encoding="utf-8") for page in sorted(REFERENCE.glob("*.md"))]

@@ -31,6 +31,9 @@ __all__ = ["MultiplexedConnection"]
 class MultiplexedConnection(BaseConnection, ABC):
     """The operations of one stream. ``_take_loop`` comes before everything else."""
 
+    #: Whether operations are run with what ``authorize`` returns.
+    _authorizes = False
+
     def __init__(self) -> None:
         super().__init__()
         self.flow = Flow()
@@ -64,6 +67,8 @@ class MultiplexedConnection(BaseConnection, ABC):
         Canceled before its request is written, it sends nothing. After that, the server is told
         once.
         """
+        if self._authorizes:
+            transport_args = await self.authorize(request, transport_args)
         if transport_args is not None:
             self._check_args(transport_args)
         if self.fault is not None:
@@ -114,6 +119,12 @@ class MultiplexedConnection(BaseConnection, ABC):
             feed.leave()
             raise
         return feed
+
+    async def authorize(
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
+    ) -> AnyTransportArgs:
+        """Return the ``transport_args`` to run an operation with. Canceling sends nothing."""
+        return transport_args
 
     def _check_args(self, transport_args: AnyTransportArgs) -> None:
         """Raise ``TypeError`` for what makes no sense on any such connection."""

@@ -36,7 +36,6 @@ from ..json import JSON
 from ..net.options import resolve
 from ..protocols.base import ALL_OPERATIONS, Codec, SubscriptionProtocol
 from ..protocols.close_codes import CloseCode
-from ..results.result import ExecutionResult
 from . import faults
 from .keep_alive import KeepAliveTimes, PeerMonitor
 from .receiver import AwaitedPong, ConnectionGone, Receiver
@@ -138,6 +137,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
                 opened = await endpoint.open(tg)
                 self._opened = opened
                 self._socket, self._protocol, self._codec, init = opened[:4]
+                self._authorizes = self._protocol.authorizes
             except BaseException as exc:
                 if stray := stray_cancellation(exc, "the connector", endpoint.description):
                     raise stray from exc
@@ -244,14 +244,6 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         )
         return Authorized(given, value)
 
-    async def execute(
-        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
-    ) -> ExecutionResult:
-        """Run one query or mutation; see ``MultiplexedConnection``."""
-        if self._protocol.authorizes:
-            transport_args = await self.authorize(request, transport_args)
-        return await super().execute(request, transport_args)
-
     def _check_args(self, transport_args: AnyTransportArgs) -> None:
         if not isinstance(transport_args, Authorized):
             refuse_args(transport_args, "a WebSocket")
@@ -283,7 +275,9 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             self._check_operation(request)
         if route.merge is not None and not protocol.is_incremental:
             raise faults.not_incremental(self._endpoint.description)
-        authorization = getattr(transport_args, "authorization", None)
+        authorization = (
+            transport_args.authorization if isinstance(transport_args, Authorized) else None
+        )
         message = self._codec.subscribe(route.id, request, authorization)
         self.routes.register(route)
         self._writer.enqueue(message, route)

@@ -17,7 +17,8 @@ from ..json import JSON, MsgspecJSON, encode_named
 from ..net.headers import Headers, check_headers, pairs
 from ..net.options import NoOptions, Provider, refuse_options, resolve, seconds
 from ..net.urls import check_url, redact
-from ..protocols import Prepared, SubscriptionProtocol, negotiated_protocol, protocols_to_offer
+from ..protocols.base import Prepared, SubscriptionProtocol
+from ..protocols.negotiation import negotiated_protocol, protocols_to_offer
 from .connection import Opened, WebSocketConnection
 from .keep_alive import KeepAliveTimes
 from .sockets.base import Connector

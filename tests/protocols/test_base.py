@@ -17,11 +17,10 @@ from anygql.protocols import (
     Prepared,
     Secret,
     SubscriptionProtocol,
-    negotiated_protocol,
-    protocols_to_offer,
     result_event,
 )
 from anygql.protocols.base import hide_secrets
+from anygql.protocols.negotiation import negotiated_protocol, protocols_to_offer
 from anygql.websocket.sockets.handshake import check_subprotocols
 from anygql.websocket.sockets.opening import Opening
 from tests.support.own_protocol import Arrays

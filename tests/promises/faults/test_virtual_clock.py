@@ -140,9 +140,11 @@ def test_a_call_that_waits_brings_the_next_attempt_forward() -> None:
 
         async with GraphQLServer(demo_schema()) as server, anyio.create_task_group() as tg:
             client = Client(server.transport(), on_event=note)
-            async with client.connect(reconnecting=True) as session:
+            # Not the default: its waits are random, so two attempts may be close by chance.
+            policy = tenacity.AsyncRetrying(wait=tenacity.wait_fixed(70))
+            async with client.connect(reconnecting=True, retry_connect=policy) as session:
                 await server.stop()
-                await anyio.sleep(3600)  # the attempts are up to a minute apart by now
+                await anyio.sleep(3600)  # of the next wait, 40 seconds are left
                 start = anyio.current_time()
                 for _ in range(3):
                     tg.start_soon(session.execute, "{ hello }")

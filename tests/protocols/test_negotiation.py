@@ -12,9 +12,8 @@ from anygql.protocols import (
     GRAPHQL_WS,
     GraphQLTransportWS,
     SubscriptionProtocol,
-    negotiated_protocol,
-    protocols_to_offer,
 )
+from anygql.protocols.negotiation import negotiated_protocol, protocols_to_offer
 
 OWN = GraphQLTransportWS(subprotocols=("own",))
 BOTH = (GRAPHQL_TRANSPORT_WS, GRAPHQL_WS)
