@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .session.pages import Page, Pages
     from .session.policy import is_retryable
     from .session.session import Session
+    from .session.split import SplitTransport
     from .session.subscription import Subscription
     from .version import __version__ as __version__
     from .websocket.sockets.base import Connector
@@ -116,6 +117,7 @@ _MODULES = {
     ".session.pages": ("Page", "Pages"),
     ".session.policy": ("is_retryable",),
     ".session.session": ("Session",),
+    ".session.split": ("SplitTransport",),
     ".session.subscription": ("Subscription",),
     ".version": ("__version__",),
     ".websocket.sockets.base": ("Connector",),
@@ -152,6 +154,7 @@ __all__ = [
     "Session",
     "SessionEvent",
     "SessionState",
+    "SplitTransport",
     "StreamConnector",
     "Subscription",
     "SubscriptionOverflow",

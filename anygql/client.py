@@ -32,6 +32,7 @@ from .session.options import PermanentOptions, SessionOptions
 from .session.policy import is_retryable
 from .session.preparation import Conversions
 from .session.session import Session
+from .session.split import SplitTransport
 from .session.supervisor import Supervisor
 from .session.tracebacks import short_tracebacks
 
@@ -87,6 +88,32 @@ def _check_transport(given: Transport, options: list[str]) -> Transport:
     return given
 
 
+def _as_split(
+    given: Transport | str,
+    subscriptions: Transport | str,
+    headers: Provider[Headers] | None,
+    init_payload: Provider[Mapping[str, Any] | None],
+    ssl: SSLContext | None,
+) -> SplitTransport:
+    """Return both transports as one, each made of its URL, unless it was given."""
+    if isinstance(given, SplitTransport):
+        raise TypeError(
+            "the transport is a SplitTransport, which has its own subscriptions: leave out "
+            "subscriptions="
+        )
+    urls = [str(each).lower() for each in (given, subscriptions) if is_url(each)]
+    has_socket = any(url.startswith("ws") for url in urls)
+
+    def make(each: Transport | str) -> Transport:
+        if urls and not is_url(each):
+            return _as_transport(each, None, None, None)  # the options are for the URL's
+        is_socket = str(each).lower().startswith("ws")
+        payload = init_payload if is_socket or not has_socket else None
+        return _as_transport(each, headers, payload, ssl)
+
+    return SplitTransport(make(given), subscriptions=make(subscriptions))
+
+
 #: What to write in the place of options that other clients have.
 _HINTS = {
     **dict.fromkeys(("url", "endpoint", "uri"), "write the URL as first argument"),
@@ -101,6 +128,10 @@ _HINTS = {
     **dict.fromkeys(
         ("client", "use_get_for_queries", "persisted_queries", "single_connection"),
         "it is an option of the transport: Client(HTTPTransport(url, …))",
+    ),
+    **dict.fromkeys(
+        ("ws_url", "websocket_url", "subscription_url", "subscriptions_url", "wss_url"),
+        "write subscriptions=",
     ),
     "timeout": "write execute_timeout=",
     "fetch_schema_from_transport": "write fetch_schema=True",
@@ -170,6 +201,8 @@ class Client:
     Args:
         transport: A transport, or a URL: ``http(s)://`` makes an ``HTTPTransport``, ``ws(s)://`` a
             ``WebSocketTransport``.
+        subscriptions: Another transport or URL, for subscriptions alone: short for a
+            ``SplitTransport`` of the two. Default: ``None``, the same for all operations.
         schema: The server's schema: a ``GraphQLSchema``, SDL text or an introspection result. With
             a schema, documents are validated before they are sent. Default: ``None``.
         fetch_schema: Whether the first session asks the server for its schema: ``True``, ``False``,
@@ -190,11 +223,11 @@ class Client:
         batch_interval: Seconds for which calls of ``execute`` are collected, to be sent over HTTP
             as one request. Default: 0, each call is sent by itself.
         batch_max: Largest number of calls in such a request. Default: 10.
-        headers: Headers for the transport that a URL makes, or a function that returns them.
+        headers: Headers for each transport that a URL makes, or a function that returns them.
             Default: ``None``.
-        init_payload: The payload of ``connection_init`` for the transport that a ``ws(s)://`` URL
+        init_payload: The payload of ``connection_init`` for each transport that a ``ws(s)://`` URL
             makes, or a function that returns it. Default: ``None``.
-        ssl: The TLS context for the transport that a URL makes. Default: ``None``, one that
+        ssl: The TLS context for each transport that a URL makes. Default: ``None``, one that
             verifies the server.
 
     Raises:
@@ -207,6 +240,7 @@ class Client:
         self,
         transport: Transport | str,
         *,
+        subscriptions: Transport | str | None = None,
         schema: SchemaSource | None = None,
         fetch_schema: bool | IntrospectionOptions = False,
         serialize_variables: bool = False,
@@ -224,7 +258,10 @@ class Client:
     ) -> None:
         if mistaken:
             refuse_options("Client()", mistaken, _HINTS, signature(type(self)).parameters)
-        self.transport = _as_transport(transport, headers, init_payload, ssl)
+        if subscriptions is None:
+            self.transport = _as_transport(transport, headers, init_payload, ssl)
+        else:
+            self.transport = _as_split(transport, subscriptions, headers, init_payload, ssl)
         self._schema = SharedSchema(_load_schema(schema))
         self._options = SessionOptions(
             execute_timeout=execute_timeout,
@@ -469,19 +506,19 @@ class _SessionContext(AsyncContextManagerMixin):
         self._transport = transport
         self._options = options
         # Made at once, since it checks the options.
-        self._supervisor = Supervisor(transport, options)
+        self._supervisor = _make_supervisor(transport, options)
         self._is_used = False
 
     @property
     def end_was_told(self) -> bool:
         """Whether a call or subscription was told of the error that ended the session."""
-        return self._supervisor.fault_was_told
+        return self._supervisor.end_was_told
 
     @asynccontextmanager
     @uninterruptible
     async def __asynccontextmanager__(self) -> AsyncGenerator[Session]:
         if self._is_used:
-            self._supervisor = Supervisor(self._transport, self._options)
+            self._supervisor = _make_supervisor(self._transport, self._options)
         self._is_used = True
         supervisor = self._supervisor
         with unwrapped():
@@ -494,6 +531,14 @@ class _SessionContext(AsyncContextManagerMixin):
                     supervisor.close()
         if supervisor.owner_error is not None:
             raise supervisor.owner_error
+
+
+def _make_supervisor(transport: Transport, options: SessionOptions) -> Supervisor:
+    if not isinstance(transport, SplitTransport):
+        return Supervisor(transport, options)
+    from .session.split_supervisor import SplitSupervisor
+
+    return SplitSupervisor(transport, options)
 
 
 async def _opened(supervisor: Supervisor) -> Session:

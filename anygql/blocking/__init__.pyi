@@ -57,6 +57,8 @@ class Client:
     Args:
         transport: A transport, or a URL: ``http(s)://`` makes an ``HTTPTransport``, ``ws(s)://`` a
             ``WebSocketTransport``.
+        subscriptions: Another transport or URL, for subscriptions alone: short for a
+            ``SplitTransport`` of the two. Default: ``None``, the same for all operations.
         schema: The server's schema: a ``GraphQLSchema``, SDL text or an introspection result. With
             a schema, documents are validated before they are sent. Default: ``None``.
         fetch_schema: Whether the first session asks the server for its schema: ``True``, ``False``,
@@ -77,11 +79,11 @@ class Client:
         batch_interval: Seconds for which calls of ``execute`` are collected, to be sent over HTTP
             as one request. Default: 0, each call is sent by itself.
         batch_max: Largest number of calls in such a request. Default: 10.
-        headers: Headers for the transport that a URL makes, or a function that returns them.
+        headers: Headers for each transport that a URL makes, or a function that returns them.
             Default: ``None``.
-        init_payload: The payload of ``connection_init`` for the transport that a ``ws(s)://`` URL
+        init_payload: The payload of ``connection_init`` for each transport that a ``ws(s)://`` URL
             makes, or a function that returns it. Default: ``None``.
-        ssl: The TLS context for the transport that a URL makes. Default: ``None``, one that
+        ssl: The TLS context for each transport that a URL makes. Default: ``None``, one that
             verifies the server.
         backend: The event loop of each session's thread: ``"asyncio"`` or ``"trio"``. Default:
             ``"asyncio"``.
@@ -96,6 +98,7 @@ class Client:
         self,
         transport: Transport | str,
         *,
+        subscriptions: Transport | str | None = None,
         schema: SchemaSource | None = None,
         fetch_schema: bool | IntrospectionOptions = False,
         serialize_variables: bool = False,
@@ -209,25 +212,33 @@ class Session:
 
     @property
     def payloads(self) -> Mapping[str, Any]:
-        """The last payloads that came with ``connection_ack``, ``ping`` and ``pong``."""
+        """The last payloads that came with ``connection_ack``, ``ping`` and ``pong``.
+
+        With a ``SplitTransport``, those of the connection for subscriptions.
+        """
 
     @property
     def response_headers(self) -> Mapping[str, str]:
         """The headers of the last WebSocket handshake's response, by lower-case name.
 
-        Empty if there was no handshake. Over HTTP, each result has its own ``headers``.
+        Empty if there was no handshake. Over HTTP, each result has its own ``headers``. With a
+        ``SplitTransport``, those of the connection for subscriptions.
         """
 
     @property
     def state(self) -> SessionState:
-        """``"connecting"``, ``"connected"``, ``"waiting"`` (for an attempt) or ``"closed"``."""
+        """``"connecting"``, ``"connected"``, ``"waiting"`` (for an attempt) or ``"closed"``.
+
+        With a ``SplitTransport``, the worse of the two connections' states. A connection that
+        nothing has asked for doesn't count.
+        """
 
     def reconnect(self) -> None:
         """Drop a connection that is known to be stuck; a permanent session makes another.
 
         The connection is dropped at once. Operations that wait on it are retried or fail, as after
         any loss. ``wait_connected`` waits for the next connection. A plain session has none, so
-        it is over.
+        it is over. With a ``SplitTransport``, both connections are dropped.
         """
 
     def fetch_schema(

@@ -157,7 +157,7 @@ class ConnectAttempts:
         self._attempt_began = current_time()
         status = self._status
         status.state = "connecting"
-        status.emit(Connecting(self._attempts))
+        status.emit(Connecting(self._attempts, transport=status.named_transport))
         try:
             return await open_connection()
         except Exception as exc:

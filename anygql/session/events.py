@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    from ..delivery.interfaces import Transport
 
 __all__ = ["Closed", "Connected", "Connecting", "Disconnected", "SessionEvent", "SessionState"]
 
@@ -13,29 +16,39 @@ __all__ = ["Closed", "Connected", "Connecting", "Disconnected", "SessionEvent", 
 SessionState: TypeAlias = Literal["connecting", "connected", "waiting", "closed"]
 
 
-class Connecting(msgspec.Struct, frozen=True):
+class _ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens to one of a session's connections."""
+
+    transport: Transport | None = None
+
+
+class Connecting(_ConnectionEvent, frozen=True):
     """An attempt to connect begins.
 
     Attributes:
         attempt: Its number: 1 for the first one, and for the first after each connection.
+        transport: Which transport of a ``SplitTransport`` it is made by. ``None`` for a client with
+            one transport.
     """
 
     attempt: int
 
 
-class Connected(msgspec.Struct, frozen=True):
+class Connected(_ConnectionEvent, frozen=True):
     """The server has acknowledged the connection.
 
     Attributes:
         payload: The payload of its acknowledgement, or ``None``.
-        reconnected: Whether the session had a connection before.
+        reconnected: Whether the session had a connection before, by the same transport.
+        transport: Which transport of a ``SplitTransport`` has made the connection. ``None`` for a
+            client with one transport.
     """
 
     payload: Any
     reconnected: bool
 
 
-class Disconnected(msgspec.Struct, frozen=True):
+class Disconnected(_ConnectionEvent, frozen=True):
     """An attempt failed, or the connection was lost.
 
     Attributes:
@@ -44,6 +57,8 @@ class Disconnected(msgspec.Struct, frozen=True):
         error: What went wrong.
         will_retry: Whether the session makes another attempt.
         next_wait: Seconds until that attempt. ``None`` if unknown, or if there is none.
+        transport: Which transport of a ``SplitTransport`` it was. ``None`` for a client with one
+            transport.
     """
 
     code: int | None

@@ -106,6 +106,11 @@ class Resuming:
         self._feeds.append(feed)
         self._began_at = current_time()
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether it is not sent again, whatever happens to its connections."""
+        return self._left or self._fault is not None
+
     # The consumer's side.
 
     def receive_nowait(self) -> ExecutionResult | None:
@@ -192,9 +197,9 @@ class Resuming:
     @uninterruptible
     async def _resume_later(self, fault: TransportError, wait: float) -> None:
         await self._supervisor.sleep(wait)
-        while self._resuming and not self._left:
+        while self._resuming and not self._is_over:
             await self._changed.wait()
-        if self._feeds[-1].fault is fault and not self._left:
+        if self._feeds[-1].fault is fault and not self._is_over:
             self._resuming = True
             await self._resume()
 
@@ -207,7 +212,7 @@ class Resuming:
 
     @uninterruptible
     async def _resume(self) -> None:
-        if self._left:
+        if self._is_over:
             return
         try:
             with CancelScope() as self._scope:
@@ -222,7 +227,9 @@ class Resuming:
             self._changed.notify()
 
     def _may_retry(self, error: Exception) -> bool:
-        return self._supervisor.fault is None and self._supervisor.options.is_retryable(error)
+        if self._is_over or self._supervisor.fault is not None:
+            return False
+        return self._supervisor.options.is_retryable(error)
 
     async def _resubscribe(self) -> None:
         """Subscribe on the next connection, once the consumer has come to the newest feed."""
@@ -230,14 +237,14 @@ class Resuming:
             connection = await self._supervisor.connection()
             while len(self._feeds) > 1:
                 await self._changed.wait()
-            if self._left:
+            if self._is_over:
                 return
             if connection.fault is not None:
                 continue
             await self._update_variables()
             self._args = self._feeds[-1].transport_args
             args = await authorized(connection, self._request, self._args)
-            if self._left:
+            if self._is_over:
                 return
             if connection.fault is None:
                 self._last = self.last

@@ -63,6 +63,7 @@ class Session:
         #: The client, if that alone owns the session: it lives as long as the session is used.
         self.owner: object = None
         self._supervisor = supervisor
+        self._subscriptions = supervisor.subscriptions
         self._options = supervisor.options
         self._attempts = Attempts(supervisor)
         self._batcher: Batcher | None = None
@@ -78,20 +79,28 @@ class Session:
 
     @property
     def payloads(self) -> Mapping[str, Any]:
-        """The last payloads that came with ``connection_ack``, ``ping`` and ``pong``."""
-        return self._supervisor.payloads
+        """The last payloads that came with ``connection_ack``, ``ping`` and ``pong``.
+
+        With a ``SplitTransport``, those of the connection for subscriptions.
+        """
+        return self._subscriptions.payloads
 
     @property
     def response_headers(self) -> Mapping[str, str]:
         """The headers of the last WebSocket handshake's response, by lower-case name.
 
-        Empty if there was no handshake. Over HTTP, each result has its own ``headers``.
+        Empty if there was no handshake. Over HTTP, each result has its own ``headers``. With a
+        ``SplitTransport``, those of the connection for subscriptions.
         """
-        return self._supervisor.response_headers
+        return self._subscriptions.response_headers
 
     @property
     def state(self) -> SessionState:
-        """``"connecting"``, ``"connected"``, ``"waiting"`` (for an attempt) or ``"closed"``."""
+        """``"connecting"``, ``"connected"``, ``"waiting"`` (for an attempt) or ``"closed"``.
+
+        With a ``SplitTransport``, the worse of the two connections' states. A connection that
+        nothing has asked for doesn't count.
+        """
         return self._supervisor.state
 
     async def wait_connected(self) -> None:
@@ -102,7 +111,7 @@ class Session:
         """
         await checkpoint()
         with short_tracebacks:
-            await self._supervisor.connection()
+            await self._supervisor.wait_connected()
 
     async def wait_closed(self) -> None:
         """Wait until the session is over: it has no connection and will get none."""
@@ -113,7 +122,7 @@ class Session:
 
         The connection is dropped at once. Operations that wait on it are retried or fail, as after
         any loss. ``wait_connected`` waits for the next connection. A plain session has none, so
-        it is over.
+        it is over. With a ``SplitTransport``, both connections are dropped.
         """
         self._supervisor.reconnect()
 
@@ -520,7 +529,7 @@ class Session:
             result_type,
             path,
             may_drop=on_overflow == "drop_oldest",
-            server=self._server,
+            server=self._subscriptions_server,
         )
         return self._subscription(
             prepared,
@@ -784,7 +793,8 @@ class Session:
 
         from .subscription import Subscription
 
-        return Subscription(begin, prepared.read_data, self._label(prepared.request))
+        label = self._label(prepared.request, self._supervisor)
+        return Subscription(begin, prepared.read_data, label)
 
     async def execute_batch(
         self,
@@ -898,12 +908,14 @@ class Session:
         """Return the server's description, fit for messages."""
         return self._supervisor.description
 
-    def _label(self, request: GraphQLRequest) -> str:
+    def _subscriptions_server(self) -> str:
+        """Return the description of the server of subscriptions, fit for messages."""
+        return self._subscriptions.description
+
+    def _label(self, request: GraphQLRequest, supervisor: Supervisor) -> str:
         """Return the operation's name, if it has one, and the server, for a subscription's repr."""
-        name = request.operation[0]
-        return (
-            f"{name!r} at {self._supervisor.description}" if name else self._supervisor.description
-        )
+        name, server = request.operation[0], supervisor.description
+        return f"{name!r} at {server}" if name else server
 
     def _subscription(
         self,
@@ -918,16 +930,17 @@ class Session:
         from .resuming import Resuming
         from .subscription import Subscription, borrow
 
-        request = prepared.request
-        if self._supervisor.retry_subscribe.is_disabled:
+        request, supervisor = prepared.request, self._subscriptions
+        label = self._label(request, supervisor)
+        if supervisor.retry_subscribe.is_disabled:
 
             async def begin() -> Results:
                 await checkpoint()
-                connection = await self._supervisor.connection(is_call=True)
+                connection = await supervisor.connection(is_call=True)
                 args = await authorized(connection, request, transport_args)
                 return connection.subscribe(request, delivery, args)
 
-            return Subscription(begin, convert, self._label(request))
+            return Subscription(begin, convert, label)
 
         def resubscribing(last: ExecutionResult | None) -> Any:
             subscription = subscription_ref()
@@ -937,14 +950,14 @@ class Session:
             return on_resubscribe(handed, None if last is None else last_item(last))
 
         resuming = Resuming(
-            self._supervisor,
+            supervisor,
             request,
             delivery,
             resubscribing,
             prepared.with_variables,
             transport_args,
         )
-        subscription = Subscription(resuming.begin, convert, self._label(request))
+        subscription = Subscription(resuming.begin, convert, label)
         # A weak reference: dropping the user's last one must still end the subscription.
         subscription_ref = weakref.ref(subscription)
         return subscription

@@ -74,14 +74,21 @@ class Supervisor:
         self._connection: Connection | None = None
         self._status = Status(transport, options)
         self._attempts = ConnectAttempts(transport, options, self._status)
+        self._is_lazy = options.lazy
         self._connected_at = 0.0
         self._changed = Signal()
-        # Set by `_bind_to_loop`: a session may be made before there is an event loop.
+        # Set by `bind_to_loop`: a session may be made before there is an event loop.
         self._connection_wanted: Event
         self._closed: Event
         self._scope: CancelScope
+        self._cancel_owner: Callable[[], object]
         self.loop: RunningLoop
         self.task_group: TaskGroup
+
+    @property
+    def subscriptions(self) -> Supervisor:
+        """The supervisor of the connection for subscriptions: this one, if there is but one."""
+        return self
 
     @property
     def description(self) -> str:
@@ -92,6 +99,16 @@ class Supervisor:
     def state(self) -> SessionState:
         """Whether there is a connection, or what is done about it."""
         return self._status.state
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is a connection or is to be one; if lazy, as something has asked for it."""
+        return not self._is_lazy or self._connection is not None or self._connection_wanted.is_set()
+
+    @property
+    def end_was_told(self) -> bool:
+        """Whether a call or subscription was told of the error that ended the session."""
+        return self.fault_was_told
 
     @property
     def last_error(self) -> Exception | None:
@@ -126,6 +143,10 @@ class Supervisor:
             return self._attempts.may_connect_again(error)
         return self.options.decide(error, retryable=may_send_again(error))
 
+    async def wait_connected(self) -> None:
+        """Wait until there is a connection. Raises as ``connection`` does."""
+        await self.connection()
+
     async def wait_closed(self) -> None:
         """Wait until the session is over."""
         self.loop.check("the session")
@@ -159,7 +180,7 @@ class Supervisor:
 
     # The supervising task.
 
-    def _bind_to_loop(self) -> None:
+    def bind_to_loop(self) -> None:
         """Make what needs the running event loop."""
         self.loop = RunningLoop()
         self._connection_wanted = Event()
@@ -176,8 +197,9 @@ class Supervisor:
         the peer that ends the session after that is not raised: it is set as ``owner_error``, and
         ``cancel_owner`` is called.
         """
-        self._bind_to_loop()
-        if self.options.lazy:
+        self.bind_to_loop()
+        self._cancel_owner = cancel_owner
+        if self._is_lazy:
             task_status.started()
         with self._scope, unwrapped():
             async with create_task_group() as tg:
@@ -186,20 +208,23 @@ class Supervisor:
                     await self._supervise(tg, task_status)
                 except Exception as exc:
                     self._end_with(exc)
-                    if not self._attempts.connections and not self.options.lazy:
+                    if not self._attempts.connections and not self._is_lazy:
                         raise
                     if self.options.reconnecting or exc is self._status.event_error:
-                        self.owner_error = exc
-                        cancel_owner()
+                        self._raise_to_owner(exc)
+
+    def _raise_to_owner(self, error: Exception) -> None:
+        self.owner_error = error
+        self._cancel_owner()
 
     async def _supervise(self, tg: TaskGroup, task_status: TaskStatus[None]) -> None:
         while True:
-            if self.options.lazy:
+            if self._is_lazy:
                 if not self._connection_wanted.is_set():
                     self._status.outage = Outage()
                 await self._connection_wanted.wait()
             connection = await self._attempts.connect(tg, self._open_connection)
-            if self._attempts.connections == 1 and not self.options.lazy:
+            if self._attempts.connections == 1 and not self._is_lazy:
                 task_status.started()
             await connection.wait_closed()
             if self.fault is not None:
@@ -249,7 +274,8 @@ class Supervisor:
         self._status.state = "connected"
         self._changed.notify()
         payload = connection.payloads.get("connection_ack")
-        self._status.emit(Connected(payload, reconnected=self._attempts.connections > 0))
+        reconnected, transport = self._attempts.connections > 0, self._status.named_transport
+        self._status.emit(Connected(payload, reconnected, transport=transport))
 
     def _unpublish(self) -> None:
         """Let operations wait for the next connection."""
