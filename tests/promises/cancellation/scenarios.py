@@ -73,10 +73,11 @@ def scenario(name: str, *loops: str) -> Callable[[Callable[[Body], Setting]], En
 
 
 class Wire(ByteStream):
-    """The server's end of a connection, keeping what it receives."""
+    """The server's end of a connection, keeping what it receives; ``path``: what is asked for."""
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, path: str = "/graphql") -> None:
         self._stream = stream
+        self._request = f"GET {path} HTTP/1.1\r\n".encode()
         self.received = bytearray()
         self.was_reset = False
 
@@ -101,7 +102,7 @@ class Wire(ByteStream):
     def check(self) -> None:
         """Raises ``Violation`` unless it is a handshake, or a part of one, and whole frames."""
         head, found, frames = bytes(self.received).partition(b"\r\n\r\n")
-        if head and not (head + b"\r\n\r\n").startswith(b"GET /graphql HTTP/1.1\r\n"[: len(head)]):
+        if head and not (head + b"\r\n\r\n").startswith(self._request[: len(head)]):
             raise Violation(f"the connection began with {head[:40]!r}")
         if not found or self.was_reset:
             return
@@ -171,6 +172,9 @@ def _schema() -> GraphQLSchema:
 class Server(GraphQLServer):
     """A GraphQL server that keeps what comes, and whose first connections may fail."""
 
+    #: The path that clients ask for.
+    path = "/graphql"
+
     def __init__(self, *, refusals: int = 0, **options: Any) -> None:
         super().__init__(_schema(), buffer_size=NARROW, **options)
         self.wires: list[Wire] = []
@@ -183,7 +187,7 @@ class Server(GraphQLServer):
         return await super().open_stream(host, port)
 
     async def _serve(self, stream: ByteStream) -> None:
-        wire = Wire(stream)
+        wire = Wire(stream, self.path)
         self.wires.append(wire)
         self.refuse_with = 503 if self._refusals else None
         self._refusals = max(0, self._refusals - 1)
