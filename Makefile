@@ -19,9 +19,11 @@ NODE_APPSYNC := tests/peers/node-appsync
 NODE_APPSYNC_STAMP := $(NODE_APPSYNC)/node_modules/.installed
 SERVERS := build/servers
 SERVERS_STAMP := $(SERVERS)/.unpacked
+REDIS_STAMP := build/redis/.unpacked
 CODEGEN := .venv-codegen
 DEMO := .venv-demo
 BENCH := .venv-bench
+SGQLC := .venv-sgqlc
 FUZZ := .venv-fuzz
 AUDIT := .venv-audit
 AUTOBAHN := .venv-autobahn
@@ -43,7 +45,10 @@ TESTS ?= tests
 # The tests of what modules do, without those of promises, of servers and of what is generated.
 FOLDERS := $(filter-out $(addprefix tests/,codegen examples peers promises support typing),$(patsubst %/,%,$(wildcard tests/*/)))
 
-.PHONY: demo docs docs-test test test-all test-modules test-newest node servers codegen autobahn bench bench-quick bench-against fuzz soak soak-short reliability lock audit dist dist-check sbom api-check release-check release-notes pictures check format lint types stubs clean
+# What `make coverage` runs: whatever needs no server of others and generates nothing.
+COVERED ?= $(FOLDERS) tests/promises $(wildcard tests/test_*.py)
+
+.PHONY: demo docs docs-test test test-all test-modules test-newest coverage node servers codegen autobahn bench bench-quick bench-against bench-coming-from fuzz soak soak-short reliability lock audit dist dist-check sbom api-check release-check release-notes pictures check format lint types stubs clean
 
 demo: $(DEMO)/.installed
 	$(DEMO)/$(SCRIPTS)/python -m examples.demo
@@ -70,6 +75,15 @@ test-newest:
 	@test -n "$(filter-out $(firstword $(FOUND)),$(NEWEST))" || echo "test-newest: SKIPPED, there is one Python only"
 	$(if $(filter-out $(firstword $(FOUND)),$(NEWEST)),$(MAKE) test VENV=.venv-$(NEWEST) PYTHON="$(call python,$(NEWEST))" TESTS="$(FOLDERS) $(wildcard tests/test_*.py)")
 
+# Which lines and branches the tests run, by folder; fails if one of the folders in
+# release/covered.py isn't run wholly. What is chosen by the date is the same each time.
+coverage: $(STAMP) node
+	rm -rf build/coverage && mkdir -p build/coverage
+	ANYGQL_DAY=coverage $(BIN)/python -m coverage run -m pytest -n $(WORKERS) --maxschedchunk=8 $(COVERED)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage json --quiet
+	$(BIN)/python -m release.covered
+
 # The documentation site, in build/site; a broken link, a page that the nav lacks and a docstring
 # that can't be read are errors. (With --quiet, --strict would hear of no warning.)
 docs: $(DOCS)/.installed
@@ -84,9 +98,9 @@ docs-test: docs
 # The servers in JavaScript; without npm, their tests are skipped.
 node: $(if $(shell command -v npm),$(NODE_STAMP) $(NODE_APPSYNC_STAMP))
 
-# nginx and tinyproxy, unpacked but not installed: that needs no root, and starts no service.
+# nginx, tinyproxy and Redis, unpacked but not installed: that needs no root, and starts no service.
 # Without apt-get, or without its archive, their tests are skipped.
-servers: $(if $(shell command -v apt-get),$(SERVERS_STAMP))
+servers: $(if $(shell command -v apt-get),$(SERVERS_STAMP) $(REDIS_STAMP))
 
 # The generator of typed clients, in an environment of its own: it wants an older graphql-core.
 codegen: $(CODEGEN_STAMP)
@@ -98,6 +112,10 @@ bench: $(BENCH)/.installed codegen
 
 bench-quick: $(BENCH)/.installed codegen
 	$(BENCH)/bin/python -m benchmarks --quick
+
+# Beside sgqlc, and graphql-ws in Node: the figures in docs/from-*.md.
+bench-coming-from: $(BENCH)/.installed $(SGQLC)/.installed node
+	$(BENCH)/bin/python -m benchmarks.coming_from
 
 # The same rows, beside this project as it is in another checkout: make bench-against BEFORE=path
 bench-against: $(BENCH)/.installed
@@ -138,9 +156,10 @@ reliability: $(STAMP) $(BENCH)/.installed autobahn node servers codegen
 
 check: lint types api-check test
 
-# The pictures of terminals in docs/cli.md, from real runs.
+# The pictures of terminals in the docs, from real runs, and the badges of README.md.
 pictures: $(STAMP)
 	$(BIN)/python docs/images/terminal.py
+	$(BIN)/python docs/images/badges.py
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -205,7 +224,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-* build dist $(NODE)/node_modules $(NODE_APPSYNC)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist $(NODE)/node_modules $(NODE)/mercurius/node_modules $(NODE_APPSYNC)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made once, and again when its list of packages changes.
 $(STAMP): pyproject.toml anygql/version.py
@@ -227,6 +246,12 @@ $(BENCH)/.installed: pyproject.toml
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BENCH)/bin/python -m pip install --quiet --editable '.[cli,trio,httpx2]' --group bench
+	touch $@
+
+# sgqlc wants an older graphql-core.
+$(SGQLC)/.installed:
+	test -x $(SGQLC)/bin/python || $(PYTHON) -m venv $(SGQLC)
+	$(SGQLC)/bin/python -m pip install --quiet sgqlc requests msgspec
 	touch $@
 
 $(FUZZ)/.installed: tests/promises/fuzz/requirements.txt pyproject.toml
@@ -255,18 +280,27 @@ $(CODEGEN_STAMP): tests/codegen/requirements.txt
 	$(CODEGEN)/$(SCRIPTS)/python -m pip install --quiet --requirement $<
 	touch $@
 
-# With lists of packages of its own if the machine has none, or old ones.
-APT_GET := apt-get -qq -o Dir::State::Lists=$(abspath $(SERVERS))/lists -o Dir::Cache=$(abspath $(SERVERS))/cache -o APT::Sandbox::User=
+# $(call unpack,PACKAGES,PROGRAMS): unpacks Debian's packages into the folder of the target, with
+# lists of packages of its own if the machine has none, or old ones.
+APT_GET = apt-get -qq -o Dir::State::Lists=$(abspath $(@D))/lists -o Dir::Cache=$(abspath $(@D))/cache -o APT::Sandbox::User=
+define unpack
+rm -rf $(@D) && mkdir -p $(@D)/lists/partial $(@D)/cache/archives/partial
+@cd $(@D) && { apt-get -qq -o APT::Sandbox::User= download $(1) 2>/dev/null || \
+	{ $(APT_GET) update && $(APT_GET) download $(1); }; } && \
+	for package in *.deb; do dpkg -x $$package . || exit 1; done && rm -rf lists cache *.deb && \
+	export LD_LIBRARY_PATH="$$(echo "$$PWD"/usr/lib/*-linux-gnu)" && \
+	if ldd $(2) | grep 'not found'; then exit 1; fi && touch .unpacked || \
+	echo "servers: SKIPPED, $(1) can't be had from here"
+endef
 $(SERVERS_STAMP):
-	rm -rf $(SERVERS) && mkdir -p $(SERVERS)/lists/partial $(SERVERS)/cache/archives/partial
-	@cd $(SERVERS) && { apt-get -qq -o APT::Sandbox::User= download nginx tinyproxy-bin 2>/dev/null || \
-		{ $(APT_GET) update && $(APT_GET) download nginx tinyproxy-bin; }; } && \
-		for package in *.deb; do dpkg -x $$package . || exit 1; done && rm -rf lists cache *.deb && \
-		if ldd usr/sbin/nginx usr/bin/tinyproxy | grep 'not found'; then exit 1; fi && touch .unpacked || \
-		echo "servers: SKIPPED, nginx and tinyproxy can't be had from here"
+	$(call unpack,nginx tinyproxy-bin,usr/sbin/nginx usr/bin/tinyproxy)
 
-$(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc
+$(REDIS_STAMP):
+	$(call unpack,redis-server redis-tools libjemalloc2 liblzf1,usr/bin/redis-server)
+
+$(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc $(NODE)/mercurius/package-lock.json
 	cd $(NODE) && npm ci --silent
+	cd $(NODE)/mercurius && npm ci --silent
 	touch $@
 
 # AppSync's simulator: 312 MB, and half a minute.

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.report [RESULTS]``. What stands between ``<!-- bench:NAME:start -->`` and
 ``<!-- bench:NAME:end -->`` in ``docs/performance.md``, and between ``<!-- bench:start -->`` and
-``<!-- bench:end -->`` in ``README.md``, is replaced; nothing else is touched.
+``<!-- bench:end -->`` in the pages of ``TELLING``, is replaced; nothing else is touched.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,46 @@ from . import charts, table
 from .peers import PEERS
 from .stats import TIMES
 
-__all__ = ["draw", "main", "sections"]
+__all__ = ["draw", "main", "replace_section", "sections"]
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 IMAGES = ROOT / "docs" / "images"
 PAGE = ROOT / "docs" / "performance.md"
 README = ROOT / "README.md"
+_GQL = "best of gql[aiohttp], gql[websockets]"
+#: The rows that other pages show, each with the other client. ``PAGE`` has all.
+TELLING = {
+    README: (
+        ("events-140", "gql[aiohttp]"),
+        ("concurrent", _GQL),
+        ("http-2048-20", "gql[aiohttp]"),
+        ("http-2048-20", "gql[httpx]"),
+        ("http-2048-20", "ariadne-codegen"),
+        ("memory-waiting", _GQL),
+        ("first-http", "gql[aiohttp]"),
+    ),
+    ROOT / "docs" / "from-gql.md": (
+        ("events-140", "gql[aiohttp]"),
+        ("events-140", "gql[websockets]"),
+        ("concurrent", _GQL),
+        ("one-at-a-time", _GQL),
+        ("http-2048-1", "gql[aiohttp]"),
+        ("http-2048-1", "gql[httpx]"),
+        ("http-2048-20", "gql[aiohttp]"),
+        ("http-2048-20", "gql[httpx]"),
+        ("httpx-20", "gql[httpx]"),
+        ("sse", "gql[aiohttp]"),
+        ("schema", "gql[websockets]"),
+        ("parse", "gql[websockets]"),
+        ("memory-waiting", _GQL),
+        ("first-http", "gql[aiohttp]"),
+    ),
+    ROOT / "docs" / "from-ariadne-codegen.md": (
+        ("http-2048-1", "ariadne-codegen"),
+        ("http-2048-20", "ariadne-codegen"),
+    ),
+}
 
 
 def _environment(results: dict[str, Any]) -> str:
@@ -84,22 +118,24 @@ def sections(results: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def summary(results: dict[str, Any]) -> str:
-    """The table of ``README.md``: each claim on asyncio, beside trio's and uvloop's."""
-    loops = ("asyncio", "trio", "uvloop")
+def summary(results: dict[str, Any], chosen: Sequence[tuple[str, str]]) -> str:
+    """The table of another page: the chosen claims on asyncio, beside trio's."""
     shown: dict[tuple[str, str], dict[str, str]] = {}
     for row in results["rows"]:
         for claim in row["claims"]:
-            if claim["ratio"] is None:
+            against = claim["against"].removesuffix(" on trio")
+            loop, _, how = claim["ours"].removeprefix("anygql ").partition(", ")
+            if claim["ratio"] is None or (row["key"], against) not in chosen or how == "multipart":
                 continue
             work = f"{row['title']}{', ' + claim['about'] if claim['about'] else ''}"
-            against = claim["against"].removesuffix(" on trio").removesuffix(" on uvloop")
-            loop, _, how = claim["ours"].removeprefix("anygql ").partition(", ")
-            work += " (by multipart too)" if how == "multipart" else ""
             ratio = f"{table.number(claim['ratio']['median'])}{TIMES}"
             shown.setdefault((work, against), {})[loop] = ratio
-    lines = [(*key, *(known.get(loop, "") for loop in loops)) for key, known in shown.items()]
-    return table.markdown(("work", "against", *loops), lines)
+    loops = ("asyncio", "trio")
+    lines = [
+        (work, against, *(known.get(loop, "not measured") for loop in loops))
+        for (work, against), known in shown.items()
+    ]
+    return table.markdown(("work", "the other client", *loops), lines)
 
 
 def draw(results: dict[str, Any], folder: Path = IMAGES) -> None:
@@ -145,7 +181,7 @@ def _against(claim: dict[str, Any]) -> str:
     return "the best of gql" if text.startswith("best of") else text
 
 
-def _replace(path: Path, name: str, text: str) -> bool:
+def replace_section(path: Path, name: str, text: str) -> bool:
     """Put the text between its markers, if the file has them."""
     start, end = f"<!-- bench:{name}start -->", f"<!-- bench:{name}end -->"
     old = path.read_text(encoding="utf-8")
@@ -165,10 +201,11 @@ def main() -> None:
     results = json.loads(path.read_text(encoding="utf-8"))
     draw(results)
     for name, text in sections(results).items():
-        if not _replace(PAGE, f"{name}:", text):
+        if not replace_section(PAGE, f"{name}:", text):
             print(f"{PAGE.name} has no place for {name!r}")
-    if not _replace(README, "", summary(results)):
-        print(f"{README.name} has no place for the summary")
+    for page, chosen in TELLING.items():
+        if not replace_section(page, "", summary(results, chosen)):
+            print(f"{page.name} has no place for its table")
 
 
 if __name__ == "__main__":

@@ -86,11 +86,7 @@ def text(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table for the docs; likewise."""
+    """A table for the docs; each line says all that it is about."""
     shown = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    before = ""
-    for first, *rest in lines:
-        cells = ["" if first == before else first, *rest]
-        before = first
-        shown.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    shown += [f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines]
     return "\n".join(shown)

@@ -1,96 +1,81 @@
-"""The main job, under asyncio and then under trio: ``python -m examples.demo``.
+"""What anygql does, under asyncio and then under trio, with the same code: ``make demo``.
 
-One session over one WebSocket to an embedded server on loopback: a query, a mutation, a hundred
-concurrent queries, two subscriptions. Then a permanent session whose server is killed and
-restarted under it: the subscription goes on, and says where the gap is.
+First one session over one WebSocket to a server on loopback: a query, a mutation, a hundred
+concurrent queries, two subscriptions. Then a server in a process of its own is killed under a
+permanent session (``examples/killed_server.py``): the numbers go on, and a payment is made once.
+
+::
+
+    python -m examples.demo
 """
 
 from __future__ import annotations
 
 import anyio
 
-from anygql import Client, Session, SessionEvent, Subscription
+from anygql import Client, Session
 from anygql.testing import GraphQLServer, demo_schema
 
-TICKS = "subscription { countdown(from: 1000000, interval: 0.02) }"
+from . import killed_server
+from .killed_server import say
+
+SUMMARY = """\
+the same code ran under asyncio and under trio
+one WebSocket carried 100 calls at once, and two subscriptions side by side
+a server was killed: the session connected again by itself
+the subscription went on after the last order that had come (on_resubscribe)
+the payment that had lost its answer was not sent again: it was made once"""
 
 
-async def one_session(server: GraphQLServer, url: str) -> None:
-    """Everything at once over one connection."""
-    async with Client(url) as session:
-        data = await session.execute(
-            "query ($name: String!) { hello(name: $name) }", {"name": "you"}
-        )
-        print("  query                 ", data)
-        print("  mutation              ", await session.execute("mutation { increment(by: 2) }"))
+async def one_session(session: Session) -> None:
+    """Do everything at once over one connection."""
+    data = await session.execute("query ($name: String!) { hello(name: $name) }", {"name": "you"})
+    say("query", data["hello"])
+    data = await session.execute("mutation { increment(by: 2) }")
+    say("mutation", f"the counter is at {data['increment']}")
 
-        sums: list[int] = []
+    sums: list[int] = []
 
-        async def add(n: int) -> None:
-            data = await session.execute("query ($n: Int!) { add(a: $n, b: $n) }", {"n": n})
-            sums.append(data["add"])
+    async def add(n: int) -> None:
+        data = await session.execute("query ($n: Int!) { add(a: $n, b: $n) }", {"n": n})
+        sums.append(data["add"])
 
-        async with anyio.create_task_group() as tg:
-            for n in range(100):
-                tg.start_soon(add, n)
-        print(f"  100 queries at once    {len(sums)} answers, their sum is {sum(sums)}")
+    async with anyio.create_task_group() as tasks:
+        for n in range(100):
+            tasks.start_soon(add, n)
+    say("queries", f"{len(sums)} at the same time; the sum of their answers is {sum(sums)}")
 
-        async with anyio.create_task_group() as tg:
-            tg.start_soon(count_down, session, "A", 3)
-            tg.start_soon(count_down, session, "B", 5)
-    print(f"  WebSockets used        {len(server.connections)}")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(count_down, session, 3)
+        tasks.start_soon(count_down, session, 5)
 
 
-async def count_down(session: Session, name: str, start: int) -> None:
-    """One subscription to its end."""
+async def count_down(session: Session, start: int) -> None:
+    """Follow one subscription to its end."""
     document = "subscription ($from: Int!) { countdown(from: $from, interval: 0.05) }"
     async with session.subscribe(document, {"from": start}) as events:
-        numbers = [event["countdown"] async for event in events]
-    print(f"  subscription {name}         {numbers}")
-
-
-async def permanent_session(server: GraphQLServer, url: str) -> None:
-    """The server goes away and comes back under a session that stays."""
-
-    def tell(event: SessionEvent) -> None:
-        print(f"    {type(event).__name__.lower():20}", describe(event))
-
-    client = Client(url, on_event=tell)
-    async with client.connect(reconnecting=True) as session, session.subscribe(TICKS) as events:
-        await take(events, 3)
-        print("  killing and restarting the server")
-        await server.restart(downtime=0.2)
-        await take(events, 3)
-        print("  gaps reported         ", events.reconnects)
-
-
-async def take(events: Subscription[object], count: int) -> None:
-    """Print the next few results."""
-    for _ in range(count):
-        print("  event                 ", await anext(events))
-
-
-def describe(event: SessionEvent) -> str:
-    """What an event says, in short."""
-    fields = ("attempt", "reconnected", "code", "next_wait")
-    known = {name: getattr(event, name) for name in fields if hasattr(event, name)}
-    return ", ".join(
-        f"{name}={value:.2f} s" if isinstance(value, float) else f"{name}={value}"
-        for name, value in known.items()
-    )
+        numbers = [str(event["countdown"]) async for event in events]
+    say("subscription", " ".join(numbers))
 
 
 async def main(loop: str) -> None:
-    """The whole demonstration, on the running loop."""
+    """Run the whole demonstration, on the running loop."""
+    say("", f"{loop}: one session, one WebSocket", "bold")
     async with GraphQLServer(demo_schema()) as server:
-        url = await server.listen()
-        print(f"{loop}: one session")
-        await one_session(server, url)
-        print(f"{loop}: a permanent session")
-        await permanent_session(server, url)
+        async with Client(await server.listen()) as session:
+            await one_session(session)
+        say("connections", str(len(server.connections)))
+    print()
+    say("", f"{loop}: a server is killed", "bold")
+    await killed_server.main()
+    print()
 
 
 if __name__ == "__main__":
     for backend in ("asyncio", "trio"):
         anyio.run(main, backend, backend=backend)
-    print("done")
+    say("", "What you have just seen", "bold")
+    for line in SUMMARY.splitlines():
+        say("", f"+ {line}", "green")
+    print()
+    say("", "Next: docs/getting-started.md, and `make test`")

@@ -1,8 +1,12 @@
-"""Python values both ways, under asyncio and then under trio: ``python -m examples.typed``.
+"""Python values both ways: datetimes, enums and dataclasses, under asyncio and then under trio.
 
 A schema in this process stands for the server. The client has the same schema as text, and tells
 it what an instant and a mood are in Python: so variables and results are datetimes and members,
 mistakes are found before anything is sent, and data arrive as dataclasses.
+
+::
+
+    python -m examples.typed
 """
 
 from __future__ import annotations

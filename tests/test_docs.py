@@ -15,15 +15,19 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
 
 from anygql import Client
 from anygql.testing import GraphQLServer, demo_schema
+from tests.support import github
 from tests.support.paths import ROOT
 from tests.support.programs import Forker
 
@@ -31,14 +35,15 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 REFERENCE = DOCS / "reference"
 RUN_ELSEWHERE = {DOCS / "testing.md"}
-EXAMPLE_URL = "ws://localhost:8000/graphql"
+#: Where the example server is, in the pages; over WebSocket and HTTP.
+EXAMPLE_ADDRESS = "localhost:8000"
 
 BLOCK = re.compile(
     r"^```python(?: (?P<mark>[a-z-]+))?\n(?P<source>.*?)^```\n"
     r"(?:\n```text\n(?P<output>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
-RUNS = re.compile(r"\b(anyio|trio)\.run\(|^from anygql\.blocking import", re.MULTILINE)
+RUNS = re.compile(r"\b(anyio|asyncio|trio)\.run\(|^from anygql\.blocking import", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -83,14 +88,27 @@ RECIPES = [example for example in PROGRAMS if example.page.parent.name == "recip
 SERVERS = [example for example in EXAMPLES if example.mark == "server"]
 
 
-async def check_program(example: Example, source: str, forker: Forker) -> None:
+@asynccontextmanager
+async def example_server() -> AsyncGenerator[str]:
+    """The address of the server that most examples talk to."""
     async with GraphQLServer(demo_schema()) as server:
-        source = source.replace(EXAMPLE_URL, await server.listen())
-        done = await anyio.to_thread.run_sync(forker.run, source, str(example.page))
+        yield urlsplit(await server.listen()).netloc
+
+
+#: Pages whose programs talk to another server: what they call it, and what runs it.
+STAND_INS = {DOCS / "recipes" / "github.md": (github.SHOWN, github.github)}
+
+
+async def check_program(example: Example, source: str, forker: Forker) -> None:
+    shown, stand_in = STAND_INS.get(example.page, (EXAMPLE_ADDRESS, example_server))
+    async with stand_in() as real:
+        source = source.replace(shown, real)
+        run = partial(forker.run, source, str(example.page), GITHUB_TOKEN=github.TOKEN)
+        done = await anyio.to_thread.run_sync(run)
     assert done.stderr == ""
     assert done.returncode == 0
     if example.output is not None:
-        assert done.stdout.splitlines() == example.output.splitlines()
+        assert done.stdout.replace(real, shown).splitlines() == example.output.splitlines()
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the example says what runs it

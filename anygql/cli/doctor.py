@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["doctor"]
 
-_SUBPROTOCOLS = ("graphql-transport-ws", "graphql-ws")
-
 
 @click.command(short_help="Find out what a server speaks, and how fast.")
 @click.argument("arguments", nargs=-1, metavar="[URL] [WS_URL]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--ping-wait",
+    type=click.FloatRange(min=0),
+    default=5,
+    metavar="S",
+    help="Seconds to wait for pings over WebSocket.  [default: 5]",
+)
 @endpoint_options
-def doctor(options: Options, arguments: tuple[str, ...], as_json: bool) -> None:
+def doctor(options: Options, arguments: tuple[str, ...], as_json: bool, ping_wait: float) -> None:
     """Find out what a server speaks, and how fast; print the lines to paste into a program.
 
     Nothing is changed: it is asked for `{ __typename }` and for its types. Without WS_URL,
@@ -43,12 +48,12 @@ def doctor(options: Options, arguments: tuple[str, ...], as_json: bool) -> None:
     findings = Findings()
 
     async def main() -> int:
-        await _examine(endpoint, _at(ws, "ws"), findings)
+        await _examine(endpoint, _at(ws, "ws"), findings, ping_wait)
         lines = _verdict(_at(endpoint, "http"), _at(ws, "ws"), findings)
         _show(url, findings, lines, Printer(no_color=options.no_color), as_json=as_json)
         return _code(findings, lines)
 
-    run_async(main, backend=options.backend, timeout=options.timeout or 120)
+    run_async(main, backend=options.backend, timeout=options.timeout or 120 + ping_wait)
 
 
 def _at(endpoint: Endpoint, scheme: str) -> Endpoint:
@@ -58,11 +63,12 @@ def _at(endpoint: Endpoint, scheme: str) -> Endpoint:
     return replace(endpoint, url=f"{scheme}{secure}{separator}{rest}")
 
 
-async def _examine(endpoint: Endpoint, ws: Endpoint, findings: Findings) -> None:
+async def _examine(endpoint: Endpoint, ws: Endpoint, findings: Findings, ping_wait: float) -> None:
     """Ask everything, two things at a time, once the server can be reached."""
     import anyio
 
     from .probes import HTTP_PROBES, STREAM_PROBES, WebProbe, ask, reach
+    from .socket_probes import SUBPROTOCOLS, probe_socket
 
     if not await reach(endpoint, findings):
         return
@@ -78,9 +84,9 @@ async def _examine(endpoint: Endpoint, ws: Endpoint, findings: Findings) -> None
         await _bounded("POST", lambda: ask(web), findings)
         probes = HTTP_PROBES if findings.works("POST") else STREAM_PROBES
         asked = {name: _bound(probe, web) for name, probe in probes.items()}
-        for subprotocol in _SUBPROTOCOLS:
-            asked[subprotocol] = _bound_ws(ws, subprotocol, findings)
         async with anyio.create_task_group() as tg:
+            for subprotocol in SUBPROTOCOLS:  # first, since they may wait for a ping
+                tg.start_soon(probe_socket, ws, subprotocol, findings, limit, ping_wait)
             for name, probe in asked.items():
                 tg.start_soon(limited, name, probe)
 
@@ -89,10 +95,6 @@ def _bound(
     probe: Callable[[WebProbe], Awaitable[None]], web: WebProbe
 ) -> Callable[[], Awaitable[None]]:
     return lambda: probe(web)
-
-
-def _bound_ws(ws: Endpoint, name: str, findings: Findings) -> Callable[[], Awaitable[None]]:
-    return lambda: _websocket(ws, name, findings)
 
 
 async def _bounded(name: str, probe: Callable[[], Awaitable[None]], findings: Findings) -> None:
@@ -128,46 +130,10 @@ def _web_client(endpoint: Endpoint) -> Any:
     )
 
 
-async def _websocket(endpoint: Endpoint, name: str, findings: Findings) -> None:
-    """Connect by one subprotocol, and ask over it."""
-    import anyio
-
-    from ..client import Client
-    from ..exceptions import TransportError
-    from ..websocket.transport import WebSocketTransport
-
-    begun = anyio.current_time()
-    transport = WebSocketTransport(
-        endpoint.url,
-        headers=endpoint.headers,
-        init_payload=endpoint.init_payload,
-        protocol=name,
-        ssl=endpoint.ssl_context() if endpoint.url.startswith("wss") else None,
-        connect_args={"compression": "deflate"},
-        close_timeout=1,
-    )
-    try:
-        async with Client(transport) as session:
-            took = (anyio.current_time() - begun) * 1000
-            detail = f"acknowledged after {took:.0f} ms"
-            extensions = session.response_headers.get("sec-websocket-extensions", "")
-            if "permessage-deflate" in extensions:
-                detail += ", permessage-deflate"
-            findings.add(name, True, detail)
-            try:
-                await session.execute("{ __typename }", timeout=2)
-                findings.add(f"queries by {name}", True)
-            except TransportError as error:
-                findings.add(f"queries by {name}", False, str(error))
-            if "ping" in session.payloads:
-                findings.add(f"pings by {name}", True)
-    except TransportError as error:
-        findings.add(name, False, str(error))
-
-
 def _verdict(http: Endpoint, ws: Endpoint, findings: Findings) -> list[str]:
     """Return the lines to paste, with what each is good for."""
     from ..net.urls import redact
+    from .socket_probes import SUBPROTOCOLS
 
     lines: list[str] = []
     if findings.works("POST"):
@@ -184,11 +150,11 @@ def _verdict(http: Endpoint, ws: Endpoint, findings: Findings) -> list[str]:
         lines.append(f"Client({transport})  # everything, over one event stream")
     elif findings.works("SSE"):
         lines.append(f'Client("{redact(http.url)}")  # subscriptions only, by server-sent events')
-    for name in _SUBPROTOCOLS:
+    for name in SUBPROTOCOLS:
         if findings.works(name):
             both = findings.works(f"queries by {name}")
             good_for = "everything, over one connection" if both else "subscriptions only"
-            more = "" if name == _SUBPROTOCOLS[0] else f', protocol="{name}"'
+            more = "" if name == SUBPROTOCOLS[0] else f', protocol="{name}"'
             transport = f'WebSocketTransport("{redact(ws.url)}"{more})'
             lines.append(f"Client({transport})  # {good_for}")
             break
@@ -205,10 +171,10 @@ def _code(findings: Findings, lines: list[str]) -> int:
 
 _ORDER = (
     "DNS", "TCP", "TLS", "POST", "GET", "syntax errors", "graphql-response+json",
-    "preflight header", "batching", "introspection", "persisted queries (APQ)", "SSE",
+    "preflight header", "CORS", "batching", "introspection", "persisted queries (APQ)", "SSE",
     "single connection", "multipart subscriptions", "@defer", "compression", "graphql-transport-ws",
-    "queries by graphql-transport-ws", "graphql-ws", "queries by graphql-ws", "clock",
-    "rate limits",
+    "queries by graphql-transport-ws", "pings by graphql-transport-ws", "graphql-ws",
+    "queries by graphql-ws", "pings by graphql-ws", "clock", "rate limits",
 )  # fmt: skip
 
 

@@ -143,8 +143,11 @@ class Endpoint:
         if self.options.verbose:
             from .trace import Trace, tell_of_connection
 
-            on_event = tell_of_connection(on_event)
-            trace = Trace(self.secrets()) if self.options.verbose > 1 else None
+            is_brief = self.options.verbose == 1
+            if self.is_websocket:
+                on_event = tell_of_connection(on_event)
+            if not (self.is_websocket and is_brief):
+                trace = Trace(self.secrets(), is_brief=is_brief)
         more: dict[str, Any] = {} if is_retryable is None else {"is_retryable": is_retryable}
         return Client(self.transport(trace), execute_timeout=None, on_event=on_event, **more)
 

@@ -10,7 +10,8 @@ import click
 from .arguments import read_document, read_variables, split_endpoint
 from .endpoint import Endpoint, resolve_endpoint
 from .options import Options, endpoint_options, request_options
-from .output import FORMATS, Printer, at_path, print_errors
+from .output import FORMATS, Printer, print_errors
+from .paths import at_path, check_path
 from .values import is_array, is_object
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def execute(options: Options, arguments: tuple[str, ...], **given: Any) -> None:
     request = as_request(text, None, given["operation_name"])
     variables = read_variables(given["variables"], given["single"], request)
     request = request.replace(variable_values=variables)
+    check_path(request, given["path"])
     if request.kind == "subscription":
         from .subscribe import Watching, follow
 
@@ -51,15 +53,7 @@ def execute(options: Options, arguments: tuple[str, ...], **given: Any) -> None:
         watching = Watching(path=given["path"], allow_partial=given["allow_partial"])
         follow(endpoint, request, printer, watching)
         return
-    if given["path"]:
-        _check_path(request, given["path"])
     _run(endpoint, request, **given)
-
-
-def _check_path(request: GraphQLRequest, path: str) -> None:
-    """Refuse a path that no data of the request can have, before it is sent."""
-    keys = [key for key in path.removeprefix("data.").split(".") if not key.isdigit()]
-    request.check_path(keys)
 
 
 def _run(endpoint: Endpoint, request: GraphQLRequest, **given: Any) -> None:

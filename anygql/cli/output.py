@@ -8,15 +8,12 @@ import select
 import sys
 from typing import Any
 
-import click
-
 from .values import is_array, is_object
 
 __all__ = [
     "FORMATS",
     "Printer",
     "ReaderLeft",
-    "at_path",
     "complain",
     "is_colored",
     "is_stuck",
@@ -76,21 +73,6 @@ def _paint(match: re.Match[str]) -> str:
     if text is not None:
         return f"{_KEY if colon else _TEXT}{text}{_RESET}{colon or ''}"
     return f"{_WORD if word else _NUMBER}{word or number}{_RESET}"
-
-
-def at_path(data: Any, path: str | None) -> Any:
-    """Return the data at a path of keys and indexes with dots between them.
-
-    Raises ``click.UsageError`` for a path that isn't there.
-    """
-    for key in [] if path is None else path.removeprefix("data.").split("."):
-        if is_object(data) and key in data:
-            data = data[key]
-        elif is_array(data) and key.isdigit() and int(key) < len(data):
-            data = data[int(key)]
-        else:
-            raise click.UsageError(f"--path {path}: the data have no {key!r} there")
-    return data
 
 
 def is_stuck() -> bool:

@@ -34,6 +34,8 @@ _MULTIPART = 'multipart/mixed;subscriptionSpec="1.0"'
 _INCREMENTAL = (
     "multipart/mixed;incrementalSpec=v0.2, multipart/mixed;deferSpec=20220824, application/json"
 )
+#: The site of a page that no server knows (RFC 6761 §6.4).
+_ORIGIN = "https://doctor.invalid"
 #: The hash of no document.
 _UNKNOWN_HASH = "0" * 64
 
@@ -203,6 +205,22 @@ async def _get(probe: WebProbe) -> None:
     probe.findings.add("preflight header", needed, hint)
 
 
+async def _cross_origin(probe: WebProbe) -> None:
+    """Ask as a browser does before a page of another site may post (CORS)."""
+    given = {
+        "Origin": _ORIGIN,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    response = await probe.client.options(probe.url, headers=given)
+    allowed = response.headers.get("access-control-allow-origin", "")
+    works = response.is_success and allowed in {"*", _ORIGIN}
+    detail = "pages of other sites may not ask" if not works else "pages of any site may ask"
+    if works and response.headers.get("access-control-allow-credentials") == "true":
+        detail += ", with the user's cookies" if allowed == _ORIGIN else ""
+    probe.findings.add("CORS", works, f"{response.status_code}, {detail}")
+
+
 async def _batching(probe: WebProbe) -> None:
     """Send two queries as one array."""
     response, answer = await probe.post([{"query": QUERY}, {"query": QUERY}])
@@ -264,7 +282,7 @@ async def _headers(probe: WebProbe) -> None:
     await anyio.lowlevel.checkpoint()
     if date := probe.headers.get("date"):
         skew = parsedate_to_datetime(date).timestamp() - time()
-        probe.findings.add("clock", abs(skew) < 60, f"{skew:+.0f} s")
+        probe.findings.add("clock", abs(skew) < 60, f"{round(skew):+d} s")
     limits = [
         f"{name}: {value}"
         for name, value in probe.headers.items()
@@ -278,6 +296,7 @@ HTTP_PROBES: dict[str, Callable[[WebProbe], Awaitable[None]]] = {
     "graphql-response+json": _media_types,
     "syntax errors": _statuses,
     "GET": _get,
+    "CORS": _cross_origin,
     "batching": _batching,
     "introspection": _introspection,
     "persisted queries (APQ)": _persisted_queries,

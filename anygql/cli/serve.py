@@ -32,7 +32,7 @@ __all__ = ["serve"]
 )
 @click.option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio")
 def serve(source: str | None, host: str, port: int, interval: float, backend: str) -> None:
-    """Serve a schema over WebSocket until Ctrl-C. The URL is printed on stdout.
+    """Serve a schema until Ctrl-C, and print its URLs: for WebSocket, then for HTTP.
 
     It is the server of anygql.testing: for tests and demonstrations, not for the internet.
     """
@@ -46,7 +46,7 @@ def serve(source: str | None, host: str, port: int, interval: float, backend: st
         from ..testing.server import GraphQLServer
 
         async with GraphQLServer(schema) as server:
-            Printer().write(f"{await server.listen(host, port)}\n")
+            Printer().write(f"{await server.listen(host, port)}\n{server.http_url}\n")
             complain("-- serving; Ctrl-C stops it")
             await anyio.sleep_forever()
         return 0

@@ -11,7 +11,8 @@ import click
 from .arguments import read_document, read_variables, split_endpoint
 from .endpoint import Endpoint, resolve_endpoint
 from .options import Options, endpoint_options, request_options
-from .output import FORMATS, Printer, at_path, complain, print_errors
+from .output import FORMATS, Printer, complain, print_errors
+from .paths import at_path, check_path
 
 if TYPE_CHECKING:
     from ..documents.request import GraphQLRequest
@@ -62,6 +63,7 @@ def subscribe(options: Options, arguments: tuple[str, ...], **given: Any) -> Non
     variables = read_variables(given["variables"], given["single"], request)
     if request.kind != "subscription":
         raise click.UsageError(f"the document is a {request.kind}: use `anygql execute`")
+    check_path(request, given["path"])
     watching = Watching(
         given["count"],
         given["idle_timeout"],

@@ -27,6 +27,12 @@ _SECRET_KEY = re.compile(_HIDING)
 #: A literal in a document, as in ``login(password: "…")``.
 _LITERAL = re.compile(rf'(\w*{_HIDING}\w*\s*:\s*)"(?:[^"\\]|\\.)*"')
 _HIDDEN = "***"
+#: Headers whose values are no secrets.
+_SHOWN = re.compile(
+    r"(?i:accept(-[a-z-]+)?|allow|apollo-require-preflight|cache-control|connection"
+    r"|content-(encoding|length|type)|date|retry-after|sec-websocket-(extensions|protocol|version)"
+    r"|server|transfer-encoding|upgrade|vary|www-authenticate|x-powered-by|(x-)?rate-?limit.*)$"
+)
 #: Characters of one message that are shown.
 _LIMIT = 4000
 
@@ -55,18 +61,23 @@ class Trace:
 
     Args:
         secrets: Texts that are never shown, wherever they are.
+        is_brief: Whether headers and messages are left out.
     """
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    def __init__(self, secrets: Sequence[str], *, is_brief: bool = False) -> None:
         self._secrets = sorted(set(secrets), key=len, reverse=True)
+        self._is_brief = is_brief
 
     def connector(self, connector: Connector) -> Connector:
         """Return a connector whose sockets print their messages."""
         return _TracedConnector(connector, self)
 
     def http(self, transport: HTTPTransport) -> Transport:
-        """Return a transport that prints its requests and results."""
-        return _TracedHTTP(transport, self)
+        """Return a transport that prints its requests and responses."""
+        from .trace_http import TracedHTTP
+
+        traced: Any = TracedHTTP(transport, self)
+        return traced  # type: ignore[no-any-return]
 
     def line(self, mark: str, text: str) -> None:
         """Print a text after a mark."""
@@ -76,6 +87,8 @@ class Trace:
         """Print a JSON message."""
         import msgspec
 
+        if self._is_brief:
+            return
         try:
             value: Any = msgspec.json.decode(text)
         except msgspec.DecodeError:
@@ -87,15 +100,18 @@ class Trace:
         """Print a JSON value."""
         import msgspec
 
+        if self._is_brief:
+            return
         is_init: bool = is_object(value) and value.get("type") == "connection_init"
         self.line(mark, msgspec.json.encode(_without_secrets(value, hide_all=is_init)).decode())
 
     def headers(self, mark: str, headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> None:
         """Print headers: the names, and values where none can be a secret."""
+        if self._is_brief:
+            return
         pairs = headers.items() if isinstance(headers, Mapping) else headers
-        shown = {"content-type", "accept", "date", "server", "sec-websocket-protocol"}
         for name, value in pairs:
-            self.line(mark, f"{name}: {value if name.lower() in shown else _HIDDEN}")
+            self.line(mark, f"{name}: {value if _SHOWN.match(name) else _HIDDEN}")
 
     def hidden(self, text: str) -> str:
         """Return a text without secrets."""
@@ -126,11 +142,17 @@ class _TracedConnector:
         self._trace = trace
 
     async def connect(self, opening: Opening, task_group: TaskGroup) -> WebSocket:
+        from ..exceptions import TransportServerError
         from ..net.urls import redact
 
         self._trace.line(">", f"GET {redact(opening.url)} (WebSocket)")
         self._trace.headers(">", opening.headers)
-        socket = await self._connector.connect(opening, task_group)
+        try:
+            socket = await self._connector.connect(opening, task_group)
+        except TransportServerError as refused:
+            self._trace.line("<", f"{refused.code} {refused.reason or ''}".rstrip())
+            self._trace.headers("<", refused.headers or {})
+            raise
         self._trace.line("<", f"101, subprotocol {socket.subprotocol}")
         self._trace.headers("<", socket.response_headers)
         return _traced(socket, self._trace)
@@ -164,48 +186,3 @@ def _traced(socket: Any, trace: Trace) -> WebSocket:
 
     traced: Any = Traced()
     return traced  # type: ignore[no-any-return]
-
-
-class _TracedHTTP:
-    def __init__(self, transport: HTTPTransport, trace: Trace) -> None:
-        self._transport = transport
-        self._trace = trace
-        self.description = transport.description
-
-    def connect(self) -> Any:
-        """Return a connection that prints what it is asked, and its results."""
-        connection: Any = self._transport.connect()
-        for name in ("execute", "subscribe", "execute_incremental", "execute_batch"):
-            setattr(
-                connection, name, self._wrap(getattr(connection, name), is_one=name == "execute")
-            )
-        return connection
-
-    def _wrap(self, call: Callable[..., Any], *, is_one: bool) -> Callable[..., Any]:
-        async def execute(request: Any, *args: Any) -> Any:
-            self._tell(request)
-            result = await call(request, *args)
-            self._trace.headers("<", result.headers)
-            self._trace.value("<", {"data": result.data, "errors": result.errors})
-            return result
-
-        def other(request: Any, *args: Any) -> Any:
-            for each in request if is_array(request) else [request]:
-                self._tell(each)
-            return call(request, *args)
-
-        return execute if is_one else other
-
-    def _tell(self, request: Any) -> None:
-        from ..documents.files import FileVar
-
-        self._trace.line(">", f"POST {self.description}")
-        headers: Any = self._transport.headers
-        if is_object(headers):
-            self._trace.headers(">", headers)
-        given: dict[str, Any] = request.variable_values or {}
-        variables = {
-            name: f"file {value.filename}" if isinstance(value, FileVar) else value
-            for name, value in given.items()
-        }
-        self._trace.value(">", {"query": request.text, "variables": variables})

@@ -12,6 +12,7 @@ from .endpoint import resolve_endpoint
 from .execute import show
 from .options import Options, endpoint_options, request_options
 from .output import FORMATS, Printer
+from .paths import check_path
 from .values import is_array
 
 __all__ = ["upload"]
@@ -46,6 +47,7 @@ def upload(
     if endpoint.is_websocket:
         raise click.UsageError("files go over HTTP: give an http(s):// URL")
     request = as_request(read_document(given["query"], documents), None, given["operation_name"])
+    check_path(request, given["path"])
     variables = read_variables(given["variables"], given["single"], request)
     for each in files:
         _put(variables, each)

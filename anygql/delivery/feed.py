@@ -48,7 +48,7 @@ class Feed(Route):
         self._soft_limit = delivery.buffer_size - 1
         self._pausing = delivery.on_overflow == "pause"
         self._waiters: list[Waiter] = []
-        # The run that the consumer reads, and the one that results are added to: often the same.
+        # The one run that there may be, as the consumer reads it and as results are added to it.
         self._reading: deque[ExecutionResult] | None = None
         self._adding: deque[ExecutionResult] | None = None
         # The flow bounds it, since the flow must decide before a result is read.
@@ -101,9 +101,7 @@ class Feed(Route):
         result = run.popleft()
         self.queued -= 1
         if not run:
-            self._reading = None
-            if run is self._adding:
-                self._adding = None
+            self._reading = self._adding = None
         return result
 
     def show_parts(self, result: ExecutionResult, *, over: bool) -> None:

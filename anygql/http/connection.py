@@ -6,7 +6,7 @@ exchange of its own, which succeeds or fails alone.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult
 from .accept import ACCEPT_INCREMENTAL, ACCEPT_STREAM, EVENT_STREAM, wants_event_stream_alone
 from .endpoint import HTTPEndpoint
-from .exchange import exchange_of
+from .exchange import Exchange, exchange_of
 from .operations import RequestBuilder, has_files
 from .persisted import PersistedQueryRefusal, persisted_extensions, persisted_query_refusal
 from .requests import HTTPRequest, checked_args, make_parameters
@@ -37,7 +37,7 @@ class HTTPConnection(IndependentConnection):
     def __init__(self, transport: HTTPEndpoint) -> None:
         super().__init__(transport)
         self._json = transport.json
-        self._exchange = exchange_of(transport)
+        self._exchange: Exchange = exchange_of(transport)
         self._operations = RequestBuilder(transport)
         # Whether hashes are worth a try. They aren't once the server has refused them as such.
         self._hashing = transport.persisted_queries is True
@@ -50,6 +50,10 @@ class HTTPConnection(IndependentConnection):
                 yield self
         finally:
             await self._exchange.aclose()
+
+    def wrap_exchange(self, wrap: Callable[[Exchange], Exchange]) -> None:
+        """Let another exchange send the requests, such as one that prints them."""
+        self._exchange = wrap(self._exchange)
 
     # Queries and mutations.
 

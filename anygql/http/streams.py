@@ -110,16 +110,13 @@ async def read_merged(
         return (await incoming.read_response()).result(json, takes_json=takes_json)
     result: ExecutionResult | None = None
     try:
-        while not reader.finished:
-            chunk = await incoming.read()
-            if chunk is None:
-                reader.close()
-                break
+        while not reader.finished and (chunk := await incoming.read()) is not None:
             for event in reader.feed(chunk):
                 if isinstance(event, Next):
                     result = event.payload
                 elif isinstance(event, Error):
                     result = ExecutionResult(None, event.payload)
+        reader.close()
     except ProtocolViolation as violation:
         raise violation_error(incoming, violation) from None
     if result is None:
@@ -160,11 +157,11 @@ async def deliver(
         return
     try:
         await _deliver_events(incoming, stream, reader)
-    except ProtocolViolation as violation:
-        error = violation_error(incoming, violation)
+    except (ProtocolViolation, TransportError) as exc:
+        error = exc if isinstance(exc, TransportError) else violation_error(incoming, exc)
         if isinstance(reader, DistinctStream) and reader.events.retry is not None:
             error.retry_after = reader.events.retry / MILLI
-        raise error from None
+        raise error from exc.__cause__
 
 
 async def _deliver_events(

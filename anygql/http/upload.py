@@ -218,6 +218,8 @@ class UploadBody:
     """
 
     def __init__(self, operations: bytes, files: Any, progress: Progress | None = None) -> None:
+        #: The JSON of the operations.
+        self.operations = operations
         self._fields: list[UploadField] = upload_fields(operations, files)
         self._boundary = secrets.token_hex(16)
         self._progress = progress
@@ -231,6 +233,11 @@ class UploadBody:
         """Whether the body can be read, though it was read before."""
         files = [field.value for field in self._fields if isinstance(field.value, FileVar)]
         return all(file.replayable or not file.used for file in files)
+
+    @property
+    def filenames(self) -> list[str | None]:
+        """The names of the files, in the order of the body."""
+        return [field.value.filename for field in self._fields if isinstance(field.value, FileVar)]
 
     @property
     def content_type(self) -> str:

@@ -15,14 +15,14 @@ import graphql
 from anyio.lowlevel import checkpoint
 from graphql import GraphQLError, GraphQLSchema, MiddlewareManager
 
+from ..concurrency.closing import aclose_within
 from ..concurrency.interrupts import interruptible
 from ..delivery.independent import RunningStream
-from ..documents.files import FileVar, extract_files
 from ..documents.request import GraphQLRequest
 from ..json import JSON, encode_named
 from ..results.incremental import IncrementalMerge
 from ..results.result import ExecutionResult
-from .executor import AnyioExecutorMixin, aclose_within
+from .executor import AnyioExecutorMixin
 from .schema_execution import (
     Payload,
     SchemaExecution,
@@ -31,6 +31,7 @@ from .schema_execution import (
     open_events,
     run,
 )
+from .variables import plain_variables
 
 __all__ = ["LocalExecution"]
 
@@ -68,18 +69,8 @@ class LocalExecution:
         self._json = json
 
     def variables(self, request: GraphQLRequest) -> dict[str, Any]:
-        """Return a request's variables as a server would get them, but with its files in place.
-
-        Raise ``TypeError``, which names the path, for a value without a JSON form.
-        """
-        if not request.variable_values:
-            return {}
-        given, files = extract_files(request.variable_values)
-        variables = self._json.decode(encode_named(self._json, given, "variables"))
-        for file, paths in files:
-            for path in paths:
-                _put(variables, path, file)
-        return cast("dict[str, Any]", variables)
+        """Return a request's variables as a server would get them, but with its files in place."""
+        return plain_variables(request, self._json)
 
     @interruptible
     async def execute(
@@ -198,22 +189,3 @@ def _log_source(error: Exception | None) -> None:
     """Log a bug in the source of a subscription, since its traceback ends here."""
     if error is not None and not isinstance(error, GraphQLError):
         logger.error("the source of a subscription failed", exc_info=error)
-
-
-def _put(variables: Any, path: str, file: FileVar) -> None:
-    """Put a file in its place, given as a path such as ``variables.input.files.0``."""
-    *parents, last = path.split(".")[1:]
-    holder = variables
-    for key in parents:
-        holder = _child(holder, key, path)[1]
-    key, _ = _child(holder, last, path)
-    holder[key] = file
-
-
-def _child(holder: Any, key: str, path: str) -> tuple[Any, Any]:
-    """Return ``key`` as the holder has it (a list's is an ``int``), and the value there."""
-    at: Any = int(key) if isinstance(holder, list) and key.isdigit() else key
-    try:
-        return at, holder[at]
-    except (KeyError, TypeError) as exc:
-        raise TypeError(f"{path}: no file can stand below a name with a dot in it") from exc

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import (
-    AsyncIterable,
     AsyncIterator,
     Awaitable,
     Collection,
@@ -38,10 +37,11 @@ from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingO
 from graphql.pyutils import AwaitableOrValue, Path, Undefined
 
 from ..concurrency.cancellation import stray_cancellation
+from ..concurrency.closing import aclose
 from ..concurrency.exception_groups import single
 from ..concurrency.interrupts import uninterruptible
 
-__all__ = ["AnyioExecutor", "AnyioExecutorMixin", "aclose", "aclose_within", "gather"]
+__all__ = ["AnyioExecutor", "AnyioExecutorMixin", "gather"]
 
 
 @uninterruptible
@@ -281,16 +281,3 @@ class AnyioExecutor(AnyioExecutorMixin, ExecutorThrowingOnIncremental):
     Use it as ``execute(schema, document, executor_class=AnyioExecutor)``. ``@defer`` and
     ``@stream`` are errors.
     """
-
-
-async def aclose(iterable: AsyncIterable[Any]) -> None:
-    """Close an async iterable, if it has an ``aclose``."""
-    close = getattr(iterable, "aclose", None)
-    if close is not None:
-        await close()
-
-
-async def aclose_within(iterable: AsyncIterable[Any], timeout: float | None) -> None:
-    """Close an async iterable, shielded from cancellation for at most ``timeout`` seconds."""
-    with anyio.move_on_after(timeout, shield=True):
-        await aclose(iterable)

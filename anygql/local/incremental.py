@@ -44,9 +44,10 @@ from graphql.execution.incremental.work_queue import (
 from graphql.pyutils import Path
 from graphql.type import GraphQLObjectType
 
+from ..concurrency.closing import aclose_within
 from ..concurrency.exception_groups import unwrapped
 from ..concurrency.signal import Signal
-from .executor import AnyioExecutorMixin, aclose_within
+from .executor import AnyioExecutorMixin
 
 __all__ = ["AnyioIncrementalExecutor", "IncrementalResult"]
 

@@ -12,6 +12,7 @@ import socket
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -25,6 +26,8 @@ __all__ = ["CHUNK", "NetworkStream", "SocketStream", "socket_stream", "wait_writ
 
 #: Bytes that are read at a time.
 CHUNK = 2**16
+
+_NOTHING = memoryview(b"")
 
 
 class NetworkStream(ByteStream):
@@ -107,7 +110,7 @@ class SocketStream(NetworkStream):
         self._on_idle: Callable[[], object] | None = None
         self._bytes_sent = 0
         self._is_closed = False
-        self._unsent: memoryview | None = None
+        self._unsent = _NOTHING
 
     @property
     def bytes_sent(self) -> int:
@@ -140,7 +143,7 @@ class SocketStream(NetworkStream):
     @uninterruptible
     def write(self, data: bytes) -> bool:
         """Send as much as can be sent now. Return False if ``drain`` has to send the rest."""
-        if self._unsent is not None and not self._is_closed:
+        if self._unsent and not self._is_closed:
             self._unsent = memoryview(bytes(self._unsent) + data)
             return False
         sent = self._send(data)
@@ -151,15 +154,15 @@ class SocketStream(NetworkStream):
 
     async def drain(self) -> None:
         """Send what ``write`` has left."""
-        while self._unsent is not None:
+        while self._unsent:
             await self._wait_writable()
             self._send_more()
 
     @uninterruptible
     def _send_more(self) -> None:
-        if self._unsent is not None:
-            sent = self._send(self._unsent)
-            self._unsent = self._unsent[sent:] if sent < len(self._unsent) else None
+        sent = self._send(self._unsent)
+        # Nothing must not be a part of what has been sent, which would be kept with it.
+        self._unsent = self._unsent[sent:] or _NOTHING
 
     def _send(self, data: bytes | memoryview) -> int:
         if self._is_closed:
@@ -269,7 +272,8 @@ class _WatchedSocketStream(SocketStream):
 
     async def _wait_writable(self) -> None:
         self._writing = waiter = self._new_waiter()
-        watched = _Watched(self._loop, self._socket, self._on_writable, for_writing=True)
+        wake = partial(self._wake, waiter)
+        watched = _Watched(self._loop, self._socket, wake, for_writing=True)
         try:
             await waiter
         finally:
@@ -277,10 +281,6 @@ class _WatchedSocketStream(SocketStream):
             watched.stop()
         if self._is_closed:
             raise anyio.ClosedResourceError
-
-    def _on_writable(self) -> None:
-        if self._writing is not None:
-            self._wake(self._writing)
 
     def _stop_watching(self) -> None:
         with suppress(RuntimeError):  # the loop has been closed
@@ -363,6 +363,6 @@ def socket_stream(connected: socket.socket) -> SocketStream:
 def _can_watch(loop: Any, connected: socket.socket) -> bool:
     try:
         loop.remove_reader(connected)
-    except NotImplementedError:  # Windows' proactor
+    except NotImplementedError:  # pragma: no cover - only Windows' proactor raises it
         return False
     return True

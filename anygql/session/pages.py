@@ -165,8 +165,8 @@ class PageReader(Generic[T_co]):
         result = self.prepared.parse_result(result)
         connection = _at(result.data, self._keys)
         info: Any = connection.get("pageInfo") if _is_object(connection) else None
-        if self.variables is not None:
-            self.variables = self._step(result.data, info, self.variables)
+        assert self.variables is not None  # noqa: S101 - `request` has returned one
+        self.variables = self._step(result.data, info, self.variables)
         if result.data is None:
             return Page((), None, result)
         kind = ""
@@ -379,8 +379,7 @@ class Pages(AsyncContextManagerMixin, Generic[T_co]):
         return page
 
     def _take_rest(self) -> Sequence[T_co]:
-        if self._page is None:
-            return ()
+        assert self._page is not None  # noqa: S101 - the last node came from it
         rest = self._page.nodes[self._position :]
         self._position = len(self._page.nodes)
         return rest

@@ -90,13 +90,13 @@ def _is_passing_code(error: Exception, asks_anew: bool) -> bool:
 #: The first rule that matches decides.
 RULES = (
     Rule(
-        "`url`, `headers` or `init_payload` is a function of yours, and it raises `OSError`",
+        "`url`, `headers` or `init_payload` is one of your functions, and it raises `OSError`",
         lambda error, _: not isinstance(error, TransportError) and isinstance(error, OSError),
         at_first=True,
         later=True,
     ),
     Rule(
-        "Such a function raises any other exception",
+        "One of these functions raises any other exception",
         lambda error, _: not isinstance(error, TransportError),
         at_first=False,
         later=False,
@@ -133,7 +133,7 @@ RULES = (
     ),
     Rule(
         "Close code 4403 or `connection_error`, and `url`, `headers` or `init_payload` is a "
-        "function, which may have another answer next time",
+        "function, which may return something else next time",
         lambda error, asks_anew: _close_code(error) == CloseCode.FORBIDDEN and asks_anew,
         at_first=True,
         later=True,

@@ -48,7 +48,7 @@ class Resuming:
         supervisor: Supervisor,
         request: GraphQLRequest,
         delivery: Delivery,
-        on_resubscribe: Callable[[ExecutionResult | None], Any] | None,
+        on_resubscribe: Callable[[ExecutionResult | None], Any],
         with_variables: Callable[[Mapping[str, Any]], GraphQLRequest],
         transport_args: AnyTransportArgs = None,
     ) -> None:
@@ -82,11 +82,6 @@ class Resuming:
     def last(self) -> ExecutionResult | None:
         """The newest result that the server sent, delivered or not."""
         return (self._feeds[-1].last if self._feeds else None) or self._last
-
-    @property
-    def fault(self) -> Exception | None:
-        """The error that ended the subscription, if one did."""
-        return self._fault
 
     async def begin(self) -> Resuming:
         """Begin the subscription. If canceled, it has not begun."""
@@ -134,7 +129,7 @@ class Resuming:
         """See ``Results``."""
         if not self._feeds[0].lost:
             await self._feeds[0].wait()
-        elif len(self._feeds) == 1 and self._fault is None and not self._left:
+        else:
             self.check_loop()
             await self._changed.wait()
 
@@ -182,8 +177,6 @@ class Resuming:
 
         No connection attempt spaces out these attempts, so they wait here.
         """
-        if self._left:
-            return
         if not self._may_retry(fault):
             self.fail(fault)
             return
@@ -197,9 +190,7 @@ class Resuming:
     @uninterruptible
     async def _resume_later(self, fault: TransportError, wait: float) -> None:
         await self._supervisor.sleep(wait)
-        while self._resuming and not self._is_over:
-            await self._changed.wait()
-        if self._feeds[-1].fault is fault and not self._is_over:
+        if self._feeds[-1].fault is fault and not (self._left or self._resuming):
             self._resuming = True
             await self._resume()
 
@@ -255,8 +246,6 @@ class Resuming:
     @interruptible
     async def _update_variables(self) -> None:
         """Let ``on_resubscribe`` change the variables."""
-        if self._on_resubscribe is None:
-            return
         try:
             variables = self._on_resubscribe(self.last)
             if inspect.isawaitable(variables):

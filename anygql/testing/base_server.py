@@ -132,8 +132,13 @@ class BaseServer(AsyncContextManagerMixin):
         self._listener = LoopbackListener(host, self._reservation.port)
         self._address = (host, self._listener.port, ssl)
         task_group.start_soon(self._accept, self._listener, ssl)
-        scheme, name = ("ws" if ssl is None else "wss"), (f"[{host}]" if ":" in host else host)
-        return f"{scheme}://{name}:{self._listener.port}/graphql"
+        return self._listening_url("ws")
+
+    def _listening_url(self, scheme: str) -> str:
+        """Return the URL on loopback for ``ws`` or ``http``, with TLS if it is served so."""
+        host, port, context = self._address or ("", 0, None)
+        name = f"[{host}]" if ":" in host else host
+        return f"{scheme}{'' if context is None else 's'}://{name}:{port}/graphql"
 
     async def stop_listening(self) -> None:
         """Stop listening on loopback and free the port. Open connections stay open."""

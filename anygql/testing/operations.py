@@ -11,8 +11,9 @@ from anyio.abc import TaskGroup
 from graphql import ExecutionResult, OperationType
 from graphql.error import located_error
 
+from ..concurrency.closing import aclose_within
 from ..concurrency.signal import Signal
-from ..local.executor import AnyioExecutor, AnyioExecutorMixin, aclose_within
+from ..local.executor import AnyioExecutor, AnyioExecutorMixin
 from ..local.schema_execution import Payload, execute_events, format_result, open_events, run
 from .dialects import Dialect, Message, Start
 from .execution import OperationFailed, ServerExecution

@@ -55,6 +55,10 @@ class ServerOptions:
     max_queued_messages: int = 64
     max_queued_bytes: int = 2**16
 
+    def context_for(self, client: Any) -> Any:
+        """Return the context of an operation of a connection, or of a request over HTTP."""
+        return self.context_value(client) if callable(self.context_value) else self.context_value
+
 
 class ServerConnection:
     """One client's connection: its messages, its operations, and ways to misbehave."""
@@ -404,11 +408,7 @@ class ServerConnection:
 
     def _start(self, start: Start) -> None:
         self._operations.stop(start.id)  # legacy: the new one takes its place
-        self._operations.start(start, self._context(), self._task_group)
-
-    def _context(self) -> Any:
-        context = self._options.context_value
-        return context(self) if callable(context) else context
+        self._operations.start(start, self._options.context_for(self), self._task_group)
 
     def _on_stop(self, request: Stop) -> None:
         if self._operations.stop(request.id):

@@ -27,7 +27,7 @@ from websockets.server import ServerProtocol
 from ..protocols.close_codes import CloseCode, clip_reason
 from ..websocket.sockets.base import WebSocketEnded
 
-__all__ = ["HandshakeRequest", "ServerWebSocket"]
+__all__ = ["HandshakeRequest", "ServerWebSocket", "reset_stream"]
 
 # Logs nothing, since requests carry secrets.
 _silent = logging.Logger(f"{__name__}.silent", logging.CRITICAL + 1)  # noqa: LOG001
@@ -55,16 +55,29 @@ class HandshakeRequest:
         return [name for part in offers.split(",") if (name := part.strip())]
 
 
+def reset_stream(stream: ByteStream) -> None:
+    """Break a connection, as a crash would."""
+    inner = stream.transport_stream if isinstance(stream, TLSStream) else stream
+    if isinstance(inner, _Resettable):
+        inner.reset()
+
+
 class ServerWebSocket:
     """The server's end of one WebSocket.
 
     One task receives. Any task may queue output with the synchronous methods; ``flush`` writes it.
     ``on_output`` is called when receiving has queued output of its own (a pong, or the echo of a
-    close frame): then some task must call ``flush``.
+    close frame): then some task must call ``flush``. ``received`` are the bytes that have been
+    read from the stream before.
     """
 
     def __init__(
-        self, stream: ByteStream, *, max_message_size: int | None = 2**24, close_timeout: float = 5
+        self,
+        stream: ByteStream,
+        *,
+        received: bytes = b"",
+        max_message_size: int | None = 2**24,
+        close_timeout: float = 5,
     ) -> None:
         self.stream = stream
         self.on_output: Callable[[], None] = lambda: None
@@ -72,6 +85,7 @@ class ServerWebSocket:
         self.close_timeout = close_timeout
         self._raw_request: Request | None = None
         self._protocol = ServerProtocol(max_size=max_message_size, logger=_silent)
+        self._protocol.receive_data(received)
         self._lock = anyio.Lock()
         self._parts: list[bytes] = []
         self._opcode = Opcode.TEXT
@@ -82,6 +96,7 @@ class ServerWebSocket:
 
     async def receive_request(self) -> HandshakeRequest:
         """Read the client's request; raise ``WebSocketEnded`` if none comes."""
+        self._take_events()
         while self.request is None:
             await self._read()
             self._take_events()
@@ -310,9 +325,7 @@ class ServerWebSocket:
     def reset(self) -> None:
         """Break the connection, without a close frame."""
         self._lose()
-        stream = self.stream.transport_stream if isinstance(self.stream, TLSStream) else self.stream
-        if isinstance(stream, _Resettable):
-            stream.reset()
+        reset_stream(self.stream)
 
     def _lose(self) -> None:
         self._lost = True

@@ -331,7 +331,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             )
         except ConnectionGone as gone:
             return gone.fault
-        raise AssertionError("the receiver returned")  # pragma: no cover
+        raise AssertionError("the receiver returned")  # pragma: no cover - run() never returns
 
     def _lost(self, ended: WebSocketEnded) -> TransportError:
         if ended.ours:

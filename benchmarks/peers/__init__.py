@@ -37,6 +37,7 @@ _GQL_WEBSOCKETS = "an unbounded queue for each subscription, no backpressure; pr
 _GQL_HTTP = "one client with httpx's pool; prints the document each time"
 _BLOCKING = "a session in a thread of its own; events handed over in bursts"
 _GQL_SYNC = "in the calling thread; prints the document each time"
+_SGQLC = "in the calling thread; sends the document as text"
 _RAW_HTTP = "POST of bytes, and response.json()"
 _RAW_WEBSOCKETS = "an anyio stream and websockets' sans-I/O protocol; counts frames"
 
@@ -76,6 +77,8 @@ PEERS = {
         Peer("gql sync[requests]", "gql_sync", "none", "requests", _GQL_SYNC),
         Peer("gql sync[httpx]", "gql_sync", "none", "httpx", _GQL_SYNC),
         Peer("gql sync[websockets]", "gql_sync", "asyncio", "websockets", "a loop run per event"),
+        Peer("sgqlc HTTPEndpoint", "sgqlc_client", "none", "urllib", _SGQLC, ".venv-sgqlc"),
+        Peer("sgqlc RequestsEndpoint", "sgqlc_client", "none", "requests", _SGQLC, ".venv-sgqlc"),
         Peer("raw socket", "raw", "none", about="blocking sockets; looks at nothing but the end"),
         Peer("raw websockets asyncio", "raw", "asyncio", about=_RAW_WEBSOCKETS),
         Peer("raw websockets trio", "raw", "trio", about=_RAW_WEBSOCKETS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -90,6 +91,29 @@ async def test_the_example() -> None:
         ["[]"],
     ]
     assert received.count("complete") == 1
+
+
+#: The cells of the recipe, and what each shows.
+CELL = re.compile(
+    r"^```python cell\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL
+)
+
+
+async def test_the_recipe() -> None:
+    import nbformat
+
+    page = (ROOT / "docs" / "recipes" / "jupyter.md").read_text(encoding="utf-8")
+    async with GraphQLServer(demo_schema()) as server:
+        url = await server.listen()
+        cells = CELL.findall(page.replace("ws://localhost:8000/graphql", url))
+        notebook = nbformat.v4.new_notebook()
+        notebook.cells = [nbformat.v4.new_code_cell(source) for source, _ in cells]
+        await run(notebook, url, anyio.lowlevel.checkpoint)
+        shown = ["".join(outputs(cell)).strip() for cell in notebook.cells]
+        assert shown == [output.strip() for _, output in cells]
+        for connection in server.connections:
+            assert await connection.wait_closed() == (1000, "")
+    assert len(cells) == 8
 
 
 async def test_a_notebook_is_told_once_that_its_loop_is_blocked() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,42 @@ def test_a_path_into_a_list(command: Command) -> None:
     ran = command(*given, "__type.felds", code=2)
     assert "selects no 'felds'" in ran.err
     assert ran.out == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "out"),
+    [
+        ("__type.fields[0].name", '"setCounter"'),
+        ("data.__type.fields[].name | [1]", '"increment"'),
+        ("length(__type.fields)", "2"),
+        ("__type.fields[7]", "null"),
+    ],
+)
+def test_a_path_by_jmespath(command: Command, path: str, out: str) -> None:
+    query = '{ __type(name: "Mutation") { fields { name } } }'
+    assert command("demo_app:schema", "-q", query, "--path", path).out == f"{out}\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("hello[", "Incomplete expression"),
+        ("nope(hello)", "Unknown function"),
+        ("length(counter)", "invalid type"),
+        ("", "cannot be empty"),
+    ],
+)
+def test_an_expression_that_can_t_be_read(command: Command, path: str, why: str) -> None:
+    ran = command("demo_app:schema", "-q", "{ hello counter }", "--path", path, code=2)
+    assert why in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_jmespath_may_be_missing(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jmespath", None)
+    assert command("demo_app:schema", "-q", "{ hello }", "--path", "data.hello").code == 0
+    ran = command("demo_app:schema", "-q", "{ hello }", "--path", "length(hello)", code=2)
+    assert "pip install jmespath" in ran.err
 
 
 def test_errors_of_the_answer(command: Command) -> None:

@@ -301,11 +301,13 @@ def test_progress_is_shown_in_a_terminal_alone(
 def test_serve(terminal: Callable[..., Terminal], folder: Path, command: Any) -> None:
     (folder / "s.graphql").write_text("type Query { n: Int } type Subscription { ticks: String }")
     ran = terminal("serve", "--schema", "s.graphql", "--interval", "0.01")
-    url = re.search(r"ws://\S+", ran.read_until("serving"))
-    assert url is not None
-    assert json.loads(command(url[0], "-q", "{ n }").out) == {"n": 1}
-    events = command("subscribe", url[0], "-q", "subscription { ticks }", "--count", "2").out
+    url, http = re.findall(r"(?:ws|http)://\S+", ran.read_until("serving"))
+    assert json.loads(command(url, "-q", "{ n }").out) == {"n": 1}
+    events = command("subscribe", url, "-q", "subscription { ticks }", "--count", "2").out
     assert events == '{"ticks":"ticks 2"}\n{"ticks":"ticks 3"}\n'
+    assert json.loads(command(http, "-q", "{ n }").out) == {"n": 4}
+    events = command("subscribe", http, "-q", "subscription { ticks }", "--count", "1").out
+    assert events == '{"ticks":"ticks 5"}\n'
     ran.process.send_signal(signal.SIGINT)
     assert ran.end() == 130
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import Any
 
 import anyio
 import pytest
 
-from anygql import Client, SubscriptionOverflow
+from anygql import Client, SubscriptionOverflow, gql
+from anygql.delivery.buffering import Delivery
 from anygql.testing import GraphQLServer
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
@@ -162,6 +164,48 @@ async def test_stuck_consumer_fails_alone(make, server: GraphQLServer) -> None:
                     taken += 1
             assert taken == 2 * HARD_LIMIT
         assert await session.execute("{ hello }")
+
+
+async def test_a_neighbor_does_not_prolong_the_time_of_a_stuck_consumer(memory: Client) -> None:
+    async with memory as session, anyio.create_task_group() as tg:
+
+        async def idle() -> None:
+            async for _ in session.subscribe("subscription { never }"):
+                raise AssertionError("unreachable")
+
+        async with session.subscribe(HEAVY, {"n": 10_000}, buffer_size=2, stall_timeout=0.2) as it:
+            flow = session._supervisor._connection.flow
+            tg.start_soon(idle)
+            with anyio.fail_after(10):
+                while not flow.paused:
+                    await anyio.lowlevel.checkpoint()
+            since = anyio.current_time()
+            pauses = flow.pauses
+            tg.start_soon(idle)
+            with anyio.fail_after(10):
+                while flow.full:
+                    await anyio.sleep(0.01)
+            assert flow.pauses == pauses + 1
+            assert since + 0.2 <= anyio.current_time() + 0.01
+            with pytest.raises(SubscriptionOverflow, match=r"took nothing for 0\.2 s"):
+                async for _ in it:
+                    pass
+        tg.cancel_scope.cancel()
+
+
+async def test_results_that_wait_are_not_waited_for(server: GraphQLServer) -> None:
+    async with server.transport().connect() as connection:
+        feed = connection.subscribe(gql("subscription { countdown(from: 1) }"), Delivery(9))
+        received: list[Any] = []
+        with pytest.raises(anyio.EndOfStream):
+            while True:
+                await feed.wait()
+                await feed.wait()
+                result = feed.receive_nowait()
+                assert result is not None
+                received.append(result.data)
+        feed.leave()
+        assert received == [{"countdown": 1}, {"countdown": 0}]
 
 
 async def test_memory_stays_bounded(memory: Client, server: GraphQLServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
+from xml.etree import ElementTree
 
 import anyio
 import httpx
@@ -98,6 +100,43 @@ async def program(
 async def graphql_server() -> AsyncGenerator[tuple[GraphQLServer, str]]:
     async with GraphQLServer(demo_schema()) as server:
         yield server, await server.listen()
+
+
+def test_the_page_lists_each_example_with_what_it_shows() -> None:
+    page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| \[(\S+)\]\(\S+\) \| (.+?) \|", page, re.MULTILINE))
+    files = [file for file in (ROOT / "examples").iterdir() if file.suffix in {".py", ".ipynb"}]
+    names = {file.name for file in files} - {"__init__.py"}
+    assert rows.keys() == names
+    for name, shows in rows.items():
+        if name.endswith(".py"):
+            first, *_ = (ROOT / "examples" / name).read_text(encoding="utf-8").splitlines()
+            assert first == f'"""{shows}'.replace("`make demo`", "``make demo``"), name
+
+
+# The demonstration, and the picture of its second half.
+
+
+def shown_in_picture() -> list[str]:
+    """Return the lines of the picture, without the command."""
+    root = ElementTree.parse(ROOT / "docs" / "images" / "killed-server.svg").getroot()
+    texts = [text for text in root.findall(".//{*}text") if "clip-path" in text.attrib]
+    lines = [(text.text or "").replace("\xa0", " ").rstrip() for text in texts]
+    return [line for line in lines if line][1:]
+
+
+@in_a_process
+async def test_demo_and_its_picture() -> None:
+    parts = (await run_example("demo")).split("\n\n")
+    assert len(parts) == 6
+    for loop, session, killed in (("asyncio", *parts[:2]), ("trio", *parts[2:4])):
+        assert session.startswith(f"  {loop}: one session")
+        assert "100 at the same time; the sum of their answers is 9900" in session
+        title, *story = killed.splitlines()
+        assert title == f"  {loop}: a server is killed"
+        # The mutation and the session are told of the loss in either order.
+        assert sorted(story) == sorted(shown_in_picture())
+    assert "not sent again: it was made once" in parts[4]
 
 
 # The trio application.

@@ -130,6 +130,13 @@ async def test_what_is_asked_for_each_request() -> None:
     assert said == ["token 1", "token 2"]
 
 
+@pytest.mark.parametrize("url", [7, None])
+async def test_a_function_that_returns_no_url(url: Any) -> None:
+    async with Client(HTTPTransport(lambda: url)) as session:
+        with pytest.raises(TransportInvalidURL, match=f"not {type(url).__name__}|{url}"):
+            await session.execute(HELLO)
+
+
 async def test_transport_args() -> None:
     recorder = Recorder()
     args = {
@@ -197,6 +204,10 @@ async def test_a_variable_without_json_form() -> None:
         ({"ssl": True}, TypeError),
         ({"connect_timeout": -1}, ValueError),
         ({"persisted_queries": "yes"}, TypeError),
+        ({"max_connections": 0}, ValueError),
+        ({"max_response_size": 0}, ValueError),
+        ({"uds": "/run/api", "proxy": "http://localhost:8080"}, ValueError),
+        ({"client": httpx.AsyncClient(verify=False), "max_connections": 5}, ValueError),
     ],
 )
 def test_bad_options(arguments: dict[str, Any], error: type[Exception]) -> None:
@@ -246,6 +257,18 @@ async def test_a_batch_with_an_error() -> None:
             await session.execute_batch(["{ a }", "{ b }"])
         results = await session.execute_batch_results(["{ a }", "{ b }"])
     assert [result.errors for result in results] == [None, [{"message": "no"}]]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/graphql-response+json"])
+@pytest.mark.parametrize("refusal", [{"data": {"a": 1}}, {"error": "too many"}])
+async def test_a_batch_that_is_refused_by_something_else_than_errors(
+    refusal: Any, kind: str
+) -> None:
+    recorder = Recorder(httpx.Response(400, json=refusal, headers={"content-type": kind}))
+    async with recorder.session() as session:
+        with pytest.raises(TransportServerError, match="400") as caught:
+            await session.execute_batch(["{ a }", "{ b }"])
+        assert caught.value.code == 400
 
 
 async def test_a_batch_with_a_subscription() -> None:
@@ -373,6 +396,19 @@ async def test_a_batch_that_nobody_waits_for_any_more_is_given_up() -> None:
         await gone.wait()
 
 
+async def test_what_a_header_function_raises_is_for_each_call_of_a_batch() -> None:
+    def headers() -> dict[str, str]:
+        raise LookupError("no token")
+
+    recorder = Recorder()
+    async with recorder.session(BATCHING, headers=headers) as session:
+        results = await together(*[lambda q=q: session.execute(q) for q in ("{ a }", "{ b }")])
+    assert [str(result) for result in results] == ["'no token'"] * 2 or all(
+        isinstance(result, LookupError) for result in results
+    )
+    assert not recorder.requests
+
+
 async def test_a_batch_is_not_for_who_has_args_of_their_own() -> None:
     recorder = Recorder(*[each] * 2)
     async with recorder.session(BATCHING) as session:
@@ -419,6 +455,7 @@ async def test_a_persisted_query() -> None:
             json=NOT_FOUND,
             headers={"content-type": "application/graphql-response+json"},
         ),
+        httpx.Response(503, json=NOT_FOUND),
     ],
 )
 async def test_a_persisted_query_that_is_unknown(answer: Any) -> None:
@@ -426,6 +463,16 @@ async def test_a_persisted_query_that_is_unknown(answer: Any) -> None:
     async with recorder.session(persisted_queries=True, use_get_for_queries=True) as session:
         assert await session.execute(HELLO) == {"ok": True}
     assert [request.method for request in recorder.requests] == ["GET", "POST"]
+
+
+async def test_a_persisted_query_that_is_refused_for_another_reason() -> None:
+    recorder = Recorder(httpx.Response(503, json={"errors": [{"message": "busy"}]}))
+    async with recorder.session(persisted_queries=True) as session:
+        with pytest.raises(TransportServerError, match="busy"):
+            await session.execute(HELLO)
+        assert len(recorder.requests) == 1
+        assert await session.execute(HELLO) == {"ok": True}
+    assert "query" not in recorder.bodies[1]
 
 
 async def test_a_server_without_persisted_queries() -> None:
@@ -444,6 +491,17 @@ async def test_document_ids() -> None:
     known_as = document_id(gql(HELLO))
     assert recorder.bodies[0] == {"documentId": known_as, "variables": {"name": "x"}}
     assert recorder.bodies[1:] == [[{"documentId": document_id(gql(SET))}]]
+
+
+async def test_document_ids_by_get() -> None:
+    recorder = Recorder()
+    async with recorder.session(persisted_queries=document_id, use_get_for_queries=True) as session:
+        await session.execute(HELLO, {"name": "x"})
+    [request] = recorder.requests
+    assert request.method == "GET"
+    params = dict(request.url.params)
+    params.pop("tenant")
+    assert params == {"documentId": document_id(gql(HELLO)), "variables": '{"name":"x"}'}
 
 
 # Retries.

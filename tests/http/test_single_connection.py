@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,9 +46,11 @@ class Streams:
         self.asked: list[dict[str, Any]] = []
         self.stopped: list[str] = []
         self.opened = 0
+        self.answered = 0
         self.reserve = http("s3cret-1\n", "201 Created", "text/plain")
         self.accept: bytes | None = http("null", "202 Accepted")
         self.refusal: bytes | None = None
+        self.stop: bytes | None = http("", "200 OK", None)
         #: Called with each operation; what it returns is sent to the stream before the answer.
         self.at_once: Callable[[str], bytes] = lambda _: b""
         self.hold = anyio.Event()
@@ -73,10 +76,14 @@ class Streams:
             if self.accept is None:
                 return False
             await stream.send(self.accept)
+            self.answered += 1
+            self._tell()
         else:
             self.stopped += parse_qs(urlsplit(target).query)["operationId"]
-            await stream.send(http("", "200 OK", None))
             self._tell()
+            if self.stop is None:
+                return False
+            await stream.send(self.stop)
         return True
 
     async def _open(self, stream: SocketStream) -> bool:
@@ -216,6 +223,38 @@ async def test_cancelling_stops_it_once(answered: bool) -> None:
         assert streams.stopped == ["1"]
 
 
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_the_answer_to_what_was_canceled(is_refused: bool) -> None:
+    """An operation that the server refused has nothing to stop."""
+    async with streaming() as (streams, session):
+        streams.hold = anyio.Event()
+        streams.accept = http("", "503 Later") if is_refused else http('{"data": {"n": 9}}')
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(session.execute, "{ n }")
+            await streams.until(lambda: len(streams.asked) == 1)
+            tg.cancel_scope.cancel()
+        streams.hold.set()
+        await streams.until(lambda: streams.answered == 1)
+        if not is_refused:
+            await streams.until(lambda: streams.stopped == ["1"])
+        streams.accept = http('{"data": {"n": 9}}')
+        assert await session.execute("{ n }") == {"n": 9}
+        assert streams.stopped == ([] if is_refused else ["1"])
+
+
+async def test_what_cannot_be_stopped(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody waits for that, and the session goes on."""
+    caplog.set_level(logging.INFO)
+    async with streaming() as (streams, session):
+        streams.stop = None
+        async with session.subscribe(COUNT):
+            await streams.until(lambda: len(streams.asked) == 1)
+        await streams.until(lambda: streams.stopped == ["1"])
+        streams.at_once = whole
+        assert await session.execute("{ n }") == {"n": 1}
+    assert "could not stop an operation" in caplog.text
+
+
 @pytest.mark.usefixtures("brief")
 async def test_a_request_that_is_never_answered_is_given_up() -> None:
     async with streaming() as (streams, session):
@@ -264,6 +303,17 @@ async def test_errors_of_one_operation() -> None:
         assert session.state == "connected"
         # What the server refused has nothing to stop.
         assert streams.stopped == ["2"]
+
+
+@pytest.mark.parametrize("payload", [[], "no", 7, {}, {"message": "no"}])
+async def test_what_is_no_result_fails_its_operation_alone(payload: Any) -> None:
+    async with streaming() as (streams, session):
+        streams.at_once = lambda op: event("next", op, payload)
+        with pytest.raises(TransportProtocolError, match="a result is malformed"):
+            await session.execute("{ n }")
+        await streams.until(lambda: streams.stopped == ["1"])
+        streams.at_once = lambda op: count(op, 1)
+        assert await session.execute("{ n }") == {"n": 1}
 
 
 @pytest.mark.parametrize("data", [[], "no", 7, True])
@@ -367,6 +417,16 @@ async def test_the_end_of_the_stream(bad: bytes, error: type[TransportError]) ->
         with pytest.raises(error) as caught:
             await session.execute("{ n }")
         assert caught.value.unsent
+
+
+async def test_the_server_says_when_to_come_back() -> None:
+    async with streaming() as (streams, session), session.subscribe(COUNT) as events:
+        await streams.until(lambda: len(streams.asked) == 1)
+        await streams.send(b"retry: 1500\n\nevent: next\nda")
+        await streams.lose()
+        with pytest.raises(TransportConnectionFailed) as caught:
+            await events.receive()
+        assert caught.value.retry_after == 1.5
 
 
 async def test_a_permanent_session_reserves_another() -> None:

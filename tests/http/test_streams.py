@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -18,6 +19,7 @@ from anygql import (
     SubscriptionOverflow,
     TransportClosed,
     TransportConnectionFailed,
+    TransportProtocolError,
     TransportQueryError,
     TransportServerError,
     TransportTimeout,
@@ -298,6 +300,45 @@ async def test_each_state(payloads: list[Any]) -> None:
         session.execute_incremental(DEFER) as states,
     ):
         assert await received(states) == [{"a": 1}, {"a": 1, "b": 2}]
+
+
+async def test_a_result_that_ends_without_saying_that_it_is_the_last() -> None:
+    """The last delimiter says so as well. Nothing after the last part is read."""
+    async with peer(growing(NEW[:1]), growing([*NEW, *NEW])) as server:
+        async with Client(server.url) as session:
+            assert await session.execute(DEFER) == {"a": 1}
+            assert await session.execute(DEFER) == {"a": 1, "b": 2}
+
+
+async def test_a_query_that_is_answered_by_events() -> None:
+    refusal = b'event: error\ndata: [{"message": "no"}]\n\n'
+    answers = endless(event(1)), endless(refusal), endless(COMPLETE), cut(event(1), kind=SSE)
+    async with peer(*answers) as server, Client(server.url) as session:
+        assert await session.execute(DEFER) == {"n": 1}
+        with pytest.raises(TransportQueryError, match="no"):
+            await session.execute(DEFER)
+        with pytest.raises(TransportProtocolError, match="an empty stream"):
+            await session.execute(DEFER)
+
+
+async def test_the_id_of_an_event_that_no_header_can_have() -> None:
+    """The subscription then goes on with new events."""
+    async with peer(endless(event(1, "a\x01b")), endless(event(2), COMPLETE)) as server:
+        async with Client(server.url).connect(reconnecting=True) as session:
+            async with session.subscribe(COUNT) as events:
+                assert await received(events) == [{"n": 1}, {"n": 2}]
+        assert "last-event-id" not in server.requests[1].headers
+
+
+@pytest.mark.parametrize("way", [cut, endless])
+async def test_the_server_says_when_to_come_back(way: Callable[..., Any]) -> None:
+    """Whether the connection is lost or the stream ends too early."""
+    async with peer(way(b"retry: 1500\n\n" + event(1), kind=SSE)) as server:
+        async with Client(server.url) as session, session.subscribe(COUNT) as events:
+            assert await events.receive() == {"n": 1}
+            with pytest.raises(TransportConnectionFailed) as caught:
+                await events.receive()
+            assert caught.value.retry_after == 1.5
 
 
 async def test_an_answer_that_comes_at_once() -> None:

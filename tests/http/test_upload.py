@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from email import message_from_bytes
@@ -268,6 +269,53 @@ async def test_a_redirected_upload(tmp_path: Path) -> None:
     async with answering(handle) as url, Client(HTTPTransport(url)) as session:
         await session.execute(UPLOAD, {"file": file}, transport_args={"follow_redirects": True})
     assert sink.forms[0] == sink.forms[1]
+
+
+async def test_a_redirected_upload_that_cannot_be_read_again() -> None:
+    moved = kept(http("", "307 Moved", location="/again"))
+    async with peer(moved, kept(http('{"data": {"ok": true}}'))) as server:
+        async with Client(server.url) as session:
+            args = {"follow_redirects": True}
+            file = io.BytesIO(b"in memory")
+            with pytest.raises(ValueError, match="has been sent already"):
+                await session.execute(UPLOAD, {"file": FileVar(file)}, transport_args=args)
+            assert await session.execute("{ ok }") == {"ok": True}
+
+
+async def test_a_file_that_becomes_shorter(tmp_path: Path) -> None:
+    """The size that was announced can't be sent any more."""
+    path = tmp_path / "large"
+    path.write_bytes(b"x" * 3 * forms.CHUNK)
+    sink = Sink()
+    async with sink.session() as session:
+        args = {"progress": lambda sent, total: path.write_bytes(b"x")}
+        with pytest.raises(OSError, match="became shorter while it was sent"):
+            await session.execute(UPLOAD, {"file": FileVar(path)}, transport_args=args)
+        assert not sink.requests
+
+
+async def test_a_pipe() -> None:
+    """Its size is unknown."""
+    reading, writing = os.pipe()
+    os.write(writing, b"through a pipe")
+    os.close(writing)
+    sink = Sink()
+    with open(reading, "rb") as file:
+        async with sink.session() as session:
+            await session.execute(UPLOAD, {"file": FileVar(file)})
+    assert sink.forms[0][2] == ("0", "file", "application/octet-stream", b"through a pipe")
+    assert "content-length" not in sink.requests[0].headers
+
+
+async def test_an_iterator_of_text_is_refused() -> None:
+    async def texts() -> AsyncIterator[Any]:
+        yield "text"
+
+    sink = Sink()
+    async with sink.session() as session:
+        with pytest.raises(TypeError, match="must be opened in binary mode: it gives str"):
+            await session.execute(UPLOAD, {"file": FileVar(texts())})
+        assert not sink.requests
 
 
 @pytest.mark.parametrize("how", ["refused", "reset", "cancelled"])

@@ -119,6 +119,51 @@ async def test_an_address_that_comes_late_may_win(monkeypatch: pytest.MonkeyPatc
         assert await stream.receive() == b"hello"
 
 
+async def test_two_addresses_win_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is connected just before the other would be canceled: it is closed."""
+    Resolver(monkeypatch, "127.0.0.1", "127.0.0.1")
+    plain = connecting._connect
+    sockets: list[socket.socket] = []
+    both = anyio.Event()
+
+    async def together(address: Any, source: Any) -> socket.socket:
+        connected = await plain(address, source)
+        sockets.append(connected)
+        if len(sockets) == 2:
+            both.set()
+        else:
+            await both.wait()
+        return connected
+
+    monkeypatch.setattr(connecting, "_connect", together)
+    async with listening() as port, await connect_tcp("x", port, delay=0) as stream:
+        assert await stream.receive() == b"hello"
+        (closed,) = (one for one in sockets if one.fileno() < 0)
+        assert closed is not stream.extra(SocketAttribute.raw_socket)
+
+
+async def test_an_address_with_a_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system knows the number of the zone."""
+    asked: list[object] = []
+    to = ("fe80::1", 80, 0, 7)
+
+    async def getaddrinfo(host: str, port: int, **_: object) -> list[Any]:
+        asked.append((host, port))
+        await anyio.lowlevel.checkpoint()
+        return [(socket.AF_INET6, 1, 6, "", to)]
+
+    async def connect(address: Any, _: object) -> socket.socket:
+        asked.append(address)
+        await anyio.lowlevel.checkpoint()
+        raise OSError(errno.ENETUNREACH, "no route")
+
+    monkeypatch.setattr(anyio, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(connecting, "_connect", connect)
+    with pytest.raises(OSError, match="no route"):
+        await connect_tcp("fe80::1%eth0", 80)
+    assert asked == [("fe80::1%eth0", 80), (socket.AF_INET6, to)]
+
+
 async def test_families_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = ["10.0.0.1", "10.0.0.2", "127.0.0.1", "fd00::1", "fd00::2"]
     resolver = Resolver(monkeypatch, *hosts, hanging=["10.0.0.1", "10.0.0.2"])

@@ -149,6 +149,32 @@ async def test_a_stream_of_the_callers_own(
     assert asked == [("localhost", 80 if scheme == "ws" else 443)]
 
 
+@pytest.mark.parametrize("fault", ["tls", "proxy"])
+async def test_a_stream_of_the_callers_own_is_closed_if_it_is_of_no_use(
+    connector: Connector, client_tls: ssl.SSLContext, fault: str
+) -> None:
+    ours, theirs = MemoryStream.pair()
+
+    async def open_stream(host: str, port: int) -> MemoryStream:
+        return ours
+
+    async def serve() -> None:
+        await theirs.receive()
+        await theirs.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        with pytest.raises(anyio.EndOfStream):
+            await theirs.receive()
+        await theirs.aclose()
+
+    args = {"proxy": "http://proxy.example:1"} if fault == "proxy" else {}
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(serve)
+        error = await failure(
+            type(connector)(open_stream=open_stream),
+            Opening("wss://localhost/", ssl=client_tls, connect_args=args),
+        )
+    assert "403" in str(error) if fault == "proxy" else "TLS" in str(error)
+
+
 # connect_args.
 
 

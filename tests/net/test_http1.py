@@ -318,6 +318,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         OK + "Content-Length: \N{SUPERSCRIPT TWO}\r\n\r\nok".encode("latin-1"),
         _MALFORMED,
     ),
+    "a length that is none beside chunks": (
+        CHUNKED[:-2] + b"Content-Length: x\r\n\r\n" + TWO,
+        "a length that can't be read",
+    ),
     "a huge length": (OK + b"Content-Length: " + b"9" * 30 + b"\r\n\r\nok", _MALFORMED),
     "a coding that ends in chunked": (OK + b"Transfer-Encoding: xchunked\r\n\r\n" + TWO, _CODING),
     "compressed chunks": (OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + TWO, _CODING),
@@ -476,6 +480,10 @@ def test_headers_by_any_name() -> None:
     headers = parser.head.headers
     assert headers["CONTENT-Length"] == "2"
     assert headers.get("other") is headers.get("\N{SNOWMAN}") is None
+    for name in ("other", "\N{SNOWMAN}"):
+        assert name not in headers
+        with pytest.raises(KeyError):
+            headers[name]
     assert list(headers) == ["content-length"]
     assert len(headers) == 1
     assert headers == {"content-length": "2"}

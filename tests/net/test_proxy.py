@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from anygql.exceptions import TransportInvalidURL
-from anygql.net.proxy import environment_proxy
+from anygql.net.proxy import environment_proxy, parse_proxy
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.opening import Opening
 from tests.support.sockets import Connected, echoing, failure
@@ -55,6 +55,10 @@ async def test_a_proxy(
     assert "Host: localhost:4000" in lines
     credentials = base64.b64encode(b"me:p@ss").decode()
     assert f"Proxy-Authorization: Basic {credentials}" in lines
+
+
+def test_a_proxy_does_not_show_its_credentials() -> None:
+    assert repr(parse_proxy("http://me:hush@localhost:8080")) == "Proxy(http://localhost:8080)"
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(407, False), (403, False), (502, True)])

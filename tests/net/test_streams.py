@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import anyio
 import pytest
+from anyio.abc import SocketAttribute
 
 from anygql.net.streams import CHUNK, SocketStream, socket_stream
 
@@ -232,6 +233,7 @@ async def test_no_more_than_a_chunk_at_a_time() -> None:
     theirs.close()
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True}), "trio"])
 @pytest.mark.parametrize("how", ["reads", "writes", "nothing"])
 async def test_closing_wakes_who_waits(pair: Pair, how: str) -> None:
     async with anyio.create_task_group() as tg:
@@ -265,6 +267,29 @@ async def test_our_half_can_end(pair: Pair) -> None:
     assert pair.theirs.recv(1) == b""
     pair.theirs.send(b"x")
     assert await pair.stream.receive() == b"x"
+    pair.stream.close()
+    await pair.stream.send_eof()  # it has ended already
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_nothing_is_there_when_the_loop_says_so(pair: Pair) -> None:
+    """What made the socket readable may be gone before it is read."""
+    received: list[bytes] = []
+
+    async def receive() -> None:
+        received.append(await pair.stream.receive())
+
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(receive)
+        await anyio.wait_all_tasks_blocked()
+        pair.theirs.send(b"x")
+        await anyio.lowlevel.checkpoint()
+        assert not received
+        # The loop has seen it by now, and has yet to call back.
+        assert pair.stream.extra(SocketAttribute.raw_socket).recv(1) == b"x"
+        await anyio.wait_all_tasks_blocked()
+        pair.theirs.send(b"y")
+    assert received == [b"y"]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True})])

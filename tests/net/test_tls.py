@@ -50,6 +50,12 @@ class Server:
             except BlockingIOError:
                 await anyio.wait_writable(self.raw)
 
+    def take(self) -> None:
+        """Read what has come of TLS itself: no data are expected."""
+        self._in.write(self.raw.recv(2**16))
+        with suppress(ssl.SSLWantReadError):
+            raise AssertionError(self.tls.read(1))
+
     async def shake_hands(self) -> None:
         await self._step(self.tls.do_handshake)
 
@@ -120,6 +126,36 @@ async def has_come(stream: Any) -> bool:
                     return True
             await anyio.sleep(0.001)
     return False
+
+
+async def test_a_server_may_ask_for_a_certificate_later(
+    authority: trustme.CA, client_tls: ssl.SSLContext
+) -> None:
+    """What TLS answers by itself is sent, though nobody writes (RFC 8446 §4.6.2)."""
+    server_context = of_version(authority, ssl.TLSVersion.TLSv1_3)
+    authority.configure_trust(server_context)
+    server_context.verify_mode = ssl.CERT_OPTIONAL
+    client_context = ssl.create_default_context()
+    authority.configure_trust(client_context)
+    authority.issue_cert("me@example.org").configure_cert(client_context)
+    server_context.post_handshake_auth = client_context.post_handshake_auth = True
+    async with shaken(server_context, client_context) as (stream, server):
+        assert server.tls.getpeercert() in (None, {})
+        server.tls.verify_client_post_handshake()
+        await server.write(b"who are you?")
+        assert await stream.receive() == b"who are you?"
+        with anyio.fail_after(5):
+            while not server.tls.getpeercert():
+                await anyio.wait_readable(server.raw)
+                server.take()
+        assert await round_trip(stream, server) == b"pong"
+
+
+async def round_trip(stream: NetworkStream, server: Server) -> bytes:
+    await stream.send(b"ping")
+    assert await server.read() == b"ping"
+    await server.write(b"pong")
+    return await stream.receive()
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True})])

@@ -124,5 +124,5 @@ legacy = speaking(GraphQLWSHandler(on_connect=on_connect))
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """By what is offered; at ``/unasked`` the newer subprotocol, as its handler alone has it."""
-    newer = scope["path"] == "/unasked" or "graphql-transport-ws" in scope["subprotocols"]
+    newer = scope["path"] == "/unasked" or "graphql-transport-ws" in scope.get("subprotocols", ())
     await (transport_ws if newer else legacy)(scope, receive, send)

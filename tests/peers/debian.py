@@ -1,4 +1,4 @@
-"""nginx and tinyproxy as Debian has them, each in a process of its own: ``make servers``."""
+"""nginx, tinyproxy and Redis as Debian has them, each in a process of its own: ``make servers``."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from tests.peers.node import needed
 from tests.peers.run import PATIENCE, listening
 from tests.support.paths import ROOT
 
-__all__ = ["Tinyproxy", "nginx", "tinyproxy", "write_certificate"]
+__all__ = ["Tinyproxy", "nginx", "redis", "tinyproxy", "write_certificate"]
 
 UNPACKED = ROOT / "build" / "servers"
+REDIS = ROOT / "build" / "redis"
 
 NGINX = """
 daemon off;
@@ -70,9 +71,9 @@ BasicAuth user pass
 """
 
 
-def program(path: str) -> str:
+def program(path: str, unpacked: Path = UNPACKED) -> str:
     """The path of a program that ``make servers`` has unpacked."""
-    found = UNPACKED / path
+    found = unpacked / path
     if not found.exists():
         needed(f"{found.name} is not there: make servers")
     return str(found)
@@ -175,3 +176,31 @@ def tinyproxy(folder: Path) -> Generator[Tinyproxy]:
             finally:
                 stop(process)
     raise AssertionError("".join(running.lines))
+
+
+@contextmanager
+def redis(folder: Path) -> Generator[str]:
+    """The URL of a Redis that keeps nothing, at a Unix socket, until the context is left."""
+    path = program("usr/bin/redis-server", REDIS)
+    libraries = os.pathsep.join(map(str, REDIS.glob("usr/lib/*-linux-gnu")))
+    socket_path = folder / "redis.sock"
+    with subprocess.Popen(
+        [path, *f"--port 0 --unixsocket {socket_path} --save".split(), ""],
+        env={**os.environ, "LD_LIBRARY_PATH": libraries},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line.decode())
+                if "eady to accept connections" in lines[-1]:
+                    break
+            else:
+                raise AssertionError("".join(lines))
+            yield f"unix://{socket_path}"
+        finally:
+            stop(process)

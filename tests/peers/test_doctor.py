@@ -20,6 +20,7 @@ TRUE: dict[str, dict[str, bool | None]] = {
     "yoga": {
         "POST": True,
         "GET": True,
+        "CORS": True,
         "graphql-response+json": True,
         "preflight header": False,
         "batching": True,
@@ -34,6 +35,7 @@ TRUE: dict[str, dict[str, bool | None]] = {
     "apollo": {
         "POST": True,
         "GET": True,
+        "CORS": True,
         "graphql-response+json": True,
         "preflight header": True,
         "batching": True,
@@ -43,6 +45,24 @@ TRUE: dict[str, dict[str, bool | None]] = {
         "multipart subscriptions": False,
         "@defer": True,
         "graphql-transport-ws": False,
+    },
+    "mercurius": {
+        "POST": True,
+        "GET": True,
+        "CORS": False,
+        "graphql-response+json": False,
+        "preflight header": False,
+        "batching": True,
+        "introspection": True,
+        "persisted queries (APQ)": False,
+        "SSE": False,
+        "multipart subscriptions": False,
+        "@defer": False,
+        "graphql-transport-ws": True,
+        "queries by graphql-transport-ws": False,
+        "pings by graphql-transport-ws": False,
+        "graphql-ws": True,
+        "queries by graphql-ws": False,
     },
     "sse": {"POST": False, "SSE": True, "single connection": True, "graphql-ws": False},
     "ws": {
@@ -54,6 +74,7 @@ TRUE: dict[str, dict[str, bool | None]] = {
     "strawberryhttp-uvicorn": {
         "POST": True,
         "GET": True,
+        "CORS": False,
         "graphql-response+json": False,
         "batching": True,
         "persisted queries (APQ)": False,
@@ -63,6 +84,7 @@ TRUE: dict[str, dict[str, bool | None]] = {
     "ariadnehttp-uvicorn": {
         "POST": True,
         "GET": True,
+        "CORS": False,
         "batching": False,
         "persisted queries (APQ)": False,
         "@defer": False,
@@ -87,6 +109,7 @@ USE = {
         'Client(HTTPTransport("{http}", single_connection=True))  '
         "# everything, over one event stream"
     ),
+    "mercurius": 'Client(WebSocketTransport("{ws}"))  # subscriptions only',
     "ws": 'Client(WebSocketTransport("{ws}"))  # everything, over one connection',
     "ariadnehttp-uvicorn": (
         'Client(WebSocketTransport("{ws}", protocol="graphql-ws"))  '
@@ -111,7 +134,7 @@ def test_what_it_says_is_true(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     url = node_servers(name) if "-" not in name else servers(name).url.replace("ws:", "http:")
-    assert run(["doctor", url, "--json"]) == 0
+    assert run(["doctor", url, "--json", "--ping-wait", "0.05"]) == 0
     logging.getLogger("anygql").handlers.clear()
     captured = capfd.readouterr()
     assert captured.err == ""

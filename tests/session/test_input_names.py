@@ -133,6 +133,45 @@ def test_names_that_a_class_declares_stay() -> None:
     assert sent(Aliased(first_name="a")) == {"FIRST": "a", "lastName": "b"}
 
 
+class Deep(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+
+    by_name: dict[str, ModelGuest] = {}
+    two_guests: list[ModelGuest] = []
+    some_object: Any = None
+
+    @pydantic.field_serializer("two_guests")
+    def only_first(self, guests: list[ModelGuest]) -> list[Any]:
+        return [guest.model_dump(mode="json") for guest in guests[:1]]
+
+    @pydantic.field_serializer("some_object", when_used="unless-none")
+    def as_object(self, value: Any) -> dict[str, Any]:
+        return {"its_class": type(value).__name__}
+
+
+def test_what_a_model_s_serializers_made_stays() -> None:
+    """A key is respelled only where it is clear whose it is."""
+    ada = ModelGuest(first_name="Ada", born_on=date(1815, 12, 10))
+    found = sent(Deep(by_name={"the_first": ada}, two_guests=[ada, ada], some_object=object()))
+    assert found["byName"]["the_first"]["firstName"] == "Ada"
+    assert found["twoGuests"][0]["first_name"] == "Ada"
+    assert len(found["twoGuests"]) == 1
+    assert found["someObject"] == {"its_class": "object"}
+
+
+class Unspeakable(pydantic.BaseModel):
+    some_value: Any
+
+
+@pytest.mark.parametrize("value", [Unspeakable(some_value=object()), DataclassGuest])
+def test_what_has_no_json_form_is_left_to_the_encoder_to_refuse(value: Any) -> None:
+    request = in_camel_case(GraphQLRequest(DOCUMENT, {"input": value}))
+    assert request.variable_values is not None
+    assert request.variable_values["input"] is value
+    with pytest.raises((TypeError, ValueError)):
+        sent(value)
+
+
 def test_mappings_and_other_values_stay() -> None:
     given = {"first_name": [1, 2.5, None, "a_b"], "n": {"a_b": date(2026, 1, 1)}}
     request = GraphQLRequest(DOCUMENT, {"input": given})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import anyio.lowlevel
@@ -453,6 +453,32 @@ async def test_leaving_tells_the_server_once(server_of: GraphQLServer, source: S
         received = [message["type"] for message in server_of.connections[0].received]
     assert received.count("complete") == 1
     assert received.count("subscribe") == 4
+
+
+async def test_a_node_that_is_waited_for_as_the_block_is_left(
+    source: Source, session: Session
+) -> None:
+    async with anyio.create_task_group() as tg:
+        async with session.pages(NODES, path="items") as nodes:
+            await anext(nodes)
+            await anyio.wait_all_tasks_blocked()
+            source.hold = anyio.Event()
+            for _ in range(199):
+                await anext(nodes)  # the third page is under way
+
+            async def wait() -> None:
+                with refused(RuntimeError, "the block of these pages was left"):
+                    await anext(nodes)
+
+            tg.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+
+
+async def test_a_type_with_metadata_that_cannot_be_compared(session: Session) -> None:
+    kind = Annotated[dict[str, Any], ["metadata"]]
+    for document in (NODES, EDGES):
+        async with session.pages(document, path="items", result_type=kind) as nodes:
+            assert (await anext(nodes))["id"] == 0
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from anygql import (
     TransportError,
     TransportInvalidURL,
     TransportProtocolError,
+    TransportQueryError,
     TransportServerError,
     WebSocketTransport,
 )
@@ -366,6 +367,44 @@ async def test_what_on_event_raises_at_each_event_is_raised_once() -> None:
         with pytest.raises(OSError, match=Connecting.__name__):
             async with client.connect(reconnecting=True):
                 raise AssertionError("unreachable")
+
+
+class Stop(BaseException):
+    """Neither an error nor a cancellation, as SystemExit is."""
+
+
+async def test_what_is_no_error_ends_the_program() -> None:
+    def on_event(event: SessionEvent) -> None:
+        if isinstance(event, Connected):
+            raise Stop
+
+    async with ScriptedPeer([serves]) as peer:
+        client = Client(WebSocketTransport(peer.url, connector=peer.connector()), on_event=on_event)
+        with pytest.raises((Stop, BaseExceptionGroup)) as caught:
+            async with client.connect(reconnecting=True):
+                raise AssertionError("unreachable")
+    error: BaseException = caught.value
+    while isinstance(error, BaseExceptionGroup):
+        (error,) = error.exceptions
+    assert isinstance(error, Stop)
+
+
+async def test_an_operation_that_is_completed_without_an_answer_is_not_sent_again() -> None:
+    asked: list[Any] = []
+
+    async def completes(conn: Any) -> None:
+        await conn.handshake()
+        message = await conn.expect_type("subscribe")
+        asked.append(message)
+        await conn.send({"type": "complete", "id": message["id"]})
+        await conn.wait_closed()
+
+    async with ScriptedPeer([completes]) as peer:
+        client = Client(WebSocketTransport(peer.url, connector=peer.connector()))
+        async with client.connect(reconnecting=True) as session:
+            with pytest.raises(TransportQueryError, match="without an answer"):
+                await session.execute("{ n }")
+    assert len(asked) == 1
 
 
 # on_resubscribe.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
@@ -231,6 +234,81 @@ async def test_leave_by_aclose_in_another_task(memory: Client, server: GraphQLSe
         await completes(server)
 
 
+@pytest.mark.parametrize("reconnecting", [False, True])
+async def test_a_consumer_waits_while_another_task_closes(
+    memory: Client, server: GraphQLServer, reconnecting: bool
+) -> None:
+    async with memory.connect(reconnecting=reconnecting) as session:
+        events = session.subscribe("subscription { never }")
+        async with anyio.create_task_group() as tg:
+
+            async def consume() -> None:
+                assert [event async for event in events] == []
+
+            tg.start_soon(consume)
+            await server.connections[0].wait_received("subscribe")
+            await anyio.wait_all_tasks_blocked()
+            await events.aclose()
+        await server.connections[0].wait_received("complete")
+
+
+@pytest.mark.parametrize("begins", ["enter", "receive", "iterate"])
+async def test_a_subscription_that_was_closed_before_it_began(
+    memory: Client, server: GraphQLServer, begins: str
+) -> None:
+    async with memory as session:
+        events = session.subscribe("subscription { never }")
+        await events.aclose()
+        await events.aclose()
+        if begins == "enter":
+            with pytest.raises(RuntimeError, match="entered once"):
+                await events.__aenter__()
+        elif begins == "receive":
+            with pytest.raises(anyio.ClosedResourceError):
+                await events.receive()
+        else:
+            assert [event async for event in events] == []
+        await session.execute("{ hello }")
+    sent = [message["type"] for message in server.connections[0].received]
+    assert sent.count("subscribe") == 1
+
+
+async def test_two_tasks_begin_the_same_subscription(memory: Client, server: GraphQLServer) -> None:
+    """It begins once, and each of them gets some of its results."""
+    seen: list[int] = []
+    async with memory as session:
+        events = session.subscribe("subscription { countdown(from: 3) }")
+
+        async def consume() -> None:
+            seen.extend([event["countdown"] async for event in events])
+
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(consume)
+            tg.start_soon(consume)
+        assert sorted(seen) == [0, 1, 2, 3]
+        await server.connections[0].wait_operations(0)
+
+
+async def test_a_subscription_is_closed_while_it_begins(
+    memory: Client, server: GraphQLServer
+) -> None:
+    async with memory as session:
+        events = session.subscribe("subscription { never }")
+        async with anyio.create_task_group() as tg:
+
+            async def consume() -> None:
+                with pytest.raises(anyio.ClosedResourceError):
+                    await events.receive()
+
+            async def close() -> None:
+                await events.aclose()
+
+            tg.start_soon(consume)
+            tg.start_soon(close)
+        await session.execute("{ hello }")
+        await server.connections[0].wait_operations(0)
+
+
 async def test_finished_subscription_sends_no_complete(
     memory: Client, server: GraphQLServer
 ) -> None:
@@ -297,3 +375,39 @@ async def test_open_subscription_sees_the_session_close(memory: Client) -> None:
             tg.start_soon(consume)
             await anyio.wait_all_tasks_blocked()
     assert len(outcome) == 1
+
+
+class Sparse:
+    """A transport of somebody's own, whose connections do only what they must."""
+
+    description = "something sparse"
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def connect(self) -> Any:
+        @asynccontextmanager
+        async def connect() -> AsyncIterator[Any]:
+            async with self._transport.connect() as connection:
+                yield SparseConnection(connection)
+
+        return connect()
+
+
+class SparseConnection:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        for name in ("execute", "subscribe", "wait_closed", "drop", "close"):
+            setattr(self, name, getattr(connection, name))
+
+    payloads: Any = {}
+    idle_since = property(lambda self: self._connection.idle_since)
+    fault = property(lambda self: self._connection.fault)
+
+
+async def test_a_transport_without_partial_results(server: GraphQLServer) -> None:
+    async with Client(Sparse(server.transport())) as session:
+        assert await session.execute("{ hello }") == {"hello": "Hello world!"}
+        with pytest.raises(TypeError, match=r"something sparse: .* gives no partial results"):
+            async with session.execute_incremental("{ hello }"):
+                pytest.fail("there are none")

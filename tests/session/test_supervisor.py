@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -376,6 +377,49 @@ async def test_what_on_resubscribe_raises_is_the_consumers(server: GraphQLServer
         assert await session.execute("{ hello }")
 
 
+async def test_what_on_resubscribe_raises_may_pass(server: GraphQLServer) -> None:
+    """An `OSError` of the user's own function is tried again, by the default policy."""
+    calls = 0
+
+    def cursor(subscription: object, last: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise OSError("the store of cursors is away")
+
+    async with Client(server.transport()).connect(reconnecting=True) as session:
+        async with session.subscribe(TICKS, on_resubscribe=cursor) as events:
+            await anext(events)
+            session.reconnect()
+            while not events.reconnects:
+                await anext(events)
+    assert calls == 3
+
+
+async def test_on_resubscribe_closes_its_subscription_behind_a_shield(
+    server: GraphQLServer,
+) -> None:
+    """The function runs to its end. Nothing is subscribed to after it."""
+
+    async def stop(subscription: Subscription[Any], last: object) -> None:
+        with anyio.CancelScope(shield=True):
+            await subscription.aclose()
+
+    async with Client(server.transport()).connect(reconnecting=True) as session:
+        events = session.subscribe("subscription { never }", on_resubscribe=stop)
+        async with anyio.create_task_group() as tg:
+
+            async def consume() -> None:
+                assert [event async for event in events] == []
+
+            tg.start_soon(consume)
+            await server.connections[0].wait_operations(1)
+            session.reconnect()
+        assert await session.execute("{ hello }")
+    sent = [message["type"] for message in server.connections[1].received]
+    assert sent == ["connection_init", "subscribe", "complete"] or sent.count("subscribe") == 1
+
+
 async def test_retry_subscribe_false_raises_the_loss(server: GraphQLServer) -> None:
     client = Client(server.transport())
     async with client.connect(reconnecting=True, retry_subscribe=False) as session:
@@ -460,6 +504,101 @@ async def test_reconnect_ends_a_plain_session(server: GraphQLServer) -> None:
     assert len(server.connections) == 1
 
 
+async def test_reconnect_without_a_connection_changes_nothing(
+    server: GraphQLServer, events: Events
+) -> None:
+    async with Client(server.transport(), on_event=events).connect(reconnecting=True) as session:
+        await server.stop()
+        await events.wait(Disconnected)
+        session.reconnect()
+        await server.start()
+        assert await session.execute("{ hello }")
+
+
+async def test_a_policy_of_the_users_own_tells_of_each_attempt(
+    server: GraphQLServer, events: Events
+) -> None:
+    """How long it waits, nobody knows."""
+
+    def three_times(function: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        async def call() -> Any:
+            for _ in range(2):
+                try:
+                    return await function()
+                except TransportConnectionFailed:
+                    await anyio.sleep(0.001)
+            return await function()
+
+        return call
+
+    await server.stop()
+    client = Client(server.transport(), on_event=events)
+    with pytest.raises(TransportConnectionFailed):
+        async with client.connect(reconnecting=True, retry_connect=three_times):
+            raise AssertionError("unreachable")
+    told = [event for event in events if isinstance(event, Disconnected)]
+    assert [event.will_retry for event in told] == [True, True, True, False]
+    assert {event.next_wait for event in told} == {None}
+
+
+# Transports of the user's own.
+
+
+class Failing:
+    """A transport whose connections raise as they begin, or as they end."""
+
+    def __init__(self, transport: Any, when: str, fail: Callable[[], Awaitable[None]]) -> None:
+        self.description = transport.description
+        self._transport = transport
+        self._when = when
+        self._fail = fail
+
+    def connect(self) -> Any:
+        @asynccontextmanager
+        async def connect() -> AsyncIterator[Any]:
+            if self._when == "begin":
+                await self._fail()
+            async with self._transport.connect() as connection:
+                yield connection
+            await self._fail()
+
+        return connect()
+
+
+@pytest.mark.parametrize("reconnecting", [False, True])
+async def test_what_a_connection_raises_as_it_is_closed(
+    server: GraphQLServer, events: Events, reconnecting: bool
+) -> None:
+    """That is an error of the transport's own. The session is closed all the same."""
+
+    async def fail() -> None:
+        raise LookupError("a defect")
+
+    client = Client(Failing(server.transport(), "end", fail), on_event=events)
+    session = None
+    with suppress(LookupError):
+        async with client.connect(reconnecting=reconnecting) as session:
+            assert await session.execute("{ hello }")
+    assert session is not None
+    assert session.state == "closed"
+    assert [event for event in events if isinstance(event, Closed)] == [Closed()]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancellation_that_comes_out_of_a_transport(server: GraphQLServer) -> None:
+    import asyncio
+
+    async def fail() -> None:
+        task = asyncio.ensure_future(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    client = Client(Failing(server.transport(), "begin", fail))
+    with pytest.raises(TransportConnectionFailed, match="a cancellation came out of the transport"):
+        async with client:
+            raise AssertionError("unreachable")
+
+
 # Lazy sessions
 
 
@@ -497,3 +636,15 @@ async def test_lazy_session_that_is_lost_waits_to_be_asked(
             await anext(ticks)
             server.connections[1].reset()
             await events.wait(Connected, 3)  # somebody still wants it
+
+
+async def test_lazy_session_that_is_lost_before_it_is_idle_for_long(
+    server: GraphQLServer, events: Events
+) -> None:
+    client = Client(server.transport(), on_event=events)
+    async with client.connect(reconnecting=True, lazy=True, idle_timeout=60) as session:
+        assert await session.execute("{ hello }")
+        server.connections[0].reset()
+        await events.wait(Disconnected)
+        assert await session.execute("{ hello }")
+        assert len(server.connections) == 2

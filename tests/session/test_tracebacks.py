@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from anygql import Client, TransportConnectionFailed, TransportQueryError, WebSocketTransport
+from anygql.session.tracebacks import shorten_traceback
 from anygql.testing import GraphQLServer
 from tests.support.programs import Forker
 
@@ -191,3 +192,27 @@ async def test_each_waiting_task_gets_its_own(server: GraphQLServer, memory: Cli
         await server.connections[0].wait_operations(2)
         server.connections[0].reset()
     assert [frames_of(error) for error in errors] == [["wait"], ["wait"]]
+
+
+def chain(length: int, *, same: bool) -> TransportConnectionFailed:
+    """An error with so many causes, which say the same as each other or something else."""
+    error = TransportConnectionFailed("lost")
+    link: BaseException = error
+    for number in range(length):
+        link.__cause__ = OSError("as ever" if same else f"cause {number}")
+        link = link.__cause__
+    return error
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("length", [3, 16, 17, 40])
+def test_many_causes(length: int, same: bool) -> None:
+    """Each is kept, but for those that say the same; only so many are looked at."""
+    error = chain(length, same=same)
+    shorten_traceback(error)
+    kept = 0
+    link = error.__cause__
+    while link is not None:
+        kept += 1
+        link = link.__cause__
+    assert kept == (-(-length // 17) if same else length)

@@ -27,18 +27,34 @@ pytestmark = [
 #: shown below, if the answer is in one part.
 QUESTIONS = {
     "how do I run a query and a mutation": "getting-started/#a-query-and-a-mutation",
-    "how do I get the events of a subscription": "getting-started/#subscriptions",
+    "how do I get the events of a subscription": "getting-started/#a-subscription-and-its-events",
     "my token expires": "recipes/credentials/",
     "upload a file with a progress bar": "recipes/uploads/",
     "automatic reconnect": "sessions/",
     "is my mutation sent again": "sessions/",
     "nginx timeout": "recipes/deploying/",
-    "pytest fixtures": "testing/#fixtures",
+    "pytest fixtures": "recipes/pytest/",
     "slow consumer": "delivery/",
     "FastAPI": "recipes/fastapi/",
     "logging": "recipes/logging/",
     "connection was lost without a close frame": "recipes/troubleshooting/",
     "custom scalars": "schema/",
+    "how to send an authorization header": "getting-started/#http-and-a-token",
+    "use with trio": "getting-started/#use-it-with-trio",
+    "set a timeout for a query": "getting-started/#timeouts-and-canceling-a-query",
+    "read a list page by page": "pages/",
+    "GitHub rate limit": "recipes/github/",
+    "use it in a Jupyter notebook": "recipes/jupyter/",
+    "is there a synchronous client": "blocking/",
+    "send a file": "recipes/uploads/",
+    "many processes one subscription Redis": "recipes/redis/",
+    "pydantic models as results": "typed-results/",
+    "what happens when the server restarts": "sessions/"
+    "#what-happens-when-the-server-restarts-or-the-connection-is-lost",
+    "how fast is it compared to gql": "performance/",
+    "download the schema": "schema/#where-it-comes-from",
+    "generate code from queries": "codegen/",
+    "self-signed certificate": "recipes/deploying/#certificates",
 }
 
 

@@ -1,4 +1,4 @@
-"""The fixtures of docs/testing.md, each in a run of pytest with the plugin that it is for."""
+"""The fixtures of docs/recipes/pytest.md, each in a run of pytest with its plugin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.programs import environment
 
-PAGE = ROOT / "docs" / "testing.md"
+PAGE = ROOT / "docs" / "recipes" / "pytest.md"
 BLOCK = re.compile(r"^```python fixture-(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FIXTURES = dict(BLOCK.findall(PAGE.read_text(encoding="utf-8")))
 
@@ -26,6 +26,7 @@ PLUGINS = {
         ["-p", "no:anyio", "-p", "no:trio", "-o", "asyncio_default_fixture_loop_scope=function"],
     ),
     "trio": ("pytest_trio", 1, ["-p", "no:anyio", "-p", "no:asyncio"]),
+    "blocking": ("pytest", 1, ["-p", "no:anyio", "-p", "no:asyncio", "-p", "no:trio"]),
 }
 
 

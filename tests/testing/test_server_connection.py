@@ -309,7 +309,7 @@ async def test_text_that_is_not_utf8_is_refused(raw_client: Any) -> None:
 async def test_a_request_that_is_no_websocket(raw_client: Any) -> None:
     async with GraphQLServer(demo_schema()) as server:
         async with await server.open_stream() as stream:
-            await stream.send(b"GET / HTTP/1.1\r\nHost: memory\r\n\r\n")
+            await stream.send(b"GET / HTTP/1.1\r\nHost: memory\r\nUpgrade: websocket\r\n\r\n")
             assert (await stream.receive()).startswith(b"HTTP/1.1 426 ")
         async with await server.open_stream() as stream:
             await stream.send(b"nonsense\r\n\r\n")

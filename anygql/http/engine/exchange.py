@@ -306,7 +306,7 @@ class _Call:
         connection = None
         # Some proxies that forward (tinyproxy) close behind each response, and don't say so: what
         # can't be sent again would be lost on the way.
-        if not target.origin.is_forwarded or self._is_repeatable(outgoing.body):
+        if not target.origin.is_forwarded or self._request.is_repeatable:
             connection = self._exchange.pool.take(target.origin)
         if connection is not None:
             try:
@@ -347,11 +347,6 @@ class _Call:
             return False
         return lost.unsent or (self._request.is_repeatable and not lost.has_begun)
 
-    def _is_repeatable(self, body: bytes | UploadBody | None) -> bool:
-        if isinstance(body, UploadBody) and not body.is_repeatable:
-            return False
-        return self._request.is_repeatable
-
     def _bytes(self, outgoing: _Outgoing) -> bytes:
         """Return the head of the request, with the body if that isn't streamed."""
         head, body = outgoing.head, outgoing.body
@@ -381,8 +376,7 @@ class _Call:
         if method != outgoing.method:
             body = None
             headers = [pair for pair in headers if pair[0].lower() != "content-type"]
-            if outgoing.method == "POST":
-                self._asked_nothing = redact(target.url)
+            self._asked_nothing = redact(target.url)
         if not before.is_same_origin(target):
             # To another origin, only what can't be the user's secret.
             headers = [pair for pair in headers if pair[0].lower() in HARMLESS]

@@ -34,7 +34,7 @@ _COLLECTIONS: dict[Any, Callable[[Any], Any]] = {
     collections.abc.MutableSet: set,
 }
 _MAPPINGS = {dict, collections.abc.Mapping, collections.abc.MutableMapping}
-_UNIONS = {typing.Union, types.UnionType}
+_UNIONS = (typing.Union, types.UnionType)
 
 
 def shape_of(hint: Any, *, renames: bool) -> Shape:
@@ -133,13 +133,14 @@ class _Planner:
         return shape
 
     def _union(self, hint: Any, where: str, within_model: bool) -> Shape:
-        # No data is read as UNSET, which stands for an absent field.
-        absent = {type(None), msgspec.UnsetType}
-        members = {member: bare_type(member)[0] for member in get_args(hint)}
-        if not {Any, object}.isdisjoint(members.values()):
+        # No data is read as UNSET, which stands for an absent field. No sets here: metadata of
+        # Annotated may have no hash.
+        absent = (type(None), msgspec.UnsetType)
+        members = [(member, bare_type(member)[0]) for member in get_args(hint)]
+        if any(bare in (Any, object) for _, bare in members):
             return self._add(AnythingShape(Any))
         groups: dict[str, list[Any]] = {"objects": [], "mapping": [], "sequence": [], "scalars": []}
-        for member, bare in members.items():
+        for member, bare in members:
             if bare in _UNIONS or get_origin(bare) in _UNIONS:  # an alias of a union
                 return self._union(_flattened(hint), where, within_model)
             if bare not in absent:
@@ -159,7 +160,7 @@ class _Planner:
         return self._add(
             UnionShape(
                 hint,
-                nullable=type(None) in members.values(),
+                nullable=any(bare is type(None) for _, bare in members),
                 objects=objects,
                 mapping=plan(groups["mapping"][0]) if groups["mapping"] else None,
                 sequence=plan(groups["sequence"][0]) if groups["sequence"] else None,

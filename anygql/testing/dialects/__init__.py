@@ -21,6 +21,7 @@ from .base import (
     Start,
     Stop,
     Terminate,
+    start_of,
 )
 from .graphql_ws import GraphQLTransportWS, GraphQLWS
 
@@ -45,6 +46,7 @@ __all__ = [
     "Stop",
     "Terminate",
     "choose",
+    "start_of",
 ]
 
 #: The protocols that a server can speak.

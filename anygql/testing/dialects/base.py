@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 import msgspec
 
@@ -31,6 +31,7 @@ __all__ = [
     "Terminate",
     "decode_json",
     "member",
+    "start_of",
     "with_payload",
 ]
 
@@ -120,6 +121,20 @@ def member(message: Mapping[str, Any], name: str, kind: Any, *, required: bool =
     if (value is None and not required) or isinstance(value, kind):
         return value
     raise Malformed(f"{name} is missing or of the wrong type")
+
+
+def start_of(payload: Any, id: str = "") -> Start:
+    """Return the operation that a payload asks for; raise ``Malformed`` if it asks for none."""
+    if not isinstance(payload, dict):
+        raise Malformed("not an object")
+    fields = cast("dict[str, Any]", payload)
+    return Start(
+        id,
+        member(fields, "query", str, required=True),
+        member(fields, "variables", dict),
+        member(fields, "operationName", str),
+        member(fields, "extensions", dict),
+    )
 
 
 class Dialect:

@@ -14,10 +14,10 @@ from .base import (
     Ping,
     Pong,
     Request,
-    Start,
     Stop,
     Terminate,
     member,
+    start_of,
     with_payload,
 )
 
@@ -31,17 +31,6 @@ def _id(message: Message) -> str:
     return name
 
 
-def _start(message: Message) -> Start:
-    payload = member(message, "payload", dict, required=True)
-    return Start(
-        _id(message),
-        member(payload, "query", str, required=True),
-        member(payload, "variables", dict),
-        member(payload, "operationName", str),
-        member(payload, "extensions", dict),
-    )
-
-
 class _Typed(Dialect):
     """The base of both subprotocols."""
 
@@ -53,7 +42,7 @@ class _Typed(Dialect):
         """Return the request in a message; raise ``Malformed`` if there is none."""
         kind = message.get("type")
         if kind == self.start:
-            return _start(message)
+            return start_of(member(message, "payload", dict, required=True), _id(message))
         if kind == self.stop:
             return Stop(_id(message))
         if kind == "connection_init":

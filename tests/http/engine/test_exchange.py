@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -22,10 +23,12 @@ from anygql import (
     FileVar,
     HTTPTransport,
     TransportConnectionFailed,
+    TransportInvalidURL,
     TransportServerError,
 )
 from anygql.exceptions import TransportError
 from anygql.http.engine import connection as engine_connection
+from anygql.http.engine.exchange import REMEMBERED
 from anygql.http.engine.pool import Pool
 from tests.support.http_peer import Request, http, kept, peer
 from tests.support.websocket_peer import Peer, serving
@@ -489,10 +492,30 @@ async def test_what_only_httpx_knows(args: dict[str, Any]) -> None:
             await session.execute(QUERY, transport_args=args)
 
 
-async def test_header_values_that_are_no_text() -> None:
-    async with Client(HTTPTransport("http://127.0.0.1:1/", headers={"X": 5})) as session:  # type: ignore[dict-item]
-        with pytest.raises(TypeError, match="'X' is a int"):
+@pytest.mark.parametrize("value", [5, ["a"]])
+async def test_header_values_that_are_no_text(value: Any) -> None:
+    async with Client(HTTPTransport("http://127.0.0.1:1/", headers={"X": value})) as session:
+        with pytest.raises(TypeError, match=f"'X' is a {type(value).__name__}"):
             await session.execute(QUERY)
+
+
+async def test_many_urls_and_headers() -> None:
+    """Each request has its own, and only some are remembered."""
+    count = REMEMBERED + 3
+    numbers = iter(range(count))
+    async with peer(kept(OK)) as server:
+        transport = HTTPTransport(
+            lambda: f"{server.url}?n={next(numbers)}",
+            headers=lambda: {"X-Number": str(len(server.requests))},
+        )
+        async with Client(transport) as session:
+            for _ in range(count):
+                await session.execute(QUERY)
+            exchange: Any = session._supervisor._connection._exchange  # type: ignore[union-attr]
+            assert len(exchange._targets) < count
+            assert len(exchange._heads) < count
+        found = [(request.line, request.headers["x-number"]) for request in server.requests]
+        assert found == [(f"POST /graphql?n={n} HTTP/1.1", str(n)) for n in range(count)]
 
 
 # Cookies.
@@ -541,6 +564,32 @@ async def test_an_answer_behind_a_broken_upload_is_found() -> None:
     async with session_of(script) as session:
         with pytest.raises(TransportServerError, match="413"):
             await session.execute(UPLOAD, {"file": FileVar(bytes(2**22))}, timeout=10)
+
+
+async def test_a_file_that_cannot_be_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is told. The answer, which came before the file was read, is given up."""
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(2**24)
+    aclose = anyio.AsyncFile.aclose
+
+    async def failing(self: anyio.AsyncFile[bytes]) -> None:
+        await aclose(self)
+        raise OSError(errno.EIO, "the disk is gone")
+
+    async def script(it: Peer) -> None:
+        await it.head()
+        await it.raw(http("too large", "413 Content Too Large", "text/plain"))
+        await it.gone()
+
+    monkeypatch.setattr(anyio.AsyncFile, "aclose", failing)
+    async with session_of(script) as session:
+        with pytest.raises(OSError, match="the disk is gone"):
+            await session.execute(UPLOAD, {"file": FileVar(path)})
+        assert pool_of(session)._in_use == set()
+        assert pool_of(session)._free == 100
 
 
 @pytest.mark.parametrize("how", ["scope", "native"])
@@ -636,6 +685,15 @@ async def test_redirects_where_asked_for() -> None:
         assert request.headers["host"] in target.url
 
 
+@pytest.mark.parametrize(("size", "connections"), [(4096, 1), (2**20, 2)])
+async def test_the_body_of_a_redirect_is_read_if_it_is_short(size: int, connections: int) -> None:
+    moved = kept(http("x" * size, "307 Temporary", location="/again"))
+    async with peer(moved, kept(OK)) as server, Client(HTTPTransport(server.url)) as session:
+        args = {"follow_redirects": True}
+        assert await session.execute(QUERY, transport_args=args) == {"n": 1}
+        assert server.connections == connections
+
+
 async def test_credentials_of_a_redirect_s_url_are_not_sent() -> None:
     async with peer(kept(OK)) as target:
         where = target.url.replace("//", "//u:p@")
@@ -647,6 +705,25 @@ async def test_credentials_of_a_redirect_s_url_are_not_sent() -> None:
         [request] = target.requests
         assert request.line == "GET /graphql HTTP/1.1"
         assert not {"authorization", "content-type"} & request.headers.keys()
+
+
+@pytest.mark.parametrize(
+    ("location", "error", "message"),
+    [
+        ({}, TransportServerError, "302"),
+        ({"location": "ftp://elsewhere.example/"}, TransportInvalidURL, "ftp"),
+    ],
+)
+async def test_a_redirect_that_leads_nowhere(
+    location: dict[str, str], error: type[Exception], message: str
+) -> None:
+    moved = kept(http("", "302 Found", **location))
+    async with peer(moved, kept(OK)) as server, Client(HTTPTransport(server.url)) as session:
+        with pytest.raises(error, match=message):
+            await session.execute(QUERY, transport_args={"follow_redirects": True})
+        assert pool_of(session)._in_use == set()
+        assert pool_of(session)._free == 100
+        assert await session.execute(QUERY) == {"n": 1}
 
 
 # Where to.
@@ -721,6 +798,19 @@ async def test_a_proxy_forwards_plain_requests(monkeypatch: pytest.MonkeyPatch) 
         assert head.startswith("POST http://api.example/x?y HTTP/1.1\r\nHost: api.example\r\n")
     assert "Proxy-Authorization: Basic dTpw\r\n" in heads[0]
     assert "Proxy-Authorization" not in heads[1]
+
+
+@pytest.mark.parametrize(("query", "connections"), [(QUERY, 1), (MUTATION, 2)])
+async def test_what_cannot_be_repeated_has_a_new_connection_to_a_forwarding_proxy(
+    query: str, connections: int
+) -> None:
+    """Some proxies close behind each response, and don't say so."""
+    async with peer(kept(OK)) as proxy:
+        transport = HTTPTransport("http://api.example/x", proxy=proxy.url)
+        async with Client(transport) as session:
+            for _ in range(2):
+                assert await session.execute(query) == {"n": 1}
+        assert proxy.connections == connections
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http proxy", "https proxy"])

@@ -112,6 +112,22 @@ async def test_those_that_were_not_needed_for_long_are_closed(
         assert server.connections == 11
 
 
+async def test_each_is_closed_at_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = Crowd(2)
+    async with peer(crowd) as server, Client(HTTPTransport(server.url)) as session:
+        async with anyio.create_task_group() as tg:
+            monkeypatch.setattr(engine_connection, "KEEP_FOR", 0.1)
+            tg.start_soon(session.execute, QUERY)
+            with anyio.fail_after(5):
+                while crowd.waiting < 1:
+                    await anyio.lowlevel.checkpoint()
+            monkeypatch.setattr(engine_connection, "KEEP_FOR", 60)
+            tg.start_soon(session.execute, QUERY)
+        assert await gone(server, 1)
+        await session.execute(QUERY)
+        assert server.connections == 2
+
+
 def baking(answers: dict[str, str]) -> Callable[[Request, SocketStream], Awaitable[bool]]:
     """Sets a cookie for each request, and remembers which came back."""
 

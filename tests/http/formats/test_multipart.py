@@ -9,6 +9,7 @@ with errors is fatal.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -16,7 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anygql.exceptions import ProtocolViolation
-from anygql.http.formats.graphql_multipart import MultipartPayloads, MultipartSubscription
+from anygql.http.formats.graphql_multipart import (
+    IncrementalMultipart,
+    MultipartPayloads,
+    MultipartSubscription,
+)
 from anygql.http.formats.multipart import MultipartParser, Part, boundary_of
 from anygql.json import MsgspecJSON
 from anygql.protocols.close_codes import CloseCode
@@ -526,6 +531,21 @@ def test_bad_messages(message: bytes, reason: str) -> None:
     assert reason in caught.value.reason
     with pytest.raises(ProtocolViolation):
         stream.close()
+
+
+def test_nothing_is_read_after_the_last_part() -> None:
+    parts = [{"data": {"a": 1}, "hasNext": False}, {"data": {"a": 2}, "hasNext": False}]
+    body = b"".join(
+        b"\r\n--b\r\ncontent-type: application/json\r\n\r\n" + json.dumps(part).encode()
+        for part in parts
+    )
+    reader = IncrementalMultipart("multipart/mixed; boundary=b", MsgspecJSON())
+    first, last = reader.feed(body + b"\r\n--b--")
+    assert isinstance(first, Next)
+    assert first.payload.data == {"a": 1}
+    assert last == Complete("")
+    assert reader.finished
+    reader.close()
 
 
 def test_a_subscription_that_is_cut_off() -> None:

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { buildSchema, GraphQLError } from 'graphql';
 
-export const schema = buildSchema(`
+export const sdl = `
   directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT
   directive @stream(if: Boolean! = true, label: String, initialCount: Int! = 0) on FIELD
 
@@ -52,7 +52,9 @@ export const schema = buildSchema(`
     "Counts down to 1, and then throws."
     crash(from: Int!): Int!
   }
-`);
+`;
+
+export const schema = buildSchema(sdl);
 
 let count = 0;
 const running = new Map();
@@ -96,7 +98,9 @@ async function* letters() {
   }
 }
 
-const resolvers = {
+export const subscriptions = { countdown, crash };
+
+export const resolvers = {
   Query: {
     hello: ({ name }) => `Hello, ${name}!`,
     add: ({ a, b }) => a + b,
@@ -138,6 +142,7 @@ for (const [type, fields] of Object.entries(resolvers)) {
     schema.getType(type).getFields()[name].resolve = (_source, args) => resolve(args);
   }
 }
-const subscriptions = schema.getSubscriptionType().getFields();
-subscriptions.countdown.subscribe = (_source, args) => countdown(args);
-subscriptions.crash.subscribe = (_source, args) => crash(args);
+const fields = schema.getSubscriptionType().getFields();
+for (const [name, subscribe] of Object.entries(subscriptions)) {
+  fields[name].subscribe = (_source, args) => subscribe(args);
+}

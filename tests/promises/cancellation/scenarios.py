@@ -33,10 +33,12 @@ from anygql import (
     FileVar,
     HTTPTransport,
     Session,
+    SplitTransport,
     TransportError,
     WebSocketTransport,
     trio_websocket_connector,
 )
+from anygql.session.supervisor import Supervisor
 from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
 from anygql.websocket.sockets.base import Connector, WebSocketEnded
 from tests.promises.cancellation.checkpoints import Body, Run, Scenario, Violation, eventually
@@ -244,10 +246,6 @@ def _told(received: list[Any], sent: list[Any], *, over: bool) -> None:
 # What must hold on our side.
 
 
-def _connection(session: Session) -> Any:
-    return session._supervisor._connection
-
-
 async def usable(session: Session, query: str = "{ add(a: 2, b: 3) }") -> None:
     """It answers, and has nothing else in hand."""
     try:
@@ -261,9 +259,14 @@ async def usable(session: Session, query: str = "{ add(a: 2, b: 3) }") -> None:
 
 async def unburdened(session: Session) -> None:
     """No route, no request and no slot of the pool is held."""
-    connection = _connection(session)
+    await released(session._supervisor)
+
+
+async def released(supervisor: Supervisor) -> None:
+    """Nothing is held by the connection that it keeps."""
+    connection = supervisor._connection
     await eventually(lambda: not _held(connection), lambda: f"still held: {_held(connection)}")
-    if session._supervisor.resumables:
+    if supervisor.resumables:
         raise Violation("a subscription that was left is still to be resumed")
 
 
@@ -742,6 +745,119 @@ async def lazy(body: Body) -> Setting:
                 body.point()
 
         yield run
+
+
+# Over two WebSockets: one for subscriptions, and one for everything else.
+
+
+@asynccontextmanager
+async def talking_twice(**options: Any) -> AsyncGenerator[tuple[Server, Session]]:
+    """A session and the server of its subscriptions; afterwards both connections must serve."""
+    async with Server() as first, Server() as second:
+        split = SplitTransport(first.transport(), subscriptions=second.transport())
+        async with Client(split).connect(**options) as session:
+            yield second, session
+            await usable(session)
+            async with session.subscribe("subscription { countdown(from: 0) }") as events:
+                if [event["countdown"] async for event in events] != [0]:
+                    raise Violation("the session has no subscriptions any more")
+            await released(session._subscriptions)
+            await first.settled()
+            await second.settled()
+        await first.emptied()
+        await second.emptied()
+
+
+@scenario("a whole session of two transports")
+async def whole_split(body: Body) -> Setting:
+    async with Server() as first, Server() as second:
+        split = SplitTransport(first.transport(), subscriptions=second.transport(), eager=True)
+
+        async def run() -> None:
+            async with Client(split).connect(reconnecting=True) as session:
+                body.point()
+                await session.execute("{ hello }")
+                async with session.subscribe("subscription { countdown(from: 1) }") as events:
+                    await events.receive()
+                    body.point()
+
+        yield run
+        await first.emptied()
+        await second.emptied()
+
+
+@scenario("the first subscription of two transports")
+async def first_subscription(body: Body) -> Setting:
+    async with talking_twice() as (_, session):
+
+        async def run() -> None:
+            async with session.subscribe("subscription { countdown(from: 0) }") as events:
+                body.point()
+                await events.receive()
+                body.point()
+            await session.execute("{ hello }")
+
+        yield run
+
+
+@scenario("resubscribe by one of two transports")
+async def resubscribe_split(body: Body) -> Setting:
+    async with talking_twice(reconnecting=True) as (server, session):
+
+        async def missed(*_: Any) -> None:
+            body.point()
+            await session.execute("{ counter }")
+
+        async def run() -> None:
+            async with session.subscribe(
+                "subscription { countdown(from: 1000000, interval: 0.0001) }",
+                on_resubscribe=missed,
+            ) as events:
+                await events.receive()
+                body.point()
+                server.drop_connections()
+                while not events.reconnects:
+                    await events.receive()
+                body.point()
+
+        yield run
+
+
+@scenario("a refused subscription of two transports")
+async def refused_split(body: Body) -> Setting:
+    async with talking_twice(reconnecting=True) as (server, session):
+
+        async def run() -> None:
+            async with session.subscribe("subscription { never }") as events:
+                await server.connections[0].wait_operations(1)
+                body.point()
+                await server.connections[0].close(4401, "token expired")
+                with suppress(TransportError):
+                    await events.receive()
+                body.point()
+            async with session.subscribe("subscription { countdown(from: 0) }") as events:
+                await events.receive()
+                body.point()
+
+        yield run
+
+
+@scenario("reconnect() of two transports")
+async def reconnect_split(body: Body) -> Setting:
+    async with talking_twice(reconnecting=True) as (_, session):
+
+        async def run() -> None:
+            async with session.subscribe("subscription { never }"):
+                session.reconnect()
+                await session.wait_connected()
+                body.point()
+                await session.execute("{ hello }")
+                body.point()
+
+        yield run
+
+
+# Over one WebSocket again.
 
 
 @scenario("one of many in a nursery")

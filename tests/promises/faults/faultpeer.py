@@ -183,6 +183,8 @@ class FaultPeer:
         self.connections = 0
         #: How many operations came, by kind, answered or not.
         self.asked = {"query": 0, "mutation": 0, "subscription": 0}
+        #: How many operations come before any is answered, where they are waited for.
+        self.awaited = 3
         self._subscriptions = 0
         self._tokens: dict[str, MemoryObjectSendStream[Operation]] = {}
 
@@ -218,7 +220,7 @@ class FaultPeer:
     ) -> None:
         """Answer what is asked, all at once on the first connection that is to fail."""
         if self.faults_left and self.moment in {Moment.WAITING, Moment.LARGE}:
-            waiting = [await operations.receive() for _ in range(3)]
+            waiting = [await operations.receive() for _ in range(self.awaited)]
             waiting.sort(key=lambda operation: operation.kind != "subscription")
             for operation in waiting:
                 await self._answer(line, operation, answers)

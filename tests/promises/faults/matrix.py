@@ -39,6 +39,8 @@ class Protocol(StrEnum):
     SSE = "sse"
     SINGLE_SSE = "sse-single-connection"
     MULTIPART = "multipart"
+    #: A socket for subscriptions, to which the fault happens, beside HTTP for everything else.
+    SPLIT = "http and graphql-transport-ws"
 
 
 class Moment(StrEnum):
@@ -282,6 +284,7 @@ TABLE: Mapping[Protocol, _Rows] = {
     Protocol.SSE: _STREAM,
     Protocol.SINGLE_SSE: _SINGLE,
     Protocol.MULTIPART: _STREAM,
+    Protocol.SPLIT: _WEB_SOCKET,
 }
 
 
@@ -322,7 +325,22 @@ def _mended(cell: Cell, asked: Outcome, fault: Fails) -> Outcome:
     )
 
 
+def _outcome_of_two(cell: Cell, meaning: Meaning) -> Outcome:
+    """What everybody gets where the socket is for subscriptions: nobody else learns of a fault."""
+    if cell.moment is Moment.CLOSING:
+        return Outcome(session="closed")
+    subscription: str | Fails = "goes on"
+    if isinstance(meaning, Fails) and cell.moment is not Moment.IDLE:
+        is_lost = cell.moment not in OPENING
+        subscription = "resumes" if is_lost else "goes on"
+        if cell.kind is SessionKind.PLAIN or not (meaning.retryable or is_lost):
+            subscription = meaning
+    return Outcome("connected", "answered", "answered", subscription, "lives")
+
+
 def _outcome(cell: Cell, meaning: Meaning) -> Outcome:
+    if cell.protocol is Protocol.SPLIT:
+        return _outcome_of_two(cell, meaning)
     asked = _asked(cell)
     permanent = cell.kind is SessionKind.PERMANENT
     if meaning == UNNOTICED:
@@ -377,7 +395,8 @@ def in_words(cell: Cell) -> str:
         return f"connect raises {outcome.connect}"
     said: list[str] = []
     meaning = TABLE[cell.protocol][cell.moment][cell.fault]
-    if cell.moment in OPENING and cell.protocol in SHARED and isinstance(meaning, Fails):
+    shared = cell.protocol in SHARED or outcome.subscription == "goes on"
+    if cell.moment in OPENING and shared and isinstance(meaning, Fails):
         said.append("the next attempt connects")
     parties: dict[str, list[str]] = {}
     for name in ("query", "mutation", "subscription"):

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from anygql import Client, HTTPTransport, WebSocketTransport
+from anygql import Client, HTTPTransport, SplitTransport, WebSocketTransport
 from anygql.exceptions import TransportError
 from anygql.session.events import Disconnected, SessionEvent
 from anygql.session.session import Session
@@ -65,7 +65,7 @@ REPORT = ROOT / "build" / "reliability" / "matrix.json"
 def transport(cell: Cell, url: str) -> Any:
     silent = cell.fault is Fault.FREEZE
     oversize = cell.fault is Fault.OVERSIZE
-    if cell.protocol not in WEB_SOCKETS:
+    if cell.protocol not in WEB_SOCKETS | {Protocol.SPLIT}:
         return HTTPTransport(
             url,
             single_connection=cell.protocol is Protocol.SINGLE_SSE,
@@ -87,7 +87,8 @@ def transport(cell: Cell, url: str) -> Any:
             options["keep_alive_timeout"] = SILENCE
     if oversize:
         options["max_message_size"] = MESSAGE_LIMIT
-    return WebSocketTransport(url, protocol=cell.protocol, connect_args={"proxy": None}, **options)
+    protocol = Protocol.TRANSPORT_WS if cell.protocol is Protocol.SPLIT else cell.protocol
+    return WebSocketTransport(url, protocol=protocol, connect_args={"proxy": None}, **options)
 
 
 # What each party sees.
@@ -254,8 +255,67 @@ def _was_never_sent(cell: Cell) -> bool:
     )
 
 
+#: HTTP has no such moment: a peer whose fault never happens.
+FAULTLESS = (Protocol.HTTP, Moment.CLOSING, Fault.CUT)
+
+
+class PlayOfTwo(Play):
+    """One cell of a session with two transports: the peer is that of its subscriptions."""
+
+    def __init__(self, cell: Cell, peer: FaultPeer, other: FaultPeer) -> None:
+        super().__init__(cell, peer)
+        peer.awaited = 1
+        split = SplitTransport(
+            HTTPTransport(other.url, ssl=TLS),
+            subscriptions=transport(cell, peer.url),
+            # Where the fault happens to a socket that nobody uses.
+            eager=cell.moment in {Moment.IDLE, Moment.CLOSING},
+        )
+        self._client = Client(split, on_event=self._on_event)
+
+    async def _parties(self, session: Session) -> None:
+        """Start them, and tell when they are through."""
+        cell = self.cell
+        if cell.moment is Moment.IDLE:
+            self.peer.idle.set()
+            await self.peer.committed.wait()
+            if isinstance(TABLE[cell.protocol][cell.moment][cell.fault], Fails):
+                await self._lost.wait()
+        if cell.moment is not Moment.CLOSING:
+            async with anyio.create_task_group() as tg:
+                tg.start_soon(self._party, "query", query(session))
+                tg.start_soon(self._party, "mutation", mutation(session))
+                tg.start_soon(self._party, "subscription", self._subscribe(session))
+        self._through.set()
+
+    async def _subscribe(self, session: Session) -> str | Fails:
+        try:
+            return await subscription(self.cell, session, self.peer)
+        except TransportError as error:  # it could not begin
+            assert self.cell.moment in OPENING
+            return seen(error)
+
+
+async def play_of_two(cell: Cell) -> None:
+    """Play a cell of a session with two transports, and compare."""
+    with anyio.fail_after(PATIENCE):
+        async with (
+            fault_peer(*FAULTLESS) as other,
+            fault_peer(Protocol.TRANSPORT_WS, cell.moment, cell.fault) as peer,
+        ):
+            outcome = await PlayOfTwo(cell, peer, other).run()
+            asked = [dict(each.asked) for each in (peer, other)]
+    assert outcome == outcome_of(cell), f"{cell}: {outcome}, not {outcome_of(cell)}"
+    assert peer.committed.is_set()
+    assert asked[0]["query"] == asked[0]["mutation"] == asked[1]["subscription"] == 0
+    assert asked[1]["mutation"] <= 1, "a mutation was sent twice"
+
+
 async def play(cell: Cell) -> None:
     """Play a cell, within its time, and compare."""
+    if cell.protocol is Protocol.SPLIT:
+        await play_of_two(cell)
+        return
     with anyio.fail_after(PATIENCE):
         async with fault_peer(cell.protocol, cell.moment, cell.fault) as peer:
             outcome = await Play(cell, peer).run()

@@ -804,6 +804,7 @@ def test_a_type_is_looked_at_once() -> None:
     assert converter(User) is not converter(User, camel_case=True)
     unhashable: Any = Annotated[User, ["not hashable"]]
     assert converter(unhashable)({"first_name": "A"}) == User("A")
+    assert converter(list[unhashable] | None)([{"first_name": "A"}]) == [User("A")]
 
 
 def test_values_of_a_schema_s_scalars_and_enums_pass() -> None:

@@ -1,0 +1,111 @@
+"""What a cassette leaves out: values under the names of secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+from ..documents.files import FileVar
+
+__all__ = ["REDACTED", "SECRET_NAMES", "Redaction"]
+
+#: What stands in the place of a secret text.
+REDACTED = "REDACTED"
+
+#: The names under which a ``Recorder`` writes no value. A name of a variable, field, header or
+#: argument is one of them if it ends with one, whatever its case, hyphens and underscores:
+#: ``accessToken``, ``X-Api-Key`` and ``new_password`` are.
+SECRET_NAMES: tuple[str, ...] = (
+    "access-key",
+    "api-key",
+    "authorization",
+    "cookie",
+    "cookies",
+    "credential",
+    "credentials",
+    "jwt",
+    "passcode",
+    "passphrase",
+    "passwd",
+    "password",
+    "private-key",
+    "secret",
+    "secrets",
+    "session-id",
+    "session-key",
+    "signature",
+    "token",
+)
+
+#: Names that end with one of those, and are no secrets: a place in a list of pages.
+_PLACES = ("continuationtoken", "nexttoken", "pagetoken", "previoustoken")
+
+#: A name, a colon and a string, in a document or in JSON: the string is in the last group.
+_NAMED_STRING = re.compile(
+    r'((?<![\w-])"?(?P<name>[A-Za-z_][\w-]*)"?\s*:\s*)'
+    r'(?P<string>"""(?:\\"""|(?!""").)*"""|"(?:[^"\\\n]|\\.)*"?)',
+    re.DOTALL,
+)
+
+#: Credentials as they stand in a header.
+_CREDENTIALS = re.compile(r"\b(Basic|Bearer)\s+[\w.~+/=-]{8,}")
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_\s]", "", name).lower()
+
+
+class Redaction:
+    """Leaves out what stands under the names of secrets.
+
+    Raises ``TypeError`` for a text in the place of several names.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        if isinstance(names, str):
+            raise TypeError("secrets are several names, not one text: write secrets=[…]")
+        self.names = tuple(names)
+        self._endings = tuple(_normalized(name) for name in names)
+        self._known: dict[str, bool] = {}
+
+    def is_secret(self, name: str) -> bool:
+        """Return whether values under this name are left out."""
+        known = self._known.get(name)
+        if known is None:
+            plain = _normalized(name)
+            known = plain.endswith(self._endings) and not plain.endswith(_PLACES)
+            self._known[name] = known
+        return known
+
+    def value(self, value: Any, *, secret: bool = False) -> Any:
+        """Return a JSON value without its secrets, of the same shape; files as their names.
+
+        Args:
+            value: The value.
+            secret: Whether it stands under the name of a secret itself.
+        """
+        if isinstance(value, Mapping):
+            members = cast("Mapping[str, Any]", value)
+            return {
+                name: self.value(member, secret=secret or self.is_secret(name))
+                for name, member in members.items()
+            }
+        if isinstance(value, list):
+            items = cast("list[Any]", value)
+            return [self.value(item, secret=secret) for item in items]
+        if isinstance(value, FileVar):
+            return {"file": value.filename, "content_type": value.content_type}
+        if not secret or value is None or isinstance(value, bool):
+            return value
+        return REDACTED if isinstance(value, str) else 0
+
+    def text(self, text: str) -> str:
+        """Return a document, or a text with JSON in it, without its secrets."""
+        text = _NAMED_STRING.sub(self._string, text)
+        return _CREDENTIALS.sub(rf"\1 {REDACTED}", text)
+
+    def _string(self, match: re.Match[str]) -> str:
+        if not self.is_secret(match["name"]):
+            return match[0]
+        return f'{match[1]}"{REDACTED}"'
