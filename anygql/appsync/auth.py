@@ -77,7 +77,12 @@ class ApiKey(AppSyncAuthorization):
         self._key = _checked_text(key, "an API key")
 
     async def headers(self, url: str, body: bytes, /) -> dict[str, str]:
-        """Return the headers that authorize one POST request, ``host`` among them."""
+        """Return the headers that authorize one POST request, ``host`` among them.
+
+        Args:
+            url: The URL of the request.
+            body: The exact bytes of its body.
+        """
         return {"host": host_of(url), "x-amz-date": amz_date(), "x-api-key": self._key}
 
     def __repr__(self) -> str:
@@ -107,6 +112,10 @@ class Token(AppSyncAuthorization):
 
     async def headers(self, url: str, body: bytes, /) -> dict[str, str]:
         """Return the headers that authorize one POST request, ``host`` among them.
+
+        Args:
+            url: The URL of the request.
+            body: The exact bytes of its body.
 
         Raises:
             Exception: What your function raises.
@@ -161,6 +170,9 @@ class IAM(AppSyncAuthorization):
     def region_of(self, url: str) -> str:
         """Return the region to sign for.
 
+        Args:
+            url: The HTTP endpoint.
+
         Raises:
             ValueError: Neither the URL nor any configuration names one.
         """
@@ -180,6 +192,10 @@ class IAM(AppSyncAuthorization):
     async def headers(self, url: str, body: bytes, /) -> dict[str, str]:
         """Return the headers that authorize one POST request, ``host`` among them.
 
+        Args:
+            url: The URL of the request.
+            body: The exact bytes of its body.
+
         Raises:
             ValueError: The region is unknown.
             TransportConnectionFailed: botocore could not get credentials.
@@ -188,9 +204,15 @@ class IAM(AppSyncAuthorization):
         return await self.sign(url, body, {})
 
     async def sign(self, url: str, body: bytes, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return ``headers`` with those that authorize one POST request, for which they are signed.
+        """Return ``headers``, signed, with those that authorize one POST request.
 
-        Raises as ``headers`` does.
+        Args:
+            url: The URL of the request.
+            body: The exact bytes of its body.
+            headers: Other headers to sign.
+
+        Raises:
+            Exception: As ``headers`` does.
         """
         region = self.region_of(url)
         found = await resolve(self._credentials, "credentials", host_of(url))

@@ -69,15 +69,33 @@ class AppSync(SubscriptionProtocol):
         self.start_timeout = seconds("start_timeout", start_timeout)
 
     def check_url(self, url: str) -> None:
-        """Raise ``ValueError`` for an endpoint whose AWS region is unknown, but needed."""
+        """Check an endpoint, when a transport is made for it.
+
+        Args:
+            url: The HTTP endpoint.
+
+        Raises:
+            ValueError: Its AWS region is unknown, but ``auth`` needs it.
+        """
         check_authorization(self._auth, url)
 
     def codec(self, json: JSON) -> Codec:
-        """Return a new codec, for one connection."""
+        """Return a new codec, for one connection.
+
+        Args:
+            json: The encoder and decoder of values.
+        """
         return AppSyncCodec(json, is_refreshable=is_refreshable(self._auth), memory=self._memory)
 
     async def prepare(self, url: str) -> Prepared:
-        """Return the URL of the WebSocket, with the authorization of this attempt."""
+        """Return the URL of the WebSocket, with the authorization of this attempt.
+
+        Args:
+            url: The HTTP endpoint.
+
+        Raises:
+            Exception: What ``auth`` raises.
+        """
         headers = await realtime_headers(self._auth, connect_url(url), CONNECT)
         text = msgspec.json.encode(headers)
         if self._handshake == "query":
@@ -95,6 +113,12 @@ class AppSync(SubscriptionProtocol):
         json: JSON,
     ) -> AuthorizedStart:
         """Return what starts a subscription, and its authorization.
+
+        Args:
+            request: The subscription.
+            transport_args: The caller's: ``{"auth": …}`` comes before the protocol's ``auth``.
+            url: The HTTP endpoint.
+            json: The encoder and decoder of values.
 
         Raises:
             TypeError: ``transport_args`` has something else than ``auth``, or AppSync can't take
