@@ -196,7 +196,8 @@ class FaultPeer:
     async def serve(self, stream: SocketStream) -> None:
         self.connections += 1
         line = Line(self, stream)
-        talk = self._websocket if self.spoken in WEB_SOCKETS else self._http
+        is_websocket = self.spoken in WEB_SOCKETS | {Spoken.APPSYNC}
+        talk = self._websocket if is_websocket else self._http
         try:
             if line.arm(Moment.BEFORE_HANDSHAKE, HEADS, part=0):
                 await line.send(b"")
@@ -252,7 +253,7 @@ class FaultPeer:
     async def _websocket(self, line: Line) -> None:
         line.arm(Moment.IN_HANDSHAKE, HEADS)
         socket = ServerWebSocket(line)
-        await socket.accept(self.spoken)
+        await socket.accept("graphql-ws" if self.spoken is Spoken.APPSYNC else self.spoken)
         answers = WebSocketAnswers(self.spoken, socket)
         send, operations = anyio.create_memory_object_stream[Operation](10)
         async with anyio.create_task_group() as tg, send, operations:
@@ -295,8 +296,11 @@ class FaultPeer:
             case "ping":
                 await answers.say({"type": "pong"})
             case "subscribe" | "start":
-                query = message["payload"]["query"]
-                await operations.send(self._operation(message["id"], query))
+                payload = message["payload"]
+                if self.spoken is Spoken.APPSYNC:
+                    payload = json.loads(payload["data"])
+                    await answers.say({"type": "start_ack", "id": message["id"]})
+                await operations.send(self._operation(message["id"], payload["query"]))
 
     # HTTP.
 
@@ -455,7 +459,7 @@ class WebSocketAnswers:
     """Results as messages."""
 
     def __init__(self, spoken: Spoken, socket: ServerWebSocket) -> None:
-        self._legacy = spoken is Spoken.LEGACY_WS
+        self._legacy = spoken in {Spoken.LEGACY_WS, Spoken.APPSYNC}
         self._socket = socket
 
     async def say(self, message: Mapping[str, Any]) -> None:
