@@ -22,7 +22,6 @@ __all__ = [
     "AppSyncAuthorization",
     "Token",
     "check_authorization",
-    "is_refreshable",
     "realtime_headers",
 ]
 
@@ -243,11 +242,6 @@ async def realtime_headers(auth: Authorization, url: str, body: bytes) -> dict[s
     if isinstance(auth, IAM):
         return await auth.sign(url, body, _REALTIME)
     return {"host": host_of(url), **await _called(auth, url, body)}
-
-
-def is_refreshable(auth: Authorization) -> bool:
-    """Return whether an authorization may say something else next time."""
-    return bool(getattr(auth, "is_refreshable", True))
 
 
 def check_authorization(auth: object, url: str | None = None) -> None:

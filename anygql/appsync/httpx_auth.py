@@ -7,9 +7,11 @@ from collections.abc import AsyncGenerator, Generator
 from functools import lru_cache
 from typing import Any
 
-from ..net.authorization import Authorization
+from ..net.authorization import Authorization, is_refreshable
 
 __all__ = ["httpx_auth"]
+
+UNAUTHORIZED = 401
 
 
 def httpx_auth(auth: Authorization) -> Any:
@@ -35,10 +37,13 @@ def _auth_class(*bases: type[Any]) -> type[Any]:
 
         async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
             body = await request.aread()
-            headers = await self._auth.headers(str(request.url), body)
-            for name, value in headers.items():
-                if name.lower() != "host":  # which httpx sets itself
-                    request.headers[name] = value
-            yield request
+            for is_last in (not is_refreshable(self._auth), True):
+                headers = await self._auth.headers(str(request.url), body)
+                for name, value in headers.items():
+                    if name.lower() != "host":  # which httpx sets itself
+                        request.headers[name] = value
+                response = yield request
+                if is_last or response.status_code != UNAUTHORIZED:
+                    return
 
     return RequestAuth

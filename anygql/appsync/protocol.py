@@ -10,11 +10,11 @@ import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..json import JSON
-from ..net.authorization import Authorization
+from ..net.authorization import Authorization, is_refreshable
 from ..net.options import seconds
 from ..protocols.appsync import AppSyncCodec, AuthorizedStart, RefusalMemory, start_data
 from ..protocols.base import Codec, Prepared, Secret, SubscriptionProtocol
-from .auth import check_authorization, is_refreshable, realtime_headers
+from .auth import check_authorization, realtime_headers
 from .urls import connect_url, realtime_url
 
 __all__ = ["AppSync"]

@@ -5,13 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..net.authorization import Authorization
+from ..net.authorization import Authorization, is_refreshable
 from ..net.headers import pairs
 from ..net.options import resolve
 from .endpoint import HTTPEndpoint
 from .requests import HTTPRequest
 
-__all__ = ["authorization_headers", "check_auth", "is_authorization", "split_auth"]
+__all__ = [
+    "UNAUTHORIZED",
+    "authorization_headers",
+    "check_auth",
+    "is_authorization",
+    "may_authorize_again",
+    "split_auth",
+]
+
+#: The status of a request without the right credentials (RFC 9110 §15.5.2).
+UNAUTHORIZED = 401
 
 
 def is_authorization(auth: object) -> bool:
@@ -77,3 +87,12 @@ async def authorization_headers(
         )
     headers = await resolve(lambda: auth.headers(url, body or b""), "auth", server)
     return [(name, value) for name, value in pairs(headers) if name.lower() != "host"]
+
+
+def may_authorize_again(request: HTTPRequest, endpoint: HTTPEndpoint) -> bool:
+    """Return whether a request that was refused with 401 may be sent once more.
+
+    Whatever it was, the server has done nothing: it has refused the whole of it.
+    """
+    _, auth = split_auth(request, endpoint)
+    return auth is not None and is_refreshable(auth)

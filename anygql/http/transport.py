@@ -46,7 +46,8 @@ class HTTPTransport:
             function that returns them, called for each request. Default: none.
         auth: An object with an async method ``headers(url, body)``, which is called for each
             request and returns headers that authorize these bytes, such as ``anygql.appsync.IAM``.
-            It goes with POST requests without files. Default: none.
+            A request that is answered with 401 is authorized anew, and sent once more. It goes
+            with POST requests without files. Default: none.
         client: Your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``, with its auth, proxies,
             cookies, limits and timeouts. It is used as it is, and never closed here; ``ssl``,
             ``proxy``, ``uds`` and ``max_connections`` are then its own. Default: anygql's own

@@ -13,10 +13,11 @@ import httpx
 import httpx2
 import pytest
 
-from anygql import Client, HTTPTransport, TransportConnectionFailed
+from anygql import Client, HTTPTransport, TransportConnectionFailed, TransportServerError
 from anygql.appsync import IAM, ApiKey, Token
-from anygql.appsync.auth import check_authorization, is_refreshable, realtime_headers
+from anygql.appsync.auth import check_authorization, realtime_headers
 from anygql.appsync.chain import configured_region
+from anygql.net.authorization import is_refreshable
 from tests.appsync.test_sigv4 import by_botocore
 from tests.support.http_peer import http, kept, peer
 
@@ -286,3 +287,24 @@ def test_a_sync_client_is_told_that_it_cannot() -> None:
         pytest.raises(RuntimeError, match="AsyncClient"),
     ):
         client.post("http://127.0.0.1:9/")
+
+
+@pytest.mark.over_http("own", why="it is about clients of the user's own")
+async def test_a_client_of_ones_own_asks_again_once() -> None:
+    tokens = iter(["old", "good", "old", "older"])
+
+    async def only_good(request: Any, stream: Any) -> bool:
+        is_good = request.headers["authorization"] == "good"
+        await stream.send(OK if is_good else http("{}", "401 Unauthorized"))
+        return True
+
+    async with peer(only_good) as server:
+        auth = Token(lambda: next(tokens)).httpx()
+        async with (
+            httpx.AsyncClient(auth=auth) as client,
+            Client(HTTPTransport(server.url, client=client)) as session,
+        ):
+            assert await session.execute("{ n }") == {"n": 1}
+            with pytest.raises(TransportServerError):
+                await session.execute("{ n }")
+        assert len(server.requests) == 4

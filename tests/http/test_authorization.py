@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from anygql import Client, FileVar, HTTPTransport, gql
+from anygql import Client, FileVar, HTTPTransport, TransportServerError, gql
 from tests.support.http_peer import http, kept, peer
 
 pytestmark = pytest.mark.over_http
@@ -138,3 +138,66 @@ def test_what_is_refused_at_once(
 ) -> None:
     with pytest.raises(error, match=words):
         HTTPTransport("http://localhost/graphql", **options)
+
+
+class Tokens:
+    """A token for each time it is asked."""
+
+    def __init__(self, *tokens: str, is_refreshable: bool = True) -> None:
+        self.tokens = [*tokens]
+        self.is_refreshable = is_refreshable
+
+    async def headers(self, url: str, body: bytes) -> Mapping[str, str]:
+        return {"Authorization": self.tokens.pop(0)}
+
+
+async def only_good(request: Any, stream: Any) -> bool:
+    """Answer 401, unless the token is good."""
+    if request.headers["authorization"] != "good":
+        await stream.send(http('{"errors":[{"message":"who?"}]}', "401 Unauthorized"))
+    elif "event-stream" in request.headers["accept"]:
+        event = 'event: next\ndata: {"data":{"n":1}}\n\nevent: complete\n\n'
+        await stream.send(http(event, kind="text/event-stream"))
+    elif request.body.startswith(b"["):
+        await stream.send(http('[{"data":{"n":1}}]'))
+    else:
+        await stream.send(OK)
+    return True
+
+
+async def test_a_refused_request_is_authorized_once_more() -> None:
+    auth = Tokens("old", "good", "old", "good", "old", "good", "old", "older", "good")
+    async with (
+        peer(only_good) as server,
+        Client(HTTPTransport(server.url, auth=auth)) as session,
+    ):
+        assert await session.execute("mutation { n }") == {"n": 1}
+        assert await session.execute_batch([QUERY]) == [{"n": 1}]
+        assert await session.subscribe("subscription { n }").receive() == {"n": 1}
+        with pytest.raises(TransportServerError) as caught:
+            await session.execute(QUERY)
+        assert caught.value.code == 401
+        assert await session.execute(QUERY) == {"n": 1}
+        assert len(server.requests) == 9
+
+
+async def test_one_that_would_say_the_same_is_not_asked_again() -> None:
+    auth = Tokens("old", "good", is_refreshable=False)
+    async with (
+        peer(only_good) as server,
+        Client(HTTPTransport(server.url, auth=auth)) as session,
+    ):
+        with pytest.raises(TransportServerError):
+            await session.execute(QUERY)
+        assert len(server.requests) == 1
+
+
+async def test_without_auth_a_refusal_is_the_answer() -> None:
+    headers = {"Authorization": "old"}
+    async with (
+        peer(only_good) as server,
+        Client(HTTPTransport(server.url, headers=headers)) as session,
+    ):
+        with pytest.raises(TransportServerError):
+            await session.execute(QUERY)
+        assert len(server.requests) == 1
