@@ -37,13 +37,16 @@ def _auth_class(*bases: type[Any]) -> type[Any]:
 
         async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
             body = await request.aread()
-            for is_last in (not is_refreshable(self._auth), True):
-                headers = await self._auth.headers(str(request.url), body)
-                for name, value in headers.items():
-                    if name.lower() != "host":  # which httpx sets itself
-                        request.headers[name] = value
-                response = yield request
-                if is_last or response.status_code != UNAUTHORIZED:
-                    return
+            await self._authorize(request, body)
+            response = yield request
+            if response.status_code == UNAUTHORIZED and is_refreshable(self._auth):
+                await self._authorize(request, body)
+                yield request
+
+        async def _authorize(self, request: Any, body: bytes) -> None:
+            headers = await self._auth.headers(str(request.url), body)
+            for name, value in headers.items():
+                if name.lower() != "host":  # which httpx sets itself
+                    request.headers[name] = value
 
     return RequestAuth

@@ -288,6 +288,12 @@ def test_one_that_was_left_is_stopped_once() -> None:
     assert codec.is_terminated
 
 
+def test_one_that_nobody_knows_is_not_stopped() -> None:
+    codec = started()
+    told(codec, "complete", "1")
+    assert codec.complete("1") is None
+
+
 def test_what_is_no_result() -> None:
     event = told(started(), "data", "1", {"message": "Internal failure"})
     assert isinstance(event, Malformed)
