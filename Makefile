@@ -224,7 +224,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-* build dist $(NODE)/node_modules $(NODE)/mercurius/node_modules $(NODE_APPSYNC)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist $(NODE)/node_modules $(NODE)/mercurius/node_modules $(NODE)/phoenix/node_modules $(NODE_APPSYNC)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made once, and again when its list of packages changes.
 $(STAMP): pyproject.toml anygql/version.py
@@ -298,9 +298,10 @@ $(SERVERS_STAMP):
 $(REDIS_STAMP):
 	$(call unpack,redis-server redis-tools libjemalloc2 liblzf1,usr/bin/redis-server)
 
-$(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc $(NODE)/mercurius/package-lock.json
+$(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc $(NODE)/mercurius/package-lock.json $(NODE)/phoenix/package-lock.json
 	cd $(NODE) && npm ci --silent
 	cd $(NODE)/mercurius && npm ci --silent
+	cd $(NODE)/phoenix && npm ci --silent
 	touch $@
 
 # AppSync's simulator: 312 MB, and half a minute.

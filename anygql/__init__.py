@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .json import JSON
     from .local import LocalSchemaTransport
     from .protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
+    from .protocols.phoenix import PHOENIX, Phoenix
     from .results.result import ExecutionResult
     from .results.types import ResultTypeError
     from .schema import (
@@ -96,6 +97,7 @@ _MODULES = {
     ".json": ("JSON",),
     ".local": ("LocalSchemaTransport",),
     ".protocols": ("GRAPHQL_TRANSPORT_WS", "GRAPHQL_WS"),
+    ".protocols.phoenix": ("PHOENIX", "Phoenix"),
     ".results.result": ("ExecutionResult",),
     ".results.types": ("ResultTypeError",),
     ".schema": (
@@ -135,6 +137,7 @@ __all__ = [
     "GRAPHQL_TRANSPORT_WS",
     "GRAPHQL_WS",
     "JSON",
+    "PHOENIX",
     "AppSync",
     "AppSyncTransport",
     "Client",
@@ -156,6 +159,7 @@ __all__ = [
     "Page",
     "Pages",
     "PermanentOptions",
+    "Phoenix",
     "ResultTypeError",
     "Session",
     "SessionEvent",

@@ -20,8 +20,8 @@ _KNOWN: tuple[SubscriptionProtocol, ...] = (GRAPHQL_TRANSPORT_WS, GRAPHQL_WS)
 def protocols_to_offer(choice: str | SubscriptionProtocol) -> tuple[SubscriptionProtocol, ...]:
     """Return the protocols to offer.
 
-    ``choice`` is ``"auto"``, the name of a subprotocol, or a protocol value. Raises ``ValueError``
-    for the name of an unknown subprotocol.
+    ``choice`` is ``"auto"``, the name of a protocol, or a protocol value. Raises ``ValueError`` for
+    an unknown name.
     """
     if not isinstance(choice, str):
         if not isinstance(choice, SubscriptionProtocol):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -34,8 +34,12 @@ def protocols_to_offer(choice: str | SubscriptionProtocol) -> tuple[Subscription
     for protocol in _KNOWN:
         if choice in protocol.subprotocols:
             return (protocol,)
-    known = _names(_KNOWN)
-    raise ValueError(f"unknown subprotocol {choice!r}: use 'auto', {known}, or a protocol value")
+    if choice == "phoenix":
+        from .phoenix import PHOENIX  # few clients speak it
+
+        return (PHOENIX,)
+    known = f"{_names(_KNOWN)}, 'phoenix'"
+    raise ValueError(f"unknown protocol {choice!r}: use 'auto', {known}, or a protocol value")
 
 
 def negotiated_protocol(

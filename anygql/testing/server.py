@@ -54,14 +54,16 @@ class GraphQLServer(BaseServer):
         context_value: The resolvers' ``info.context``, ``None`` by default. A callable is called
             for each operation with the ``ServerConnection``, or with the ``ServerRequest`` over
             HTTP.
-        protocols: The names of the protocols that it speaks. Default: ``"graphql-transport-ws"``
-            and ``"graphql-ws"``. ``"appsync"`` is the real-time protocol of AWS AppSync.
+        protocols: The names of the protocols that it speaks: ``"graphql-transport-ws"`` and
+            ``"graphql-ws"``, both by default; or ``"phoenix"``, as Phoenix with Absinthe; or
+            ``"appsync"``, as AWS AppSync.
         on_connect: A function, which may be async, that is called with the payload of
             ``connection_init``. With AppSync it is called with the headers that authorize the
             connection, and again with those of each subscription; they have a ``url`` and ``body``
             for which they are. It returns the payload of the acknowledgement, ``None`` or ``True``
             for none, or ``False`` to refuse the connection. If it raises, the connection is closed
-            with 4500. Requests over HTTP don't ask it.
+            with 4500. With ``phoenix``, it is called with what the channel is joined with. Requests
+            over HTTP don't ask it.
         connection_init_wait_timeout: Seconds until a client that sends no ``connection_init`` is
             closed with 4408; 3 by default.
         keep_alive_interval: Seconds between ``ka`` messages (legacy subprotocol only); ``None``,

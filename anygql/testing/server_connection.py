@@ -85,9 +85,7 @@ class ServerConnection:
         self.init_payload: Any = None
         #: Close code and reason once the connection is over, 1006 without a close frame.
         self.closed: tuple[int, str] | None = None
-        self._dialect: Dialect = dialect()
-        if request is not None and handshake is not None:
-            self._dialect.begin(request)
+        self._dialect: Dialect = dialect(request)
         self._websocket = websocket
         self._options = options
         self._outbox = Outbox(options.max_queued_messages, options.max_queued_bytes)
@@ -411,8 +409,9 @@ class ServerConnection:
         self._operations.start(start, self._options.context_for(self), self._task_group)
 
     def _on_stop(self, request: Stop) -> None:
-        if self._operations.stop(request.id):
-            self._post(*self._dialect.stopped(request.id))
+        for id in request.ids:
+            if self._operations.stop(id):
+                self._post(*self._dialect.stopped(id))
         self._post(*request.answer)
 
     def _post(self, *messages: Message) -> None:

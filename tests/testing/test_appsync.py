@@ -35,8 +35,7 @@ def handshake(*subprotocols: str, query: str = "") -> HandshakeRequest:
 
 
 def begun(*messages: Any) -> AppSync:
-    dialect = AppSync()
-    dialect.begin(handshake("graphql-ws", header(KEY)))
+    dialect = AppSync(handshake("graphql-ws", header(KEY)))
     for message in messages:
         dialect.parse(message)
     return dialect
@@ -61,6 +60,7 @@ def start(id: str = "1", **parts: Any) -> dict[str, Any]:
         (handshake("graphql-ws", "header-e30"), 101),
         (handshake("graphql-ws"), None),
         (handshake(header(KEY)), None),
+        (handshake("graphql-ws", query="?header="), None),
         (handshake("graphql-transport-ws", header(KEY)), None),
     ],
 )
@@ -114,7 +114,7 @@ def test_a_stop_that_comes_before_the_start_is_confirmed_is_lost() -> None:
     stop = {"type": "stop", "id": "1"}
     assert dialect.parse(stop) == Answer()
     assert dialect.started("1") == [{"type": "start_ack", "id": "1"}]
-    assert dialect.parse(stop) == Stop("1")
+    assert dialect.parse(stop) == Stop(["1"])
     assert dialect.stopped("1") == [{"id": "1", "type": "complete"}]
     assert dialect.parse(stop) == Answer()
 

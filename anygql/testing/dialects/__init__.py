@@ -24,6 +24,7 @@ from .base import (
     start_of,
 )
 from .graphql_ws import GraphQLTransportWS, GraphQLWS
+from .phoenix import Phoenix
 
 __all__ = [
     "DIALECTS",
@@ -38,6 +39,7 @@ __all__ = [
     "Init",
     "Malformed",
     "Message",
+    "Phoenix",
     "Ping",
     "Pong",
     "Request",
@@ -51,7 +53,7 @@ __all__ = [
 
 #: The protocols that a server can speak.
 DIALECTS: Mapping[str, type[Dialect]] = {
-    dialect.name: dialect for dialect in (GraphQLTransportWS, GraphQLWS, AppSync)
+    dialect.name: dialect for dialect in (GraphQLTransportWS, GraphQLWS, Phoenix, AppSync)
 }
 
 #: The reasons of close codes, worded as by the JavaScript library graphql-ws.

@@ -70,9 +70,10 @@ class AppSync(Dialect):
     refusal_code = CloseCode.NORMAL
     has_keep_alive = True
 
-    def __init__(self) -> None:
-        self._endpoint = ""
-        self._headers: Mapping[str, str] = {}
+    def __init__(self, request: HandshakeRequest | None) -> None:
+        super().__init__(request)
+        self._endpoint = "" if request is None else _endpoint(request)
+        self._headers = (None if request is None else _headers_in(request)) or {}
         self._is_acknowledged = False
         # Those that run, and whether the client has been told.
         self._running: dict[str, bool] = {}
@@ -86,12 +87,6 @@ class AppSync(Dialect):
             return Handshake(status=HTTPStatus.BAD_REQUEST)
         return Handshake("graphql-ws")
 
-    def begin(self, request: HandshakeRequest) -> None:
-        """Keep the authorization of a handshake."""
-        parts = urlsplit(request.path)
-        self._endpoint = f"http://{request.headers['Host']}{parts.path.removesuffix('/realtime')}"
-        self._headers = _headers_in(request) or {}
-
     def parse(self, message: Message) -> Request:
         """Return the request in a message; raise ``Malformed`` if there is none."""
         kind = message.get("type")
@@ -104,7 +99,7 @@ class AppSync(Dialect):
         if kind == "start":
             return self._start(id, message)
         # A stop that comes too early is lost.
-        return Stop(id) if self._running.get(id) else Answer()
+        return Stop([id]) if self._running.get(id) else Answer()
 
     def _start(self, id: str, message: Message) -> Request:
         if len(self._running) >= MAX_SUBSCRIPTIONS:
@@ -196,3 +191,9 @@ def _headers_in(request: HandshakeRequest) -> dict[str, str] | None:
         return msgspec.json.decode(decoded, type=dict[str, str])
     except (ValueError, msgspec.MsgspecError):
         return None
+
+
+def _endpoint(request: HandshakeRequest) -> str:
+    """Return the URL of the HTTP endpoint that a handshake's URL belongs to."""
+    path = urlsplit(request.path).path.removesuffix("/realtime")
+    return f"http://{request.headers['Host']}{path}"

@@ -65,10 +65,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The client ends an operation."""
+    """The client ends operations."""
 
-    id: str
-    #: What the client gets, whether or not the operation was active.
+    ids: Sequence[str]
+    #: What the client gets, whether or not they were active.
     answer: Sequence[Message] = ()
 
 
@@ -155,13 +155,13 @@ class Dialect:
     #: Whether ``keep_alive`` is sent.
     has_keep_alive: ClassVar[bool] = False
 
+    def __init__(self, request: HandshakeRequest | None) -> None:
+        """Begin to serve the client that has sent this request."""
+
     @classmethod
     def answer(cls, request: HandshakeRequest) -> Handshake | None:
         """Return how to answer a handshake, or ``None`` if it doesn't ask for this protocol."""
         return Handshake(cls.name) if cls.name in request.subprotocols else None
-
-    def begin(self, request: HandshakeRequest) -> None:
-        """Learn what the handshake says, before any message."""
 
     @staticmethod
     def decode(text: str) -> Message:

@@ -44,7 +44,7 @@ class _Typed(Dialect):
         if kind == self.start:
             return start_of(member(message, "payload", dict, required=True), _id(message))
         if kind == self.stop:
-            return Stop(_id(message))
+            return Stop([_id(message)])
         if kind == "connection_init":
             return Init(member(message, "payload", dict))
         return self._parse_other(kind, message)
