@@ -41,7 +41,7 @@ _OPTIONS = (
     ),
     click.option(
         "--protocol",
-        type=click.Choice(["auto", "graphql-transport-ws", "graphql-ws"]),
+        type=click.Choice(["auto", "graphql-transport-ws", "graphql-ws", "appsync"]),
         help="WebSocket subprotocol.  [default: auto]",
     ),
     click.option("--init-payload", metavar="JSON|@file", help="Payload of connection_init."),
