@@ -50,8 +50,12 @@ TELLING = {
         ("sse", "gql[aiohttp]"),
         ("schema", "gql[websockets]"),
         ("parse", "gql[websockets]"),
+        ("dsl", "gql[websockets]"),
         ("memory-waiting", _GQL),
         ("first-http", "gql[aiohttp]"),
+        ("blocking-http", "gql sync[requests]"),
+        ("blocking-http", "gql sync[httpx]"),
+        ("blocking-events", "gql sync[websockets]"),
     ),
     ROOT / "docs" / "from-ariadne-codegen.md": (
         ("http-2048-1", "ariadne-codegen"),
@@ -124,12 +128,13 @@ def summary(results: dict[str, Any], chosen: Sequence[tuple[str, str]]) -> str:
     for row in results["rows"]:
         for claim in row["claims"]:
             against = claim["against"].removesuffix(" on trio")
-            loop, _, how = claim["ours"].removeprefix("anygql ").partition(", ")
-            if claim["ratio"] is None or (row["key"], against) not in chosen or how == "multipart":
+            ours = PEERS[claim["ours"]]
+            is_chosen = (row["key"], against) in chosen and ours.engine != "multipart"
+            if claim["ratio"] is None or not is_chosen:
                 continue
             work = f"{row['title']}{', ' + claim['about'] if claim['about'] else ''}"
             ratio = f"{table.number(claim['ratio']['median'])}{TIMES}"
-            shown.setdefault((work, against), {})[loop] = ratio
+            shown.setdefault((work, against), {})[ours.loop] = ratio
     loops = ("asyncio", "trio")
     lines = [
         (work, against, *(known.get(loop, "not measured") for loop in loops))
@@ -159,7 +164,7 @@ def draw(results: dict[str, Any], folder: Path = IMAGES) -> None:
                 f"{bar.label}, against {_against(claim)}", bar.value, bar.low, bar.high, bar.mark
             )
             for bar, claim in zip(given, _ratio_claims(results), strict=True)
-            if f"anygql {loop}" in claim["ours"]
+            if PEERS[claim["ours"]].loop == loop
         ]
         if chosen:
             note = "how many times more the other client takes; the thick mark is the goal"

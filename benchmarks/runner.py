@@ -79,7 +79,11 @@ class Measured:
         shown["ratio"] = summary(ratios)
         if claim.metric == "wall":
             shown["cpu_ratio"] = summary(self.ratios(claim, "cpu"))
-        shown["ok"] = None if claim.bar is None else shown["ratio"]["median"] >= claim.bar
+        if claim.most is not None:
+            taken = summary([sample[claim.metric] for sample in self.samples[claim.ours]])
+            shown["ok"] = taken["median"] <= claim.most
+        else:
+            shown["ok"] = None if claim.bar is None else shown["ratio"]["median"] >= claim.bar
         return shown
 
     def as_json(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import ast
 import importlib
 import inspect
 import re
+import runpy
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -84,7 +85,12 @@ def name(example: Example) -> str:
 
 EXAMPLES = examples()
 PROGRAMS = [example for example in EXAMPLES if example.is_program]
-RECIPES = [example for example in PROGRAMS if example.page.parent.name == "recipes"]
+RECIPES = [
+    example
+    for example in PROGRAMS
+    # Django runs on asyncio alone.
+    if example.page.parent.name == "recipes" and example.page.stem != "django"
+]
 SERVERS = [example for example in EXAMPLES if example.mark == "server"]
 
 
@@ -198,6 +204,7 @@ def test_each_public_name_is_in_the_reference(module: str) -> None:
 
 #: What a user makes no instance of.
 MADE_BY_OTHERS = {
+    "Cassettes",
     "MemoryStream",
     "Pages",
     "PeerConnection",
@@ -285,6 +292,17 @@ def test_the_messages_in_troubleshooting_are_ours() -> None:
         parts = [part.strip(" ():'") for part in re.split(r"<[^>]*>|…|: |\b\d+\b", text)]
         unknown += [(message, part) for part in parts if len(part) > 3 and part not in source]
     assert unknown == []
+
+
+def test_the_badges_say_what_pyproject_says() -> None:
+    images = DOCS / "images"
+    made = runpy.run_path(str(images / "badges.py"))
+    badges = made["badges"]()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"badge-(\w+)\.svg", readme) == list(badges)
+    for name, badge in badges.items():
+        drawn = (images / f"badge-{name}.svg").read_text(encoding="utf-8")
+        assert drawn == made["drawn"](*badge), "make pictures"
 
 
 def test_the_tree_of_errors_is_the_module_s() -> None:

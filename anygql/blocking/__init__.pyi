@@ -398,7 +398,8 @@ class Session:
     ) -> ExecutionResult:
         """Run a query or mutation, and return its whole result, with or without errors.
 
-        Arguments and errors are those of ``execute``, but for ``TransportQueryError``.
+        Arguments and errors are those of ``execute``, but for ``TransportQueryError``. The data are
+        as they came, even if the request was built with a type: with errors, they need not fit it.
         """
 
     @overload
@@ -548,8 +549,9 @@ class Session:
     ) -> Subscription[ExecutionResult]:
         """Subscribe to each whole result of a subscription, with or without errors.
 
-        Arguments and errors are those of ``subscribe``, but for ``TransportQueryError``.
-        ``on_resubscribe`` gets the last ``ExecutionResult``.
+        Arguments and errors are those of ``subscribe``, but for ``TransportQueryError``. The data
+        are as they came, as those of ``execute_result``. ``on_resubscribe`` gets the last
+        ``ExecutionResult``.
         """
 
     @overload
@@ -667,9 +669,10 @@ class Session:
     ) -> Subscription[Any]:
         """Run a query or mutation with ``@defer`` or ``@stream``, and give its data as they grow.
 
-        The last state is the whole, as ``execute`` returns it. States share what they have in
-        common, so don't change them. A state with errors raises ``TransportQueryError``, which
-        has its data. An answer that comes at once is one state.
+        The last state is the whole, as ``execute`` returns it, but always as plain data: no type
+        fits what is not whole. States share what they have in common, so don't change them. A state
+        with errors raises ``TransportQueryError``, which has its data. An answer that comes at once
+        is one state.
 
         The operation ends when the subscription is left, or after its last state. It is not
         retried.
@@ -702,19 +705,21 @@ class Session:
                 delivery.
         """
 
+    @overload
     def execute_batch(
         self,
-        requests: Iterable[Request],
+        requests: Iterable[GraphQLRequest[_T]],
         *,
         timeout: float | EllipsisType | None = ...,
         retry_mutations: bool | None = None,
         serialize_variables: bool | None = None,
         parse_results: bool | None = None,
         transport_args: AnyTransportArgs = None,
-    ) -> list[Any]:
+    ) -> list[_T]:
         """Run several queries and mutations, and return their data in the same order.
 
-        Over HTTP they travel as one array; other transports run them at the same time.
+        Over HTTP they travel as one array; other transports run them at the same time. A request
+        that was built with a type gives a value of that type, as from ``execute``.
 
         Args:
             requests: The requests, each as ``execute`` takes it.
@@ -731,9 +736,21 @@ class Session:
 
         Raises:
             TransportQueryError: For the first answer with errors.
+            ResultTypeError: For the first answer whose data don't fit the request's type.
             TransportError, ValueError, TypeError: As for ``execute``, for the first that failed.
         """
 
+    @overload
+    def execute_batch(
+        self,
+        requests: Iterable[Request],
+        *,
+        timeout: float | EllipsisType | None = ...,
+        retry_mutations: bool | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> list[Any]: ...
     def execute_batch_results(
         self,
         requests: Iterable[Request],
@@ -746,7 +763,8 @@ class Session:
     ) -> list[ExecutionResult]:
         """Run several queries and mutations, and return their whole results in the same order.
 
-        Arguments and errors are those of ``execute_batch``, but for ``TransportQueryError``.
+        Arguments and errors are those of ``execute_batch``, but for ``TransportQueryError``. The
+        data are as they came, as those of ``execute_result``.
         """
 
     def wait_connected(self, *, timeout: float | None = None) -> None:

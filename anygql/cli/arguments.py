@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -65,6 +64,7 @@ def split_endpoint(arguments: Sequence[str], most: int) -> tuple[str, list[str]]
 def endpoint_table(name: str) -> dict[str, Any]:
     """Return ``[tool.anygql.endpoints.NAME]`` of the nearest pyproject.toml."""
     import tomllib
+    from pathlib import Path
 
     for folder in (Path.cwd(), *Path.cwd().parents):
         file = folder / "pyproject.toml"
@@ -85,7 +85,8 @@ def read_text(source: str) -> str:
     if source == "-":
         return sys.stdin.read()
     try:
-        return Path(source).read_text(encoding="utf-8-sig")
+        with open(source, encoding="utf-8-sig") as file:
+            return file.read()
     except UnicodeDecodeError:
         raise click.UsageError(f"{source}: it is no text in UTF-8") from None
 
@@ -95,12 +96,15 @@ def read_document(query: str | None, files: Sequence[str]) -> str:
     if query is not None:
         if files:
             raise click.UsageError(f"give -q or a file, not both: {files[0]!r}")
-        return read_text(query[1:]) if query.startswith("@") else query
-    if files:
-        return read_text(files[0])
-    if sys.stdin.isatty():
+        text, source = (read_text(query[1:]), query[1:]) if query.startswith("@") else (query, "-q")
+    elif not files and sys.stdin.isatty():
         raise click.UsageError("give a document: -q TEXT, a file, or - for stdin")
-    return read_text("-")
+    else:
+        source = files[0] if files else "-"
+        text = read_text(source)
+    if not text.strip():
+        raise click.UsageError(f"{'stdin' if source == '-' else source}: the document is empty")
+    return text
 
 
 def _decode(text: str, what: str) -> Any:

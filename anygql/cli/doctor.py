@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from .arguments import split_endpoint
 from .endpoint import Endpoint, resolve_endpoint
@@ -60,7 +60,7 @@ def _at(endpoint: Endpoint, scheme: str) -> Endpoint:
     """Return the endpoint at ``http`` or ``ws``, with TLS if it has it now."""
     before, separator, rest = endpoint.url.partition("://")
     secure = "s" if before.lower() in {"https", "wss"} else ""
-    return replace(endpoint, url=f"{scheme}{secure}{separator}{rest}")
+    return msgspec.structs.replace(endpoint, url=f"{scheme}{secure}{separator}{rest}")
 
 
 async def _examine(endpoint: Endpoint, ws: Endpoint, findings: Findings, ping_wait: float) -> None:
@@ -156,6 +156,9 @@ def _verdict(http: Endpoint, ws: Endpoint, findings: Findings) -> list[str]:
             good_for = "everything, over one connection" if both else "subscriptions only"
             more = "" if name == SUBPROTOCOLS[0] else f', protocol="{name}"'
             transport = f'WebSocketTransport("{redact(ws.url)}"{more})'
+            if not both and findings.works("POST"):
+                split = f'Client("{redact(http.url)}", subscriptions={transport})'
+                lines.append(f"{split}  # both, in one session")
             lines.append(f"Client({transport})  # {good_for}")
             break
     return lines

@@ -6,12 +6,12 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import click
+import msgspec
 
 from .arguments import (
     endpoint_table,
@@ -41,13 +41,12 @@ _ENVIRONMENT_NAME = re.compile(r"^[A-Za-z_]\w*$")
 _KEYS = {"url", "headers", "bearer", "api_key", "protocol", "init_payload", "timeout"}
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """A server, or a schema in a module, with everything that it takes to reach it."""
 
     url: str
     options: Options
-    headers: dict[str, str] = field(default_factory=dict[str, str])
+    headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     init_payload: dict[str, Any] | None = None
 
     @property
@@ -211,7 +210,7 @@ def resolve_endpoint(url: str, options: Options) -> Endpoint:
         if unknown := set(table) - _KEYS:
             raise click.UsageError(f"{url}: unknown key {min(unknown)!r} in pyproject.toml")
         url = str(table.get("url", ""))
-        options = replace(
+        options = msgspec.structs.replace(
             options,
             bearer=options.bearer or table.get("bearer"),
             api_key=options.api_key or table.get("api_key"),
@@ -283,6 +282,13 @@ def load_object(name: str) -> Any:
         raise click.UsageError(f"{name}: {error}") from None
     except ImportError as error:
         raise click.UsageError(f"{name}: can't import it: {error}") from None
+    except (Exception, SystemExit) as error:  # the module's own
+        if os.environ.get("ANYGQL_TRACEBACK"):
+            raise
+        raise click.UsageError(
+            f"{name}: its import ended with {type(error).__name__}: {error} "
+            "(ANYGQL_TRACEBACK=1 shows where)"
+        ) from None
     # Strawberry's schemas hold graphql-core's.
     return getattr(found, "_schema", found)
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 __all__ = ["Options", "endpoint_options", "request_options"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """How to reach a server, as it was given."""
 
     headers: tuple[str, ...] = ()
@@ -56,7 +55,12 @@ _OPTIONS = (
     click.option("--timeout", type=_SECONDS, metavar="S", help="Seconds for all of it."),
     click.option("--connect-timeout", type=_SECONDS, metavar="S", help="Seconds to connect.  [10]"),
     click.option("--insecure", is_flag=True, help="Don't verify the server's certificate."),
-    click.option("--ca", metavar="FILE", help="Certificates to verify the server by."),
+    click.option(
+        "--ca",
+        type=click.Path(exists=True, dir_okay=False),
+        metavar="FILE",
+        help="Certificates to verify the server by.",
+    ),
     click.option("--proxy", metavar="URL", help="HTTP proxy; '' for none.  [of the environment]"),
     click.option(
         "--backend",
@@ -84,15 +88,13 @@ _REQUEST_OPTIONS = (
     click.option("--operation-name", metavar="NAME", help="Operation to run, if several."),
 )
 
-_NAMES = tuple(field.name for field in fields(Options))
-
 
 def endpoint_options(command: _F) -> _F:
     """Add the options, and give the command ``options`` for them."""
 
     @functools.wraps(command)
     def run(**given: Any) -> Any:
-        options = Options(**{name: given.pop(name) for name in _NAMES})
+        options = Options(**{name: given.pop(name) for name in Options.__struct_fields__})
         return command(options=options, **given)
 
     wrapped: Any = run

@@ -15,6 +15,7 @@ __all__ = [
     "Printer",
     "ReaderLeft",
     "complain",
+    "drop_stdout",
     "is_colored",
     "is_stuck",
     "print_errors",
@@ -26,9 +27,10 @@ FORMATS = ("json", "compact", "ndjson", "table", "raw")
 #: Bytes that a pipe takes at once if it takes any (POSIX PIPE_BUF is at least 512).
 _AT_ONCE = 512
 
-_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)')
+# Both are compiled when they are first used.
+_JSON_PART = r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)'
 #: What a terminal may take for a command, but for line breaks and tabs.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 #: What a thread writes now.
 _writing: list[str] = []
@@ -39,7 +41,7 @@ _RESET = "\x1b[0m"
 
 def printable(text: str) -> str:
     """Return a text without what a terminal may take for a command."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return re.sub(_CONTROL, "\N{REPLACEMENT CHARACTER}", text)
 
 
 def complain(line: str) -> None:
@@ -84,6 +86,12 @@ class ReaderLeft(Exception):
     """Whoever read stdout, such as ``head``, has left."""
 
 
+def drop_stdout() -> None:
+    """Drop what is still to be written on stdout. Call this when nobody reads it any more."""
+    # What is buffered would be flushed at exit, with a complaint.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 class Printer:
     """Prints values on stdout.
 
@@ -117,8 +125,8 @@ class Printer:
             encoded = msgspec.json.format(encoded, indent=indent)
         text = encoded.decode()
         if self._is_terminal:
-            text = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-        return _TOKEN.sub(_paint, text) if self._colored else text
+            text = re.sub(_CONTROL, lambda found: f"\\u{ord(found[0]):04x}", text)
+        return re.sub(_JSON_PART, _paint, text) if self._colored else text
 
     def _raw(self, value: Any) -> str:
         if not isinstance(value, str):

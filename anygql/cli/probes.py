@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
+from ..concurrency.exception_groups import single
 from .endpoint import Endpoint
 from .values import is_array, is_object
 
@@ -87,7 +88,8 @@ async def reach(endpoint: Endpoint, findings: Findings) -> bool:
                 await _tls(endpoint, host, port, findings)
     except (OSError, TimeoutError) as error:
         name = "DNS" if "DNS" not in findings.found else "TLS" if "TCP" in findings.found else "TCP"
-        findings.add(name, False, str(error) or f"nothing within {PATIENCE:g} s")
+        why = str(single(error.__cause__ or error))
+        findings.add(name, False, why or f"nothing within {PATIENCE:g} s")
         return False
     return True
 

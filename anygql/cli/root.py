@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -13,22 +11,11 @@ import click
 
 from ..version import VERSION
 from .arguments import is_endpoint
-from .output import ReaderLeft, complain, is_stuck
+from .help import COMMANDS, MAX_WIDTH, help_text
+from .output import ReaderLeft, complain, drop_stdout, is_stuck
 
 __all__ = ["CLI", "LazyGroup", "run"]
 
-#: The commands: the module of each, what is done by it, and how it is spelled there.
-_COMMANDS = {
-    "execute": "Run a query or mutation (what `anygql URL …` does, too).",
-    "subscribe": "Print the events of a subscription.",
-    "schema": "Fetch, show and compare schemas.",
-    "check": "Validate documents against a schema.",
-    "upload": "Run a mutation with files.",
-    "batch": "Run many operations from a file.",
-    "doctor": "Find out what a server speaks, and how fast.",
-    "serve": "Serve a schema for tests.",
-    "completion": "Print the completion script of a shell.",
-}
 _SCHEMA_COMMANDS = {
     "fetch": "Ask a server for its schema.",
     "show": "Print a schema, one of its types, or a field.",
@@ -82,6 +69,8 @@ class LazyGroup(click.Group):
             if self._otherwise is not None and (is_endpoint(name) or name.startswith("-")):
                 args = [self._otherwise, *args]
             else:
+                from difflib import get_close_matches
+
                 near = get_close_matches(name, self._lazy, 1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 ctx.fail(f"{name!r} is neither a command nor a URL.{hint}")
@@ -101,16 +90,21 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
         ctx.exit()
 
 
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH}
 
-CLI = LazyGroup(
+
+class _Root(LazyGroup):
+    """The group of all commands, with the help that ``main`` prints without click."""
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(help_text())
+
+
+CLI = _Root(
     name="anygql",
-    lazy=_COMMANDS,
+    lazy=COMMANDS,
     otherwise="execute",
     context_settings=_CONTEXT,
-    help="A GraphQL client: `anygql URL -q '{ hello }'`, or one of the commands.\n\n"
-    "URL is http(s)://…, ws(s)://…, module:schema, or @NAME of [tool.anygql.endpoints.NAME] in "
-    "pyproject.toml; by default it is that of ANYGQL_URL. Data go to stdout, all else to stderr.",
     params=[
         click.Option(
             ["--version"],
@@ -128,7 +122,7 @@ SCHEMA = LazyGroup(
     name="schema",
     lazy=_SCHEMA_COMMANDS,
     context_settings=_CONTEXT,
-    help=_COMMANDS["schema"],
+    help=COMMANDS["schema"],
     no_args_is_help=True,
 )
 
@@ -153,22 +147,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except ReaderLeft:
-        return _silenced()
+        drop_stdout()
+        return 0
     except Exception as error:  # noqa: BLE001 - no traceback, whatever it is
         return _fail_by(error)
     try:
         if not is_stuck():
             sys.stdout.flush()
     except BrokenPipeError:
-        return _silenced()
+        drop_stdout()
+        return 0
     return code if isinstance(code, int) else 0
-
-
-def _silenced() -> int:
-    """Return the exit code for a reader of stdout that has left, such as ``head``."""
-    # What is still buffered would be flushed at exit, with a complaint.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return 0
 
 
 def _fail_by(error: Exception) -> int:
@@ -179,5 +168,5 @@ def _fail_by(error: Exception) -> int:
 
 
 def _fail(line: str, code: int) -> int:
-    complain(f"error: {line}")
+    complain(f"error: {' '.join(line.split())}")
     return code

@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
@@ -34,9 +33,16 @@ def run_async(
         backend: The event loop.
         timeout: Seconds for all of it, ``None`` for no limit.
     """
-    if backend == "trio" and find_spec("trio") is None:
-        raise click.UsageError("--backend trio needs trio: pip install trio")
+    if backend == "trio":
+        _check_trio()
     raise click.exceptions.Exit(anyio.run(_supervise, function, timeout, backend=backend))
+
+
+def _check_trio() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("trio") is None:
+        raise click.UsageError("--backend trio needs trio: pip install trio")
 
 
 #: The scopes that a signal or the limit cancels, of the command that runs: the innermost alone.

@@ -98,7 +98,8 @@ def show(options: Options, arguments: tuple[str, ...], source: str | None) -> No
         else:
             source = os.environ.get("ANYGQL_URL") or None
     if source is None:
-        raise click.UsageError("say where the schema is: a URL or a file")
+        given = f", and there is no file {rest[0]!r}" if rest else ""
+        raise click.UsageError(f"say where the schema is: a URL or a file{given}")
     if rest[1:]:
         raise click.UsageError(f"there is an argument too many: {rest[1]!r}")
     found = source

@@ -12,7 +12,7 @@ from .options import Options
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
 
-__all__ = ["fetch_schema", "is_remote", "schema_from"]
+__all__ = ["fetch_schema", "is_remote", "schema_from", "schema_of_file"]
 
 
 async def fetch_schema(source: str, options: Options, **wanted: Any) -> GraphQLSchema:
@@ -32,11 +32,18 @@ def is_remote(source: str) -> bool:
 
 async def schema_from(source: str, options: Options) -> GraphQLSchema:
     """Return the schema of a URL, a module, or a file (SDL, or an introspection result)."""
-    from ..schema.loading import load_schema
-
     if is_remote(source):
         return await fetch_schema(source, options)
+    return schema_of_file(source)
+
+
+def schema_of_file(source: str) -> GraphQLSchema:
+    """Return the schema of a file. Raise ``ValueError``, which names the file, for none."""
+    from ..schema.loading import load_schema
+    from .failures import describe
+
+    text = read_text(source)
     try:
-        return load_schema(read_text(source))
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}") from None
+        return load_schema(text)
+    except Exception as error:  # noqa: BLE001 - a mistake in the file, of any kind
+        raise ValueError(f"{source}: {describe(error)[1]}") from None

@@ -46,7 +46,11 @@ def serve(source: str | None, host: str, port: int, interval: float, backend: st
         from ..testing.server import GraphQLServer
 
         async with GraphQLServer(schema) as server:
-            Printer().write(f"{await server.listen(host, port)}\n{server.http_url}\n")
+            try:
+                url = await server.listen(host, port)
+            except OSError as error:
+                raise click.UsageError(f"{host}, port {port}: {error.strerror}") from None
+            Printer().write(f"{url}\n{server.http_url}\n")
             complain("-- serving; Ctrl-C stops it")
             await anyio.sleep_forever()
         return 0
@@ -61,10 +65,9 @@ def _schema(source: str | None, interval: float) -> Any:
         return demo_schema()
     if is_module(source) and not Path(source).is_file():
         return load_object(source)
-    from ..schema.loading import load_schema
-    from .arguments import read_text
     from .mocking import add_mocks
+    from .schemas import schema_of_file
 
-    schema = load_schema(read_text(source))
+    schema = schema_of_file(source)
     add_mocks(schema, interval)
     return schema

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
 from functools import lru_cache
 
 __all__ = ["SOMEWHAT_ALIKE", "nearest"]
@@ -23,6 +22,8 @@ def nearest(name: str, candidates: tuple[str, ...], alike: float = _ALIKE) -> st
     """Return the candidate that ``name`` looks like a slip of, if there is one."""
     if len(name) > _LONGEST:
         return None
+    from difflib import SequenceMatcher  # only for messages
+
     plain = _plain(name)
     ratios = [
         (SequenceMatcher(None, plain, _plain(candidate), autojunk=False).ratio(), candidate)

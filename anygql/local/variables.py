@@ -38,7 +38,8 @@ def _put(variables: Any, path: str, file: FileVar) -> None:
 
 def _child(holder: Any, key: str, path: str) -> tuple[Any, Any]:
     """Return ``key`` as the holder has it (a list's is an ``int``), and the value there."""
-    at: Any = int(key) if isinstance(holder, list) and key.isdigit() else key
+    is_list = isinstance(holder, list)
+    at: Any = int(key) if is_list and key.isdigit() else key
     try:
         return at, holder[at]
     except (KeyError, TypeError) as exc:

@@ -16,7 +16,7 @@ MAX_RETRY_AFTER = 86_400.0
 
 #: Whole seconds by RFC 9110 §10.2.3; some servers send fractions, and proxies join two headers.
 _NUMBER = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
-_NUMBERS = re.compile(rf"(?:{_NUMBER})(?:[ \t]*,[ \t]*(?:{_NUMBER}))*")
+_NUMBERS = rf"(?:{_NUMBER})(?:[ \t]*,[ \t]*(?:{_NUMBER}))*"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -29,7 +29,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after", "").strip()
     if not value:
         return None
-    if _NUMBERS.fullmatch(value):
+    if re.fullmatch(_NUMBERS, value):
         # The float of very many digits is infinite.
         longest = min(max(map(float, value.split(","))), MAX_RETRY_AFTER)
         return float(math.ceil(longest))

@@ -46,7 +46,7 @@ def hide_secrets(text: str, names: Iterable[str]) -> str:
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What one attempt to connect is made with. Its ``repr`` shows none of it: it may be secret.
 
-    Args:
+    Attributes:
         url: The URL to connect to, ``ws://`` or ``wss://``.
         subprotocols: The names to offer, the preferred one first. Make a ``Secret`` of one that
             holds a credential. Default: none, and no ``Sec-WebSocket-Protocol`` is sent.

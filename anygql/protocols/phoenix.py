@@ -21,7 +21,14 @@ import msgspec
 
 from ..documents.request import GraphQLRequest
 from ..exceptions import ProtocolViolation
-from ..json import JSON, MsgspecJSON, encode_named, is_mapping, replace_lone_surrogates
+from ..json import (
+    JSON,
+    MsgspecJSON,
+    checked_utf8,
+    encode_named,
+    is_mapping,
+    replace_lone_surrogates,
+)
 from ..results.answers import server_words
 from ..results.result import ExecutionResult, is_result
 from .base import Codec, Prepared, Secret, SubscriptionProtocol
@@ -282,11 +289,12 @@ class _PhoenixCodec(Codec):
         variables = encode_named(self._json, request.variable_values or {}, "variables")
         ref = next(self._refs)
         is_subscription = request.kind == "subscription"
-        message = self._message(ref, "doc", _Doc(request.source.json, msgspec.Raw(variables)))
+        document = encode(_Doc(request.source.json, msgspec.Raw(variables)))
+        message = self._message(ref, "doc", msgspec.Raw(document))
         self._asked[ref] = _Asked(id, is_subscription)
         self._ref_of[id] = ref
         if is_subscription:
-            self._topics.await_reply(ref)
+            self._topics.await_reply(ref, document)
         return message
 
     def complete(self, id: str) -> bytes | None:
@@ -311,7 +319,7 @@ class _PhoenixCodec(Codec):
     def forget(self, id: str) -> None:
         ref = self._ref_of.pop(id)
         if self._asked.pop(ref).is_subscription:
-            self._waiting += self._settle(ref)
+            self._waiting += self._settle(ref, None)
 
     def ping(self, payload: Any = None) -> bytes:
         self._heartbeat_ref = ref = next(self._refs)
@@ -363,7 +371,7 @@ class _PhoenixCodec(Codec):
         status, response = self._reply(payload)
         topic = response.get("subscriptionId") if is_mapping(response) else None
         events: list[Event] = []
-        if status == "ok" and isinstance(topic, str):
+        if status == "ok" and isinstance(topic, str) and asked.is_subscription:
             events += self._on_started(asked, ref, topic)
         elif is_mapping(response) and response.get("reason") == "unmatched topic":
             self._joined = False
@@ -371,11 +379,11 @@ class _PhoenixCodec(Codec):
         elif not asked.is_left:
             events += _answer(asked.id, status, response, payload)
         if asked.is_subscription:
-            events += self._settle(ref)
+            events += self._settle(ref, topic if isinstance(topic, str) else None)
         return events[0] if len(events) == 1 else Several(events)
 
     def _on_started(self, asked: _Asked, ref: str, topic: str) -> list[Event]:
-        early = self._topics.add(asked.id, topic)
+        early = self._topics.add(asked.id, topic, ref)
         if asked.is_left:
             if self._topics.leave(asked.id, topic, ref):
                 return [Say(self._unsubscribe(topic))]
@@ -383,9 +391,9 @@ class _PhoenixCodec(Codec):
         self._topic_of[asked.id] = topic
         return [Started(asked.id), *(self._result(asked.id, result) for result in early)]
 
-    def _settle(self, ref: str) -> list[Event]:
-        """Return what has waited for a reply."""
-        results, topics = self._topics.settle(ref)
+    def _settle(self, ref: str, topic: str | None) -> list[Event]:
+        """Return what has waited for a reply, which names a topic or none."""
+        results, topics = self._topics.settle(ref, topic)
         events: list[Event] = [self._result(id, each) for ids, each in results for id in ids]
         return [*events, *(Say(self._unsubscribe(topic)) for topic in topics)]
 
@@ -432,7 +440,7 @@ class _PhoenixCodec(Codec):
         if type(self._json) is MsgspecJSON:
             try:
                 result = _DATA.decode(payload).result
-                if is_result(result):
+                if type(result.data) is dict or is_result(result):
                     return Next(id, result)
             except (ValueError, RecursionError):
                 pass
@@ -452,7 +460,8 @@ _EVENTS: dict[str, Callable[[_PhoenixCodec, _Frame], Event]] = {
 def _read(message: bytes | str) -> _Frame:
     """Read a message; raise ``ProtocolViolation`` for what is no frame."""
     try:
-        return _FRAMES.decode(message)
+        # What stays JSON text for now would not be checked otherwise.
+        return _FRAMES.decode(message if message.isascii() else checked_utf8(message))
     except (ValueError, RecursionError) as exc:
         try:
             return read_replacing_surrogates(_FRAMES.decode, message, exc)

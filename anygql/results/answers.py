@@ -155,12 +155,10 @@ def first_line(text: str, limit: int = MAX_WORDS) -> str:
     return f"{line[: limit - 1]}…" if len(line) > limit else line
 
 
-# What a page holds beside its text. Each pattern stops at the next "<", or at the end.
-_INLINE = re.compile(r"</?(?:a|b|code|em|i|span|strong|tt|u)\b[^<>]*>", re.IGNORECASE)
-_UNSEEN = re.compile(
-    r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[a-z!/?][^<>]*(?:>|\Z)",
-    re.DOTALL | re.IGNORECASE,
-)
+# What a page holds beside its text. Each pattern stops at the next "<", or at the end. They are
+# compiled when they are first used: few clients ever see a page.
+_INLINE = r"(?i)</?(?:a|b|code|em|i|span|strong|tt|u)\b[^<>]*>"
+_UNSEEN = r"(?is)<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[a-z!/?][^<>]*(?:>|\Z)"
 
 
 def without_markup(text: str) -> str:
@@ -169,7 +167,7 @@ def without_markup(text: str) -> str:
         return text
     import html  # only for a page in the place of an answer
 
-    lines = html.unescape(_UNSEEN.sub(" ", _INLINE.sub("", text))).splitlines()
+    lines = html.unescape(re.sub(_UNSEEN, " ", re.sub(_INLINE, "", text))).splitlines()
     return "\n".join(" ".join(line.split()) for line in lines)
 
 

@@ -8,7 +8,6 @@ swallow a cancellation. tenacity's own loop is not used: it reads ``time.monoton
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -49,7 +48,9 @@ def wait_after(losses: int) -> float:
     They are random, as in the default policy: sessions that lose their server at the same moment
     must not come back at the same moment.
     """
-    return random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(losses - 1, 16)))  # noqa: S311
+    from random import uniform  # only for sessions that have lost a connection
+
+    return uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(losses - 1, 16)))  # noqa: S311
 
 
 def requested_wait(error: BaseException | None) -> float:

@@ -22,7 +22,7 @@ from ..delivery.interfaces import (
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
 from ..exceptions import TransportError
 from ..net.options import NoOptions
-from ..results.result import ExecutionResult, data_or_raise
+from ..results.result import ExecutionResult
 from .attempts import Attempts, is_loss
 from .events import SessionState
 from .hints import check_timeout, refuse_call
@@ -105,6 +105,8 @@ class Session:
 
     async def wait_connected(self) -> None:
         """Wait until there is a connection.
+
+        With a ``SplitTransport``, wait until there are both, if there has been a subscription.
 
         Raises:
             TransportError: When there is none and there will be none; it says why.
@@ -336,12 +338,13 @@ class Session:
     ) -> ExecutionResult:
         """Run a query or mutation, and return its whole result, with or without errors.
 
-        Arguments and errors are those of ``execute``, but for ``TransportQueryError``.
+        Arguments and errors are those of ``execute``, but for ``TransportQueryError``. The data are
+        as they came, even if the request was built with a type: with errors, they need not fit it.
         """
         if mistaken:
             refuse_call(self.execute_result, mistaken)
         request = as_request(request, variable_values, operation_name, extensions)
-        options = self._options.conversions.override(serialize_variables, parse_results)
+        options = self._conversions(request, serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
         with short_tracebacks:
             result = await self._execute(prepared.request, timeout, retry_mutations, transport_args)
@@ -558,14 +561,15 @@ class Session:
     ) -> Subscription[ExecutionResult]:
         """Subscribe to each whole result of a subscription, with or without errors.
 
-        Arguments and errors are those of ``subscribe``, but for ``TransportQueryError``.
-        ``on_resubscribe`` gets the last ``ExecutionResult``.
+        Arguments and errors are those of ``subscribe``, but for ``TransportQueryError``. The data
+        are as they came, as those of ``execute_result``. ``on_resubscribe`` gets the last
+        ``ExecutionResult``.
         """
         if mistaken:
             refuse_call(self.subscribe_results, mistaken)
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         request = as_request(request, variable_values, operation_name, extensions)
-        options = self._options.conversions.override(serialize_variables, parse_results)
+        options = self._conversions(request, serialize_variables, parse_results)
         prepared = options.prepare(request, self._options.schema.current)
         return self._subscription(
             prepared,
@@ -705,7 +709,7 @@ class Session:
         check_timeout(timeout)
         request = as_request(request, variable_values, operation_name, extensions)
         _single_result_operation(request)
-        options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
+        options = self._conversions(request, serialize_variables, parse_results, camel_case)
         reader: PageReader[Any] = PageReader(
             request,
             path,
@@ -736,9 +740,10 @@ class Session:
     ) -> Subscription[Any]:
         """Run a query or mutation with ``@defer`` or ``@stream``, and give its data as they grow.
 
-        The last state is the whole, as ``execute`` returns it. States share what they have in
-        common, so don't change them. A state with errors raises ``TransportQueryError``, which
-        has its data. An answer that comes at once is one state.
+        The last state is the whole, as ``execute`` returns it, but always as plain data: no type
+        fits what is not whole. States share what they have in common, so don't change them. A state
+        with errors raises ``TransportQueryError``, which has its data. An answer that comes at once
+        is one state.
 
         The operation ends when the subscription is left, or after its last state. It is not
         retried.
@@ -775,7 +780,7 @@ class Session:
         delivery = Delivery(buffer_size)
         request = as_request(request, variable_values, operation_name, extensions)
         _single_result_operation(request)
-        options = self._options.conversions.override(serialize_variables, parse_results)
+        options = self._conversions(request, serialize_variables, parse_results)
         prepared = options.prepare(
             request, self._options.schema.current, path=path, is_partial=True
         )
@@ -796,6 +801,30 @@ class Session:
         label = self._label(prepared.request, self._supervisor)
         return Subscription(begin, prepared.read_data, label)
 
+    @overload
+    async def execute_batch(
+        self,
+        requests: Iterable[GraphQLRequest[_T]],
+        *,
+        timeout: float | EllipsisType | None = ...,
+        retry_mutations: bool | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> list[_T]: ...
+
+    @overload
+    async def execute_batch(
+        self,
+        requests: Iterable[Request],
+        *,
+        timeout: float | EllipsisType | None = ...,
+        retry_mutations: bool | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> list[Any]: ...
+
     async def execute_batch(
         self,
         requests: Iterable[Request],
@@ -809,7 +838,8 @@ class Session:
     ) -> list[Any]:
         """Run several queries and mutations, and return their data in the same order.
 
-        Over HTTP they travel as one array; other transports run them at the same time.
+        Over HTTP they travel as one array; other transports run them at the same time. A request
+        that was built with a type gives a value of that type, as from ``execute``.
 
         Args:
             requests: The requests, each as ``execute`` takes it.
@@ -826,19 +856,17 @@ class Session:
 
         Raises:
             TransportQueryError: For the first answer with errors.
+            ResultTypeError: For the first answer whose data don't fit the request's type.
             TransportError, ValueError, TypeError: As for ``execute``, for the first that failed.
         """
         if mistaken:
             refuse_call(self.execute_batch, mistaken)
         with short_tracebacks:
-            results = await self._execute_batch(
-                requests,
-                self._options.conversions.override(serialize_variables, parse_results),
-                timeout,
-                retry_mutations,
-                transport_args,
+            prepared = self._prepare_batch(
+                requests, serialize_variables, parse_results, is_typed=True
             )
-            return [data_or_raise(result) for result in results]
+            results = await self._execute_batch(prepared, timeout, retry_mutations, transport_args)
+            return [each.read_data(result) for each, result in results]
 
     async def execute_batch_results(
         self,
@@ -853,31 +881,54 @@ class Session:
     ) -> list[ExecutionResult]:
         """Run several queries and mutations, and return their whole results in the same order.
 
-        Arguments and errors are those of ``execute_batch``, but for ``TransportQueryError``.
+        Arguments and errors are those of ``execute_batch``, but for ``TransportQueryError``. The
+        data are as they came, as those of ``execute_result``.
         """
         if mistaken:
             refuse_call(self.execute_batch_results, mistaken)
         with short_tracebacks:
-            return await self._execute_batch(
-                requests,
-                self._options.conversions.override(serialize_variables, parse_results),
-                timeout,
-                retry_mutations,
-                transport_args,
-            )
+            prepared = self._prepare_batch(requests, serialize_variables, parse_results)
+            results = await self._execute_batch(prepared, timeout, retry_mutations, transport_args)
+            return [each.parse_result(result) for each, result in results]
+
+    def _prepare_batch(
+        self,
+        requests: Iterable[Request],
+        serialize_variables: bool | None,
+        parse_results: bool | None,
+        *,
+        is_typed: bool = False,
+    ) -> list[PreparedRequest]:
+        """Prepare requests, to give values of their types or plain data."""
+        prepared: list[PreparedRequest] = []
+        for each in requests:
+            request = as_request(each)
+            options = self._conversions(request, serialize_variables, parse_results)
+            type_, path, _ = request.typed_options(None, None, None) if is_typed else (None,) * 3
+            schema = self._options.schema.current
+            prepared.append(options.prepare(request, schema, type_, path, server=self._server))
+        return prepared
+
+    def _conversions(
+        self,
+        request: GraphQLRequest,
+        serialize_variables: bool | None,
+        parse_results: bool | None,
+        camel_case: bool | None = None,
+    ) -> Conversions:
+        """Return the conversions for a call whose result has no type: names of variables count."""
+        *_, camel_case = request.typed_options(None, None, camel_case)
+        return self._options.conversions.override(serialize_variables, parse_results, camel_case)
 
     async def _execute_batch(
         self,
-        requests: Iterable[Request],
-        options: Conversions,
+        prepared: Sequence[PreparedRequest],
         timeout: float | EllipsisType | None,
         retry_mutations: bool | None,
         transport_args: AnyTransportArgs,
-    ) -> list[ExecutionResult]:
-        """Run several queries and mutations, and return their results in the same order."""
+    ) -> list[tuple[PreparedRequest, ExecutionResult]]:
+        """Run several queries and mutations, and return each with its result."""
         check_timeout(timeout)
-        schema = self._options.schema.current
-        prepared = [options.prepare(as_request(request), schema) for request in requests]
         if not prepared:
             await checkpoint()
             return []
@@ -894,7 +945,7 @@ class Session:
             if isinstance(outcome, Exception):
                 raise outcome
         results = [outcome for outcome in outcomes if isinstance(outcome, ExecutionResult)]
-        return [each.parse_result(result) for each, result in zip(prepared, results, strict=True)]
+        return list(zip(prepared, results, strict=True))
 
     async def _execute_once(
         self, connection: Connection, request: GraphQLRequest, args: AnyTransportArgs

@@ -69,11 +69,11 @@ class SplitTransport:
         return max((time for time in times if time is not None), default=None)
 
     def connect(self) -> AbstractAsyncContextManager[Connection]:
-        """Return one attempt at the connection for queries and mutations.
-
-        Sessions make the other connection by ``subscriptions.connect()``.
-        """
-        return self.transport.connect()
+        """Raise ``TypeError``: there are two connections, which a session makes by the parts."""
+        raise TypeError(
+            "a SplitTransport has two connections, which only a session makes. What wraps a "
+            "transport goes around each: SplitTransport(wrap(…), subscriptions=wrap(…))"
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.transport!r}, subscriptions={self.subscriptions!r}>"

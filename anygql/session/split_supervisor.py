@@ -62,8 +62,14 @@ class SplitSupervisor(Supervisor):
     async def wait_connected(self) -> None:
         """Wait until there is a connection, and until there are both if both are wanted."""
         await self.connection()
-        if self._subscriptions.is_wanted:
+        if not self._subscriptions.is_wanted:
+            return
+        try:
             await self._subscriptions.connection()
+        except Exception:
+            # It may have been refused, which is the subscriptions' alone.
+            if self.fault is not None:
+                raise
 
     def reconnect(self) -> None:
         """Drop both connections, where there are any, and make others."""
@@ -86,10 +92,10 @@ class SplitSupervisor(Supervisor):
         self._raise_to_owner(error)
 
     def _mark_closed(self, fault: Exception) -> bool:
-        is_news = super()._mark_closed(fault)
-        if is_news:
+        was_open = super()._mark_closed(fault)
+        if was_open:
             self._subscriptions.end(fault)
-        return is_news
+        return was_open
 
 
 class _SubscriptionSupervisor(Supervisor):
@@ -128,10 +134,13 @@ class _SubscriptionSupervisor(Supervisor):
         return await super().connection(is_call=is_call)
 
     def end(self, fault: Exception) -> None:
-        """End for good: the session has."""
+        """End for good, since the session has ended with this error."""
         self._is_over = True
-        if self._connection is not None:
-            self._connection.close()  # now: who reads from it may be about to be canceled
+        connection = self._connection
+        self.fault_was_told = connection is not None and connection.idle_since is None
+        if connection is not None:
+            # At once: its consumers may be about to be canceled, and are to get the error first.
+            connection.close()
         if not self._mark_closed(fault):
             self.fault = fault
         self._scope.cancel()
@@ -149,5 +158,5 @@ class _SubscriptionSupervisor(Supervisor):
                 self._end_with(exc)
 
     def _end_with(self, error: Exception) -> None:
-        """End with an error, which ends no session."""
+        """End with an error, alone: the session goes on."""
         self._mark_closed(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Iterable
 from typing import Any
 
 from ..concurrency.cancellation import stray_cancellation
@@ -21,7 +21,7 @@ from ..json import JSON, encode_named
 from ..results.result import ExecutionResult
 from .sinks import Sink
 
-__all__ = ["errors_of", "iterate", "resolve", "result_of", "transport_error"]
+__all__ = ["Answers", "errors_of", "resolve", "transport_error"]
 
 
 @interruptible
@@ -42,46 +42,54 @@ async def resolve(answer: Any, call: object) -> Any:
     return value
 
 
-@interruptible
-async def iterate(
-    events: AsyncIterable[Any] | Iterable[Any],
-    sink: Sink,
-    read: Callable[[Any], ExecutionResult],
-    close_timeout: float | None,
-) -> None:
-    """Put all events into the sink while it has room, and close their iterator."""
-    if not isinstance(events, AsyncIterable):
-        for event in events:
-            if not await sink.room():
-                return
-            sink.next(read(event))
-        return
-    iterator = aiter(events)
-    try:
-        while await sink.room():
-            try:
-                event = await anext(iterator)
-            except StopAsyncIteration:
-                return
-            sink.next(read(event))
-    finally:
-        await aclose_within(iterator, close_timeout)
+class Answers:
+    """Reads the answers of one stub.
 
+    Args:
+        json: The codec that answers go through.
+        description: The server, for messages.
+        close_timeout: Seconds that an async iterator may take to close, or ``None``.
+    """
 
-def result_of(value: Any, json: JSON, description: str) -> ExecutionResult:
-    """Return the result that a value stands for; raise the exception that it is."""
-    if isinstance(value, Exception):
-        if (failed := errors_of(value)) is not None:
-            return failed
-        raise transport_error(value, description)
-    result = value if isinstance(value, ExecutionResult) else ExecutionResult(value)
-    if value is None or isinstance(value, str | bytes):
-        raise TypeError(_not_data(value))
-    plain = json.decode(encode_named(json, result, "answer"))
-    data = plain.get("data")
-    if data is not None and not isinstance(data, dict):
-        raise TypeError(_not_data(value))
-    return ExecutionResult(**plain)
+    def __init__(self, json: JSON, description: str, close_timeout: float | None) -> None:
+        self.json = json
+        self.description = description
+        self.close_timeout = close_timeout
+
+    def read(self, value: Any) -> ExecutionResult:
+        """Return the result that a value stands for; raise the exception that it is."""
+        if isinstance(value, Exception):
+            if (failed := errors_of(value)) is not None:
+                return failed
+            raise transport_error(value, self.description)
+        result = value if isinstance(value, ExecutionResult) else ExecutionResult(value)
+        if value is None or isinstance(value, str | bytes):
+            raise TypeError(_not_data(value))
+        plain = self.json.decode(encode_named(self.json, result, "answer"))
+        data = plain.get("data")
+        if data is not None and not isinstance(data, dict):
+            raise TypeError(_not_data(value))
+        return ExecutionResult(**plain)
+
+    @interruptible
+    async def iterate(self, events: AsyncIterable[Any] | Iterable[Any], sink: Sink) -> None:
+        """Put all events into the sink while it has room, and close their iterator."""
+        if not isinstance(events, AsyncIterable):
+            for event in events:
+                if not await sink.room():
+                    return
+                sink.next(self.read(event))
+            return
+        iterator = aiter(events)
+        try:
+            while await sink.room():
+                try:
+                    event = await anext(iterator)
+                except StopAsyncIteration:
+                    return
+                sink.next(self.read(event))
+        finally:
+            await aclose_within(iterator, self.close_timeout)
 
 
 def _not_data(value: object) -> str:

@@ -133,6 +133,8 @@ class Cassette(msgspec.Struct, omit_defaults=True):
 
     anygql_cassette: int
     recorded_from: str
+    #: Whether the transport had something that may be another in another attempt to connect.
+    asks_anew: bool = True
     secrets: tuple[str, ...] = SECRET_NAMES
     connections: list[ConnectionRecord] = []
 

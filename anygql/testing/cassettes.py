@@ -8,7 +8,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..client import Client
 from ..delivery.interfaces import Transport
 from .recorded import Recorded
 from .recorder import Recorder
@@ -21,6 +20,21 @@ __all__ = ["Cassettes"]
 
 #: The longest name of a file, but for its end.
 LONGEST = 120
+
+
+class _PatientRecorder(Recorder):
+    """Writes nothing before it is told to: a test may fail yet."""
+
+    def _prepare(self) -> None:
+        """Do nothing."""
+
+    def _connection_ended(self) -> None:
+        """Do nothing."""
+
+    def save_if_used(self) -> None:
+        """Write what was recorded, if there was an attempt to connect."""
+        if self._tape.cassette.connections:
+            self.save()
 
 
 class Cassettes:
@@ -41,7 +55,7 @@ class Cassettes:
         self._name = _name_of(item)
         self._record = record
         self._count = 0
-        self._recorders: list[Recorder] = []
+        self._recorders: list[_PatientRecorder] = []
 
     @property
     def path(self) -> Path:
@@ -71,8 +85,7 @@ class Cassettes:
         path = self.path
         self._count += 1
         if self._record or (self._record is None and not path.exists()):
-            recorder = Recorder(Client(transport).transport, path, secrets=secrets)
-            recorder.saves_itself = False
+            recorder = _PatientRecorder(transport, path, secrets=secrets)
             self._recorders.append(recorder)
             return recorder
         if not path.exists():
@@ -82,8 +95,7 @@ class Cassettes:
     def save(self) -> None:
         """Write what was recorded."""
         for recorder in self._recorders:
-            if recorder.cassette.connections:
-                recorder.save()
+            recorder.save_if_used()
 
 
 def _name_of(item: pytest.Item) -> str:

@@ -122,18 +122,21 @@ def _difference(asked: _Question, playable: Playable) -> str:
         return f", with {len(recorded)} lines and not {len(lines)}"
     if asked.name != record.name:
         return ", another one of the same document"
-    differences = [
-        f"${name} {_shown(record.variables, name)} and not {_shown(asked.variables, name)}"
-        for name in sorted({*asked.variables, *record.variables})
-        if _shown(record.variables, name) != _shown(asked.variables, name)
-    ]
-    return f", with {', '.join(differences)}"
+    names = sorted({*asked.variables, *record.variables})
+    differences = [_variable(name, asked.variables, record.variables) for name in names]
+    return f", with {', '.join(filter(None, differences))}"
 
 
-def _shown(variables: dict[str, Any], name: str) -> str:
-    if name not in variables:
-        return "not given"
-    return json.dumps(variables[name], ensure_ascii=False)
+def _variable(name: str, asked: dict[str, Any], recorded: dict[str, Any]) -> str:
+    """Return how a variable's recorded value differs from the one that is asked with."""
+    if name not in recorded:
+        return f"no ${name}"
+    value = json.dumps(recorded[name], ensure_ascii=False)
+    if name not in asked:
+        return f"${name} {value}, which is not given"
+    if asked[name] == recorded[name]:
+        return ""
+    return f"${name} {value} and not {json.dumps(asked[name], ensure_ascii=False)}"
 
 
 def _cut(text: str) -> str:

@@ -31,9 +31,11 @@ __all__ = [
     "graphql_server",
     "graphql_session",
     "pytest_addoption",
-    "pytest_configure",
     "pytest_runtest_makereport",
 ]
+
+#: The plugin that has the fixtures for pytest-asyncio.
+_FOR_ASYNCIO = "anygql-asyncio"
 
 _PASSED = pytest.StashKey[bool]()
 
@@ -47,18 +49,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="record every cassette anew; with --no-anygql-record, record none. By default those "
         "are recorded that lack",
     )
-
-
-def _has_asyncio(config: pytest.Config) -> bool:
-    return config.pluginmanager.has_plugin("asyncio")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Add the fixtures for pytest-asyncio, if it is in use."""
-    if _has_asyncio(config):
-        from . import asyncio_fixtures
-
-        config.pluginmanager.register(asyncio_fixtures, "anygql-asyncio")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -120,20 +110,27 @@ def cassette(request: pytest.FixtureRequest) -> Generator[Cassettes]:
 def _async_fixture(request: pytest.FixtureRequest, name: str) -> Any:
     """Return the value of an async fixture, as the plugin that runs the test has it."""
     node = request.node
-    if node.get_closest_marker("trio") and request.config.pluginmanager.has_plugin("trio"):
-        return request.getfixturevalue(name)
-    marker = node.get_closest_marker("asyncio")
-    if marker is not None and _has_asyncio(request.config):
-        scope = marker.kwargs.get("loop_scope") or marker.kwargs.get("scope")
-        scope = scope or request.config.getini("asyncio_default_test_loop_scope")
-        return request.getfixturevalue(f"{name}_{scope}")
-    if "anyio_backend" in request.fixturenames:
+    if (marker := node.get_closest_marker("asyncio")) is not None:
+        return request.getfixturevalue(f"{name}_{_loop_scope(request.config, marker)}")
+    if node.get_closest_marker("trio") or "anyio_backend" in request.fixturenames:
         return request.getfixturevalue(name)
     pytest.fail(
         f"{request.fixturename} is for async tests: mark this one for anyio, pytest-asyncio or "
         "pytest-trio, and have that plugin installed",
         pytrace=False,
     )
+
+
+def _loop_scope(config: pytest.Config, marker: pytest.Mark) -> str:
+    """Return the scope of a test's event loop, and add the fixtures for pytest-asyncio."""
+    if not config.pluginmanager.has_plugin(_FOR_ASYNCIO):
+        from . import asyncio_fixtures
+
+        # Not when pytest starts: with a pytest-asyncio that is too old, tests that don't use
+        # these fixtures must go on.
+        config.pluginmanager.register(asyncio_fixtures, _FOR_ASYNCIO)
+    scope: str | None = marker.kwargs.get("loop_scope") or marker.kwargs.get("scope")
+    return scope or config.getini("asyncio_default_test_loop_scope")
 
 
 # anyio's plugin runs both halves of a fixture in one task, as pytest-trio does.

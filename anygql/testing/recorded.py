@@ -10,6 +10,7 @@ from typing import Self
 
 from anyio import CancelScope, sleep, sleep_forever, sleep_until
 
+from ..concurrency.interrupts import uninterruptible
 from ..concurrency.signal import Signal
 from ..delivery.buffering import Delivery
 from ..delivery.independent import IndependentConnection, RunningFeed, RunningStream
@@ -62,25 +63,42 @@ class Recorded:
             raise ValueError(f"speed must be more than 0, not {speed}")
         self.path = Path(path)
         self.speed = speed
-        self.cassette = read_cassette(self.path)
-        self.playables = Playables(self.cassette, str(self.path))
-        #: Notified when all that came for an operation has been handed out.
-        self.played = Signal()
-        self._attempts = 0
+        self._replay = _Replay(self.path, speed)
 
     @property
     def description(self) -> str:
         """The cassette, and the server that it was recorded from."""
-        return f"{self.path} ({self.cassette.recorded_from})"
+        return f"{self.path} ({self._replay.cassette.recorded_from})"
+
+    @property
+    def asks_anew(self) -> bool:
+        """Whether the recorded transport had anything that may change between attempts."""
+        return self._replay.cassette.asks_anew
 
     @property
     def unused(self) -> list[str | None]:
         """The names of the recorded operations that nobody has asked for."""
-        return [playable.record.name for playable in self.playables.left()]
+        return [playable.record.name for playable in self._replay.playables.left()]
 
     def connect(self) -> _RecordedConnection:
         """Return a connection; entering it replays the next recorded attempt."""
-        return _RecordedConnection(self)
+        return _RecordedConnection(self, self._replay)
+
+    def __repr__(self) -> str:
+        return f"<Recorded {self.description}>"
+
+
+class _Replay:
+    """What the connections of one replay share."""
+
+    def __init__(self, path: Path, speed: float) -> None:
+        self.path = path
+        self.speed = speed
+        self.cassette = read_cassette(path)
+        self.playables = Playables(self.cassette, str(path))
+        #: Notified when all that came for an operation has been handed out.
+        self.played = Signal()
+        self._attempts = 0
 
     def next_attempt(self) -> tuple[ConnectionRecord, list[Playable]]:
         """Return the next recorded attempt to connect, and the operations of its connection."""
@@ -90,23 +108,20 @@ class Recorded:
             return ConnectionRecord(at=0), []
         return self.cassette.connections[number], self.playables.by_connection[number]
 
-    def __repr__(self) -> str:
-        return f"<Recorded {self.description}>"
-
 
 class _RecordedConnection(IndependentConnection):
     """A connection that replays a recorded one."""
 
-    def __init__(self, recorded: Recorded) -> None:
+    def __init__(self, recorded: Recorded, replay: _Replay) -> None:
         super().__init__(recorded)
-        self._recorded = recorded
+        self._replay = replay
         self._record: ConnectionRecord
         self._playables: list[Playable]
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        self._record, self._playables = self._recorded.next_attempt()
-        await sleep(self._record.connecting / self._recorded.speed)
+        self._record, self._playables = self._replay.next_attempt()
+        await sleep(self._record.connecting / self._replay.speed)
         if self._record.failure is not None:
             raise self._record.failure.to_error()
         self.payloads = self._record.payloads
@@ -119,15 +134,16 @@ class _RecordedConnection(IndependentConnection):
             finally:
                 losing.cancel()
 
+    @uninterruptible
     async def _lose(self, scope: CancelScope) -> None:
         """Lose the connection if it was lost, when all that was recorded on it has been played."""
         lost, after = self._record.lost, self._record.lost_after
         if lost is None or after is None:
             return
         with scope:
-            await sleep(after / self._recorded.speed)
+            await sleep(after / self._replay.speed)
             while not all(playable.is_played for playable in self._playables):
-                await self._recorded.played.wait()
+                await self._replay.played.wait()
             self._end(lost.to_error())
 
     async def execute(
@@ -139,14 +155,14 @@ class _RecordedConnection(IndependentConnection):
         playable = self._take(request)
         last = LastResult()
         try:
-            await self._run(lambda: self._replay(playable, last), in_task=False)
+            await self._run(lambda: self._play(playable, last), in_task=False)
         except TransportError as error:
             failure = playable.record.failure
             if failure is not None and playable.record.ended == "lost":
                 error.unsent = failure.unsent
             raise
         if last.result is None:
-            raise AssertionError(f"{self._recorded.path}: an operation was recorded without end")
+            raise AssertionError(f"{self._replay.path}: an operation was recorded without a result")
         return last.result
 
     def subscribe(
@@ -158,7 +174,7 @@ class _RecordedConnection(IndependentConnection):
         playable = self._take(request)
 
         async def work(stream: RunningStream) -> None:
-            await self._replay(playable, FeedSink(stream))
+            await self._play(playable, FeedSink(stream))
 
         return self._start(delivery, work)
 
@@ -166,11 +182,11 @@ class _RecordedConnection(IndependentConnection):
     execute_incremental = subscribe
 
     def _take(self, request: GraphQLRequest) -> Playable:
-        return self._recorded.playables.take(request, self._playables)
+        return self._replay.playables.take(request, self._playables)
 
-    async def _replay(self, playable: Playable, sink: Sink) -> None:
+    async def _play(self, playable: Playable, sink: Sink) -> None:
         """Put the recorded results into the sink at their times, and end as recorded."""
-        record, speed, began = playable.record, self._recorded.speed, self.loop.now()
+        record, speed, began = playable.record, self._replay.speed, self.loop.now()
         try:
             for arrival in record.results:
                 await sleep_until(began + arrival.after / speed)
@@ -181,7 +197,7 @@ class _RecordedConnection(IndependentConnection):
                 await sleep_until(began + record.ended_after / speed)
         finally:
             playable.is_played = True
-            self._recorded.played.notify()
+            self._replay.played.notify()
         if record.ended == "failed" and record.failure is not None:
             raise record.failure.to_error()
         if record.ended == "lost":
@@ -190,7 +206,7 @@ class _RecordedConnection(IndependentConnection):
             # Not at another speed: what the caller does takes as long as it did.
             await sleep_until(began + record.ended_after + GRACE)
             raise TransportError(
-                f"{self._recorded.path} has no more of this {record.kind}: when it was recorded, "
+                f"{self._replay.path} has no more of this {record.kind}: when it was recorded, "
                 f"it was left after {record.ended_after} s and {len(record.results)} results",
                 retryable=False,
             )

@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from anyio import AsyncContextManagerMixin, EndOfStream
 
@@ -20,11 +20,13 @@ from ..delivery.interfaces import (
     ConnectionResults,
     Incremental,
     Transport,
+    authorized,
 )
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportClosed, TransportError
 from ..results.result import ExecutionResult
-from .cassette import Cassette, write_cassette
+from ..session.split import SplitTransport
+from .cassette import write_cassette
 from .redaction import SECRET_NAMES
 from .tape import ConnectionTape, OperationTape, Tape
 
@@ -56,8 +58,9 @@ class Recorder:
             these, whatever its case, ``-`` and ``_``. Default: ``SECRET_NAMES``.
 
     Raises:
-        TypeError: ``transport`` is no transport, or ``secrets`` one text.
-        OSError: When a connection ends, if the file can't be written.
+        TypeError: ``transport`` is no transport or a ``SplitTransport``, or ``secrets`` one text.
+        OSError: When a session connects, if the file's folder can't be made, and when it ends, if
+            the file can't be written.
     """
 
     def __init__(
@@ -67,34 +70,44 @@ class Recorder:
         *,
         secrets: Collection[str] = SECRET_NAMES,
     ) -> None:
+        if isinstance(transport, SplitTransport):
+            raise TypeError(
+                "a Recorder records one transport: write "
+                "SplitTransport(Recorder(…), subscriptions=Recorder(…))"
+            )
         self.transport = Client(transport).transport
         self.path = Path(path)
-        #: Whether the cassette is written at the end of each connection, and not by ``save`` alone.
-        self.saves_itself = True
-        self._tape = Tape(self.transport.description, secrets)
+        asks_anew: bool = getattr(self.transport, "asks_anew", True)
+        self._tape = Tape(self.transport.description, secrets, asks_anew=asks_anew)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # What a session asks only some transports for, such as `close_timeout`.
+            if name == "transport":
+                raise AttributeError(name)
+            return getattr(self.transport, name)
 
     @property
     def description(self) -> str:
         """The server, fit for messages and logs."""
         return self.transport.description
 
-    @property
-    def cassette(self) -> Cassette:
-        """What has been recorded so far."""
-        return self._tape.cassette
-
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """Return a connection of the other transport that is recorded."""
-        return _Attempt(self)
+        return _Attempt(self.transport, self._tape, self._prepare, self._connection_ended)
 
     def save(self) -> None:
         """Write what has been recorded so far."""
         write_cassette(self._tape.cassette, self.path)
 
-    def save_itself(self) -> None:
-        """Write what has been recorded so far, unless that is left to ``save``."""
-        if self.saves_itself:
-            self.save()
+    def _prepare(self) -> None:
+        """Make the cassette's folder, so that one that can't be made is known at once."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def _connection_ended(self) -> None:
+        """Write what has been recorded so far."""
+        self.save()
 
     def __repr__(self) -> str:
         return f"<Recorder of {self.description} to {self.path}>"
@@ -103,17 +116,26 @@ class Recorder:
 class _Attempt(AsyncContextManagerMixin):
     """One attempt to connect, and the connection."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(
+        self,
+        transport: Transport,
+        tape: Tape,
+        prepare: Callable[[], None],
+        save: Callable[[], None],
+    ) -> None:
+        self._transport = transport
+        self._tape = tape
+        self._prepare = prepare
+        self._save = save
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Connection]:
-        recorder = self._recorder
-        tape = recorder._tape.connect(RunningLoop().now)  # pyright: ignore[reportPrivateUsage]
+        self._prepare()
+        tape = self._tape.connect(RunningLoop().now)
         try:
-            async with recorder.transport.connect() as inner:
+            async with self._transport.connect() as inner:
                 tape.opened(inner.payloads, getattr(inner, "response_headers", {}))
-                connection = _recording(inner, tape, recorder.save_itself)
+                connection = _recording(inner, tape, self._save)
                 try:
                     yield connection
                 finally:
@@ -123,7 +145,7 @@ class _Attempt(AsyncContextManagerMixin):
             raise
         finally:
             tape.close()
-            recorder.save_itself()
+            self._save()
 
 
 class _RecordingConnection:
@@ -155,7 +177,7 @@ class _RecordingConnection:
     async def execute(
         self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
     ) -> ExecutionResult:
-        tape = self._tape.begin(request)
+        tape = self._begin(request)
         try:
             result = await self._inner.execute(request, transport_args)
         except BaseException as exc:
@@ -168,13 +190,18 @@ class _RecordingConnection:
     def subscribe(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> ConnectionResults:
-        tape = self._tape.begin(request)
+        tape = self._begin(request)
         try:
             results = self._inner.subscribe(request, delivery, transport_args)
         except BaseException as exc:
             self._ended_by(tape, exc)
             raise
         return cast("ConnectionResults", _RecordingResults(results, self, tape))
+
+    async def authorize(
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs = None
+    ) -> AnyTransportArgs:
+        return await authorized(self._inner, request, transport_args)
 
     async def wait_closed(self) -> None:
         await self._inner.wait_closed()
@@ -198,6 +225,10 @@ class _RecordingConnection:
             self._tape.has_more = False
             self._save()
 
+    def _begin(self, request: GraphQLRequest) -> OperationTape:
+        """Record an operation, unless it comes too late to be sent: a session asks again then."""
+        return self._tape.begin(request, is_kept=self.fault is None)
+
     def _ended_by(self, tape: OperationTape, error: BaseException) -> None:
         if isinstance(error, TransportError):
             tape.fail(error, lost=self._is_loss(error))
@@ -219,7 +250,7 @@ class _RecordingBatching(_RecordingConnection):
     async def execute_batch(
         self, requests: Sequence[GraphQLRequest], transport_args: AnyTransportArgs = None
     ) -> list[ExecutionResult | TransportError]:
-        tapes = [self._tape.begin(request) for request in requests]
+        tapes = [self._begin(request) for request in requests]
         try:
             outcomes = await self._inner.execute_batch(requests, transport_args)
         except BaseException as exc:
@@ -246,7 +277,7 @@ class _RecordingIncremental(_RecordingConnection):
     def execute_incremental(
         self, request: GraphQLRequest, delivery: Delivery, transport_args: AnyTransportArgs = None
     ) -> ConnectionResults:
-        tape = self._tape.begin(request)
+        tape = self._begin(request)
         try:
             results = self._inner.execute_incremental(request, delivery, transport_args)
         except BaseException as exc:

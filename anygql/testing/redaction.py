@@ -48,6 +48,10 @@ _NAMED_STRING = re.compile(
     re.DOTALL,
 )
 
+#: An argument or input field whose value is a variable, and a field with an alias.
+_VARIABLE_USE = re.compile(r"([A-Za-z_]\w*)\s*:\s*\$([A-Za-z_]\w*)")
+_ALIAS = re.compile(r"(?<![\w$])([A-Za-z_]\w*)\s*:\s*([A-Za-z_]\w*)")
+
 #: Credentials as they stand in a header.
 _CREDENTIALS = re.compile(r"\b(Basic|Bearer)\s+[\w.~+/=-]{8,}")
 
@@ -78,27 +82,45 @@ class Redaction:
             self._known[name] = known
         return known
 
-    def value(self, value: Any, *, secret: bool = False) -> Any:
+    def value(
+        self, value: Any, others: Collection[str] = (), *, is_under_secret: bool = False
+    ) -> Any:
         """Return a JSON value without its secrets, of the same shape; files as their names.
 
         Args:
             value: The value.
-            secret: Whether it stands under the name of a secret itself.
+            others: More names of secrets, such as aliases: whole names.
+            is_under_secret: Whether it stands under the name of a secret itself.
         """
         if isinstance(value, Mapping):
             members = cast("Mapping[str, Any]", value)
             return {
-                name: self.value(member, secret=secret or self.is_secret(name))
+                name: self.value(
+                    member,
+                    others,
+                    is_under_secret=is_under_secret or name in others or self.is_secret(name),
+                )
                 for name, member in members.items()
             }
         if isinstance(value, list):
             items = cast("list[Any]", value)
-            return [self.value(item, secret=secret) for item in items]
+            return [self.value(item, others, is_under_secret=is_under_secret) for item in items]
         if isinstance(value, FileVar):
             return {"file": value.filename, "content_type": value.content_type}
-        if not secret or value is None or isinstance(value, bool):
+        if isinstance(value, str):
+            return REDACTED if is_under_secret else _CREDENTIALS.sub(rf"\1 {REDACTED}", value)
+        if not is_under_secret or value is None or isinstance(value, bool):
             return value
-        return REDACTED if isinstance(value, str) else 0
+        return 0
+
+    def secret_variables(self, document: str) -> set[str]:
+        """Return the variables that a document uses as arguments or fields with secret names."""
+        uses = _VARIABLE_USE.findall(document)
+        return {variable for name, variable in uses if self.is_secret(name)}
+
+    def secret_aliases(self, document: str) -> set[str]:
+        """Return the response keys under which a document asks for fields with secret names."""
+        return {alias for alias, field in _ALIAS.findall(document) if self.is_secret(field)}
 
     def text(self, text: str) -> str:
         """Return a document, or a text with JSON in it, without its secrets."""

@@ -20,7 +20,7 @@ from ..json import MsgspecJSON
 from ..local.variables import plain_variables
 from ..net.options import seconds
 from ..results.result import ExecutionResult
-from .answers import errors_of, iterate, resolve, result_of, transport_error
+from .answers import Answers, errors_of, resolve, transport_error
 from .sinks import FeedSink, LastResult, Sink
 
 __all__ = ["Stub", "StubCall"]
@@ -125,14 +125,14 @@ class Stub:
         self.calls: list[StubCall] = []
         #: What each attempt to connect fails with; ``None`` lets all succeed.
         self.refuse_with: Exception | None = None
-        self.close_timeout = seconds("close_timeout", close_timeout)
-        self.json = MsgspecJSON()
+        limit = seconds("close_timeout", close_timeout)
+        self._reading = Answers(MsgspecJSON(), description, limit)
         self._given: Counter[str | None] = Counter()
         self._connections: set[_StubConnection] = set()
 
     def connect(self) -> _StubConnection:
         """Return a connection; entering it raises ``refuse_with``, if that is set."""
-        return _StubConnection(self, self._connections)
+        return _StubConnection(self, self._ask, self._reading, self._connections)
 
     def drop_connections(self, reason: str = "the connection was dropped") -> None:
         """End every open connection, as the loss of a network would.
@@ -146,25 +146,18 @@ class Stub:
         for connection in list(self._connections):
             connection.drop(reason)
 
-    def record(self, request: GraphQLRequest, transport_args: AnyTransportArgs) -> StubCall:
-        """Add a call to ``calls``, and return it.
-
-        Args:
-            request: The request.
-            transport_args: What came with it.
-        """
+    def _ask(
+        self, request: GraphQLRequest, transport_args: AnyTransportArgs
+    ) -> tuple[StubCall, Answer]:
+        """Record a call, and return it with its answer."""
         name, kind = request.operation
-        variables = plain_variables(request, self.json)
+        variables = plain_variables(request, self._reading.json)
         call = StubCall(name, variables, kind, request, transport_args)
         self.calls.append(call)
-        return call
+        return call, self._answer_to(call)
 
-    def answer_to(self, call: StubCall) -> Answer:
-        """Return the answer to a call; raise ``AssertionError`` if there is none.
-
-        Args:
-            call: The call.
-        """
+    def _answer_to(self, call: StubCall) -> Answer:
+        """Return the answer to a call; raise ``AssertionError`` if there is none."""
         if call.name not in self.answers:
             raise AssertionError(self._unknown(call))
         answer = self.answers[call.name]
@@ -201,9 +194,17 @@ def _named(call: StubCall) -> str:
 class _StubConnection(IndependentConnection):
     """A connection to a stub. A query runs in its caller, a subscription in a task of its own."""
 
-    def __init__(self, stub: Stub, connections: set[_StubConnection]) -> None:
+    def __init__(
+        self,
+        stub: Stub,
+        ask: Callable[[GraphQLRequest, AnyTransportArgs], tuple[StubCall, Answer]],
+        reading: Answers,
+        connections: set[_StubConnection],
+    ) -> None:
         super().__init__(stub)
         self._stub = stub
+        self._ask = ask
+        self._reading = reading
         self._connections = connections
 
     @asynccontextmanager
@@ -224,8 +225,7 @@ class _StubConnection(IndependentConnection):
         """Answer a query or mutation. Canceling cancels the function that answers."""
         if self.fault is not None:
             await self._refuse_unless_canceled()
-        call = self._stub.record(request, transport_args)
-        answer = self._stub.answer_to(call)
+        call, answer = self._ask(request, transport_args)
         last = LastResult()
 
         async def work() -> None:
@@ -258,8 +258,7 @@ class _StubConnection(IndependentConnection):
     ) -> RunningFeed:
         if self.fault is not None:
             self._refuse()
-        call = self._stub.record(request, transport_args)
-        answer = self._stub.answer_to(call)
+        call, answer = self._ask(request, transport_args)
 
         async def work(stream: RunningStream) -> None:
             await checkpoint()
@@ -268,7 +267,8 @@ class _StubConnection(IndependentConnection):
             except Exception as exc:  # noqa: BLE001 - it goes to the consumer
                 failed = errors_of(exc)
                 if failed is None:
-                    raise transport_error(exc, self._stub.description) from exc.__cause__
+                    error = transport_error(exc, self._stub.description)
+                    raise error from error.__cause__
                 stream.reject(failed.errors or [])
 
         return self._start(delivery, work)
@@ -278,13 +278,11 @@ class _StubConnection(IndependentConnection):
         try:
             value = await resolve(answer, call)
             if isinstance(value, AsyncIterable):
-                await iterate(
-                    cast("AsyncIterable[Any]", value), sink, self._read, self._stub.close_timeout
-                )
+                await self._reading.iterate(cast("AsyncIterable[Any]", value), sink)
                 return
         except Exception as exc:  # noqa: BLE001 - what the function raises is its answer
             value = exc
-        sink.next(self._read(value))
+        sink.next(self._reading.read(value))
 
     async def _show_events(self, answer: Answer, call: StubCall, sink: Sink) -> None:
         """Put a subscription's events into the sink. An exception in their place is raised."""
@@ -297,7 +295,4 @@ class _StubConnection(IndependentConnection):
                 f"function that returns one, not {type(cast('object', value)).__name__}"
             )
         events = cast("Iterable[Any] | AsyncIterable[Any]", value)
-        await iterate(events, sink, self._read, self._stub.close_timeout)
-
-    def _read(self, value: Any) -> ExecutionResult:
-        return result_of(value, self._stub.json, self._stub.description)
+        await self._reading.iterate(events, sink)

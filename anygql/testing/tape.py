@@ -47,15 +47,16 @@ def question(
     """Return a request's kind, name, lines and variables, as a cassette has them."""
     name, kind = request.operation
     lines = redaction.text(request.text).strip().splitlines()
-    return kind, name, lines, redaction.value(plain_variables(request, _JSON))
+    others = redaction.secret_variables(request.text)
+    return kind, name, lines, redaction.value(plain_variables(request, _JSON), others)
 
 
 class Tape:
     """The recording of one transport, from its first attempt to connect on."""
 
-    def __init__(self, server: str, secrets: Collection[str]) -> None:
+    def __init__(self, server: str, secrets: Collection[str], *, asks_anew: bool = True) -> None:
         self.redaction = Redaction(secrets)
-        self.cassette = Cassette(VERSION, server, self.redaction.names)
+        self.cassette = Cassette(VERSION, server, asks_anew, self.redaction.names)
         self._began: float | None = None
 
     def connect(self, now: Callable[[], float]) -> ConnectionTape:
@@ -121,8 +122,8 @@ class ConnectionTape:
             self._record.connecting = round(self.now() - self._began, DIGITS)
             self._record.failure = self._tape.failure(error)
 
-    def begin(self, request: GraphQLRequest) -> OperationTape:
-        """Begin an operation."""
+    def begin(self, request: GraphQLRequest, *, is_kept: bool) -> OperationTape:
+        """Begin an operation; it is recorded if ``is_kept``."""
         kind, name, lines, variables = question(request, self._tape.redaction)
         record = OperationRecord(
             kind=kind,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -130,10 +131,13 @@ class ConnectionTape:
             document=lines,
             variables=variables,
             at=round(self.now() - (self._opened or self._began), DIGITS),
+            ended="left",  # if it is saved while it runs
         )
-        self._record.operations.append(record)
-        operation = OperationTape(self._tape, self, record)
-        self._operations.append(operation)
+        aliases = self._tape.redaction.secret_aliases(request.text)
+        operation = OperationTape(self._tape, self, record, aliases)
+        if is_kept:
+            self._record.operations.append(record)
+            self._operations.append(operation)
         return operation
 
     def forget(self, record: OperationRecord) -> None:
@@ -161,10 +165,17 @@ class ConnectionTape:
 class OperationTape:
     """The recording of one operation."""
 
-    def __init__(self, tape: Tape, connection: ConnectionTape, record: OperationRecord) -> None:
+    def __init__(
+        self,
+        tape: Tape,
+        connection: ConnectionTape,
+        record: OperationRecord,
+        aliases: Collection[str],
+    ) -> None:
         self._tape = tape
         self._connection = connection
         self._record = record
+        self._aliases = aliases
         self._began = connection.now()
         self._is_over = False
 
@@ -179,10 +190,13 @@ class OperationTape:
         text = json_text(result)
         data = result.data if text is None else msgspec.json.decode(text)
         origin: Any = getattr(result, "origin", None)
+        after = self._after()
+        if not self._is_over and self._record.ended == "left":
+            self._record.ended_after = after
         self._record.results.append(
             Arrival(
-                self._after(),
-                value(data) if result.has_data else msgspec.UNSET,
+                after,
+                value(data, self._aliases) if result.has_data else msgspec.UNSET,
                 value(result.errors),
                 value(result.extensions),
                 None if origin is None else origin.status,

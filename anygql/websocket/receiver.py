@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anyio import Event
 from anyio.lowlevel import checkpoint
@@ -35,13 +35,15 @@ from ..protocols.events import (
 )
 from ..protocols.events import Event as ServerEvent
 from ..results.answers import MAX_WORDS, server_words
-from ..results.incremental import IncrementalMerge
 from ..results.result import is_result, is_undecoded_object
 from . import faults
 from .keep_alive import PeerMonitor
 from .sockets.base import WebSocket
 from .starting import StartLimit
 from .writer import Writer
+
+if TYPE_CHECKING:
+    from ..results.incremental import IncrementalMerge
 
 __all__ = ["AwaitedPong", "ConnectionGone", "Receiver"]
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypedDict, Unpack
 import msgspec
 from anyio.abc import TaskGroup
 
+from ..documents.request import OperationKind
 from ..json import JSON, MsgspecJSON, encode_named
 from ..net.headers import Headers, check_headers, pairs
 from ..net.options import NoOptions, Provider, refuse_options, resolve, seconds
@@ -175,6 +176,11 @@ class WebSocketTransport:
         """Whether what the server is told may change from one attempt to the next."""
         given = (self._url, self._headers, self._init_payload)
         return any(map(callable, given)) or any(each.asks_anew for each in self._offered)
+
+    @property
+    def operations(self) -> frozenset[OperationKind]:
+        """The kinds of operations that may travel over it: those of any protocol it offers."""
+        return frozenset(kind for each in self._offered for kind in each.operations)
 
     def connect(self) -> WebSocketConnection:
         """Return a connection for one attempt. Entering it connects, and leaving it closes.

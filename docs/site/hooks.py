@@ -20,6 +20,8 @@ WEIGHTS = {
     "getting-started.md": 4.0,
     "sessions.md": 2.0,
     "delivery.md": 2.0,
+    "split.md": 1.5,
+    "typed-results.md": 1.5,
     "blocking.md": 0.6,
     "codegen.md": 0.6,
     "recipes/credentials.md": 1.7,
@@ -27,6 +29,7 @@ WEIGHTS = {
     "recipes/uploads.md": 1.3,
     "recipes/troubleshooting.md": 0.8,
     "reference/": 0.02,
+    "from-gql.md": 1.0,
     "from-": 0.3,
     "changelog.md": 0.1,
     "contributing.md": 0.3,
@@ -48,4 +51,5 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     for start, weight in WEIGHTS.items():
         if page.file.src_uri.startswith(start):
             page.meta["search"] = {"boost": weight}
+            break
     return LINK_OUT.sub(r"\1", MARK.sub(r"\1", markdown))

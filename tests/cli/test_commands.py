@@ -13,6 +13,7 @@ from anyio.from_thread import BlockingPortal
 from graphql import build_schema, graphql_sync
 
 from anygql import load_schema
+from anygql.cli.help import help_text
 from anygql.cli.mocking import add_mocks
 from anygql.cli.root import CLI
 from tests.cli.conftest import Command, Served
@@ -39,6 +40,7 @@ BROKEN = "type Query { c: E } enum E { X }\n"
 
 def test_help(command: Command) -> None:
     listed = command("--help").out
+    assert listed == help_text()  # which is printed without click, too
     for name in COMMANDS:
         assert f"  {name} " in listed
         assert CLI.get_command(None, name) is not None  # type: ignore[arg-type]

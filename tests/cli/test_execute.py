@@ -192,14 +192,26 @@ MISTAKES = [
     (["ws://x/", "-q", "{ a }", "--bearer", "my.secret"], "takes the name of an environment"),
     (["ws://x/", "-q", "{ a }", "--api-key", "NO_SUCH"], "the environment has no NO_SUCH"),
     (["http://x/", "-q", "{ a }", "--init-payload", "{}"], "are for ws:// URLs"),
-    (["wss://x/", "-q", "{ a }", "--ca", "missing.pem"], "missing.pem: No such file|No such file"),
+    (["ws://x/", "-q", "{ a }", "--ca", "missing.pem"], "File 'missing.pem' does not exist"),
+    (["demo_app:schema", "-q", " "], "-q: the document is empty"),
+    (["raising:schema", "-q", "{ a }"], "raising:schema: its import ended with RuntimeError: no"),
+    (["leaving:schema", "-q", "{ a }"], "leaving:schema: its import ended with SystemExit: 0"),
+    (["schema", "show", "missing.graphql"], "there is no file 'missing.graphql'"),
+    (["completion"], "Choose from: bash, zsh, fish"),
+    (["serve", "--schema", "broken.graphql"], "broken.graphql: the SDL text does not parse"),
+    (["serve", "--host", "203.0.113.1"], "203.0.113.1, port 0: "),
     (["demo_app:schema", "-q", "query($a: Int!) { add(a: $a, b: 1) }"], "requires $a (Int!)"),
     (["demo_app:schema", "-q", "query A { a } query B { b }"], "say which with operation_name"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=lambda value: str(value)[:40])
-def test_a_mistake_is_one_line(command: Command, arguments: list[str], message: str) -> None:
+def test_a_mistake_is_one_line(
+    command: Command, folder: Path, arguments: list[str], message: str
+) -> None:
+    (folder / "raising.py").write_text('raise RuntimeError("no")')
+    (folder / "leaving.py").write_text("import sys\nsys.exit(0)")
+    (folder / "broken.graphql").write_text("type Query {")
     ran = command(*arguments, code=2)
     assert ran.out == ""
     assert ran.err.startswith("error: ")

@@ -285,13 +285,20 @@ async def test_console_ends_with_what_ends_its_session(anyio_backend_name: str) 
 # The web application.
 
 
+#: What serves the application, on asyncio and on trio.
+UVICORN = "uvicorn --timeout-graceful-shutdown 1 --fd"
+HYPERCORN = "hypercorn --worker-class trio --workers 0 --graceful-timeout 1 --bind"
+
+
 @asynccontextmanager
-async def web_application(url: str) -> AsyncGenerator[tuple[httpx.AsyncClient, Program]]:
+async def web_application(
+    url: str, runner: str = UVICORN
+) -> AsyncGenerator[tuple[httpx.AsyncClient, Program]]:
     """It has its port already: who connects before it is up waits for it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, fd = listener.getsockname()[1], listener.fileno()
-        command = ["-m", "uvicorn", "examples.fastapi_app:app", "--fd", str(fd)]
-        command += ["--timeout-graceful-shutdown", "1"]
+        bound = f"fd://{fd}" if runner == HYPERCORN else str(fd)
+        command = ["-m", *runner.split(), bound, "examples.fastapi_app:app"]
         async with program(command, url, pass_fds=[fd]) as application:
             listener.close()
             base_url = f"http://127.0.0.1:{port}"
@@ -368,6 +375,16 @@ async def test_fastapi_app_while_its_server_restarts() -> None:
         assert len(server.connections) == 2
         await check_shutdown(application)
         assert await server.connections[-1].wait_closed() == (1000, "")
+
+
+@in_a_process
+async def test_fastapi_app_under_trio() -> None:
+    async with graphql_server() as (server, url), web_application(url, HYPERCORN) as (http, _):
+        assert (await http.get("/hello/you")).json() == {"greeting": "Hello you!"}
+        await server.restart()
+        while (await http.get("/health")).json() != {"graphql": "connected", "reconnects": 1}:
+            pass
+        assert (await http.get("/hello/me")).json() == {"greeting": "Hello me!"}
 
 
 @in_a_process

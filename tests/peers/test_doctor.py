@@ -145,6 +145,11 @@ def test_what_it_says_is_true(
     if name in USE:
         line = USE[name].replace("{http}", url).replace("{ws}", url.replace("http:", "ws:"))
         assert report["use"][-1] == line
+    if name == "mercurius":
+        socket = url.replace("http:", "ws:")
+        assert report["use"][-2] == (
+            f'Client("{url}", subscriptions=WebSocketTransport("{socket}"))  # both, in one session'
+        )
 
 
 def test_nobody_is_there(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from anygql import (
     HTTPTransport,
     Session,
     SplitTransport,
+    TransportError,
     TransportQueryError,
     WebSocketTransport,
 )
 from anygql.session.events import Connected, Disconnected, SessionEvent
+from tests.peers.node import serving as serving_node
 from tests.peers.run import Server, listening, serving
 from tests.peers.test_websocket import ARIADNE, COUNTDOWN, HELLO, STRAWBERRY, at, everywhere, spoken
 
@@ -111,3 +113,24 @@ async def test_a_restart(name: str, tmp_path: Path) -> None:
                     assert restored.is_set()
                     assert await session.execute(HELLO, {"name": "trio"})
         first.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("subprotocol", ["graphql-transport-ws", "graphql-ws"])
+async def test_mercurius(subprotocol: str, mercurius: str) -> None:
+    """Its socket runs subscriptions only, and does not say so before it is asked."""
+    socket = WebSocketTransport(mercurius.replace("http", "ws"), protocol=subprotocol)
+    async with Client(socket, execute_timeout=0.5) as session:
+        with pytest.raises(TransportError):
+            await session.execute("{ hello }")
+    client = Client(mercurius, subscriptions=socket)
+    async with client.connect(reconnecting=True) as session:
+        assert await session.execute("{ hello }") == {"hello": "Hello, world!"}
+        async with session.subscribe("subscription { countdown(from: 2) }") as events:
+            assert await anext(events) == {"countdown": 2}
+            assert await session.execute("{ hello }") == {"hello": "Hello, world!"}
+
+
+@pytest.fixture(scope="module")
+def mercurius(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    with serving_node("mercurius", tmp_path_factory.mktemp("mercurius") / "log") as server:
+        yield server.url

@@ -518,8 +518,8 @@ class TestOneIdForEqualSubscriptions:
     def test_16_it_waits_for_one_that_is_on_its_way(self) -> None:
         talk = Conversation()
         talk.hear(reply(talk.ask("1"), {"subscriptionId": X}))
-        two, three = talk.ask("2"), talk.ask("3")
-        assert talk.leave("1") is None  # it would end the next one, too
+        two, three = talk.ask("2", GraphQLRequest("subscription { other }")), talk.ask("3")
+        assert talk.leave("1") is None  # it would end the third one, too
         assert talk.hear(reply(two, {"subscriptionId": Y}), data(X, 1)) == [Started("2")]
         assert talk.hear(reply(three, {"subscriptionId": X})) == [Started("3"), result("3", 1)]
         assert said(talk.hear(data(X, 2), data(X, 2))) == []
@@ -533,6 +533,13 @@ class TestOneIdForEqualSubscriptions:
         events = talk.hear(reply(ref, {"subscriptionId": Y}))
         assert events[0] == Started("2")
         assert [message[4] for message in said(events)] == [{"subscriptionId": X}]
+
+    def test_16_it_does_not_wait_for_other_documents(self) -> None:
+        talk = Conversation()
+        talk.hear(reply(talk.ask("1"), {"subscriptionId": X}))
+        talk.ask("2", GraphQLRequest("subscription { other }"))
+        talk.ask("3", GraphQLRequest("subscription { n }", {"a": 1}))
+        assert talk.leave("1")[3] == "unsubscribe"
 
     def test_16_or_if_that_one_was_never_written(self) -> None:
         talk = Conversation()
@@ -660,9 +667,12 @@ class TestWhatElseComes:
             Conversation(joined=joined).hear(text)
         assert caught.value.code == 1002
 
-    def test_19_what_is_not_utf_8(self) -> None:
+    @pytest.mark.parametrize(
+        "text", [b'["1","1","\xff","e",{}]', b'["1","1","t","e",{"a":"\xff"}]']
+    )
+    def test_19_what_is_not_utf_8(self, text: bytes) -> None:
         with pytest.raises(ProtocolViolation) as caught:
-            Conversation().hear(b'["1","1","\xff","e",{}]')
+            Conversation().hear(text)
         assert caught.value.code == 1007
 
 

@@ -49,9 +49,44 @@ async def test_data_are_of_the_type(way: Backend) -> None:
         whole = await session.execute(request, result_type=dict[str, Any])
         assert whole["entries"][0]["__typename"] in {"Note", "Visit"}
         assert await session.execute(request, path="entries") == whole["entries"]
-        (data,) = await session.execute_batch([request])
-        assert data == whole
         assert (await session.execute_result(request)).data == whole
+        (result,) = await session.execute_batch_results([request])
+        assert result.data == whole
+
+
+async def test_a_batch_gives_values_of_the_types(way: Backend) -> None:
+    entries = select(query("entries", list[Note | Visit]), camel_case=True)
+    hello = select(query("hello", str))
+    wrong = select(query("hello", int))
+    async with Client(way.transport) as session:
+        first, second, third = await session.execute_batch([entries, "{ hello }", hello])
+        assert first == await session.execute(entries)
+        assert second == {"hello": third}
+        assert isinstance(third, str)
+        with pytest.raises(ResultTypeError, match=r"data\.hello: expected int, got str"):
+            await session.execute_batch([hello, wrong])
+        assert await session.execute_batch([]) == []
+
+
+@dataclass
+class NewNote:
+    text: str
+    made_at: datetime
+
+
+async def test_names_of_variables_are_converted_by_every_call(way: Backend) -> None:
+    request = select(mutation("write", Note, note=var("NoteInput!")), camel_case=True)
+    request = request.replace(variable_values={"note": NewNote("new", NOON)})
+    async with Client(way.transport) as session:
+        note = await session.execute(request)
+        assert note.made_at == NOON
+        assert (await session.execute_batch([request])) == [note]
+        for result in (
+            await session.execute_result(request),
+            *await session.execute_batch_results([request]),
+        ):
+            assert result.errors is None
+            assert datetime.fromisoformat(result.data["write"]["madeAt"]) == NOON
 
 
 async def test_values_are_sent(way: Backend) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -31,8 +32,9 @@ from anygql import (
 from anygql import execute as execute_once
 from anygql.blocking import Client as BlockingClient
 from anygql.delivery.interfaces import Connection, Transport
-from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
+from anygql.testing import GraphQLServer, PeerConnection, Recorder, ScriptedPeer, demo_schema
 from tests.support.http_peer import endless, peer
+from tests.support.own_protocol import Arrays
 from tests.support.split import Both, both
 
 pytestmark = pytest.mark.usefixtures("soon")
@@ -123,7 +125,7 @@ async def test_batches_are_collected_for_the_first(ends: Both) -> None:
     async with ends.client(batch_interval=0.01) as session, anyio.create_task_group() as tg:
         for _ in range(3):
             tg.start_soon(session.execute, "{ hello }")
-    assert (len(ends.requests), len(ends.documents)) == (1, 3)
+    assert (len(ends.http.requests), len(ends.documents)) == (1, 3)
 
 
 async def test_the_schema_comes_by_the_first(ends: Both) -> None:
@@ -137,7 +139,7 @@ async def test_arguments_go_to_what_gets_the_request(ends: Both) -> None:
     args = {"headers": {"x-trace": "7"}}
     async with ends.client() as session:
         await session.execute("{ hello }", transport_args=args)
-        assert ends.requests[0].headers["x-trace"] == "7"
+        assert ends.http.requests[0].headers["x-trace"] == "7"
         with pytest.raises(TypeError, match=r"transport_args.*WebSocket has nothing like it"):
             await session.subscribe(NEVER, transport_args=args).receive()
 
@@ -397,6 +399,7 @@ async def test_a_mutation_is_not_sent_twice(ends: Both) -> None:
                     await session.execute("mutation { done }")
                 while not ticks.reconnects:
                     await anext(ticks)
+                await session.wait_connected()  # the script is not to end in a handshake
     assert (received, caught.value.unsent) == (1, False)
 
 
@@ -457,6 +460,38 @@ async def test_wait_connected_waits_for_what_is_open(ends: Both, events: Events)
             await ends.socket.start()
             await session.wait_connected()
             assert session.state == "connected"
+
+
+async def test_wait_connected_is_not_about_a_refusal(ends: Both, events: Events) -> None:
+    client = ends.client(on_event=events)
+    socket = client.transport.subscriptions  # type: ignore[attr-defined]
+    async with client.connect(reconnecting=True) as session:
+        async with session.subscribe(NEVER) as never, anyio.create_task_group() as tg:
+            await ends.socket.stop()
+            await events.wait(Disconnected, socket)
+            tg.start_soon(session.wait_connected)
+            await anyio.wait_all_tasks_blocked()
+            ends.socket.refuse_with = 403
+            await ends.socket.start()
+            with pytest.raises(TransportServerError, match="403"):
+                await never.receive()
+        assert session.state == "connected"
+
+
+async def test_wait_connected_raises_the_end_of_the_session(server: GraphQLServer) -> None:
+    async with both() as ends:
+        split = SplitTransport(server.transport(), subscriptions=ends.socket.transport())
+        with pytest.raises(TransportConnectionFailed, match="4401"):
+            async with Client(split).connect(reconnecting=True) as session:
+                async with session.subscribe(NEVER):
+                    await ends.socket.stop()
+                    while session.state == "connected":
+                        await anyio.sleep(0.001)
+                    async with anyio.create_task_group() as tg:
+                        tg.start_soon(server.connections[0].close, 4401, "token expired")
+                        with pytest.raises(TransportConnectionFailed, match="4401"):
+                            await session.wait_connected()
+                await anyio.sleep_forever()
 
 
 async def test_events_say_which(ends: Both, events: Events) -> None:
@@ -562,6 +597,32 @@ async def test_the_end_of_the_first_is_the_session_s(server: GraphQLServer, ends
     assert await ends.socket.connections[0].wait_closed() == (1000, "")
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # where a client may own a session
+@pytest.mark.parametrize("is_told", [False, True])
+async def test_an_end_that_nobody_was_told_of_is_logged(
+    server: GraphQLServer, ends: Both, is_told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    split = SplitTransport(server.transport(), subscriptions=ends.socket.transport())
+    client = Client(split)
+    session = await client.connect_async(reconnecting=True)
+    # One that is told of another end, before.
+    async with session.subscribe(NEVER) as never:
+        await ends.socket.connections[0].close(4401, "token expired")
+        with pytest.raises(TransportConnectionFailed):
+            await never.receive()
+    running = session.subscribe(NEVER)
+    if is_told:
+        await running.__aenter__()
+    await server.connections[0].close(4401, "token expired")
+    await session.wait_closed()
+    await client.close_async()
+    logged = [record for record in caplog.records if "the session has ended" in record.message]
+    assert len(logged) == (not is_told)
+    if is_told:
+        with pytest.raises(TransportConnectionFailed, match="token expired"):
+            await running.receive()
+
+
 async def test_leaving_ends_what_runs(ends: Both) -> None:
     async with ends.client().connect(reconnecting=True) as session:
         never = session.subscribe(NEVER)
@@ -647,6 +708,10 @@ def test_wrong_uses_are_refused() -> None:
         Client(eager).connect(reconnecting=True, lazy=True)
 
 
+class OnlySubscriptions(Arrays):
+    operations = frozenset({"subscription"})
+
+
 def test_a_transport_that_cannot_is_refused() -> None:
     http, socket = HTTPTransport("http://h/graphql"), WebSocketTransport("ws://h/graphql")
 
@@ -658,6 +723,10 @@ def test_a_transport_that_cannot_is_refused() -> None:
 
     events, queries = Events("ws://h/graphql"), Queries("http://h/graphql")
     SplitTransport(queries, subscriptions=events)
+    arrays = WebSocketTransport("ws://h/graphql", protocol=OnlySubscriptions())
+    SplitTransport(http, subscriptions=arrays)
+    with pytest.raises(TypeError, match="transport is a WebSocketTransport that runs no queries"):
+        SplitTransport(arrays, subscriptions=socket)
     SplitTransport(http, subscriptions=socket)
     with pytest.raises(TypeError, match=r"transport is a Events that runs no queries.*HTTPTrans"):
         SplitTransport(events, subscriptions=socket)
@@ -681,6 +750,22 @@ def test_it_says_what_it_is() -> None:
     assert repr(Client(transport)) == "<Client of http://h/graphql>"
 
 
+async def test_what_wraps_a_transport_goes_around_each(ends: Both, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"SplitTransport\(wrap\(…\), subscriptions=wrap\(…\)\)"):
+        async with Client(Recorder(ends.transport(), tmp_path / "both.json")):
+            raise AssertionError("unreachable")
+    whole = ends.transport()
+    split = SplitTransport(
+        Recorder(whole.transport, tmp_path / "first.json"),
+        subscriptions=Recorder(whole.subscriptions, tmp_path / "second.json"),
+    )
+    async with Client(split) as session:
+        assert await session.execute("{ hello }")
+        assert await countdown(session) == [2, 1, 0]
+    assert (tmp_path / "first.json").stat().st_size
+    assert (tmp_path / "second.json").stat().st_size
+
+
 # URLs.
 
 
@@ -698,7 +783,7 @@ async def test_urls(ends: Both) -> None:
     async with client as session:
         assert await session.execute("{ hello }")
         assert await countdown(session) == [2, 1, 0]
-    assert ends.requests[0].headers["x-key"] == "k"
+    assert ends.http.requests[0].headers["x-key"] == "k"
     connection = ends.socket.connections[0]
     assert (connection.headers["x-key"], connection.init_payload) == ("k", {"token": "t"})
 
@@ -728,7 +813,7 @@ async def test_subscriptions_over_another_http_endpoint(ends: Both) -> None:
         assert await session.execute("{ hello }")
         async with session.subscribe("subscription { n }") as events:
             assert [event async for event in events] == [{"n": 1}]
-    assert (len(ends.requests), len(other.requests)) == (1, 1)
+    assert (len(ends.http.requests), len(other.requests)) == (1, 1)
 
 
 # Without await, and without a name for the client.

@@ -47,6 +47,8 @@ class Page:
         while True:
             answer = json.loads(self._connection.recv(timeout=PATIENCE))
             if answer.get("id") == number:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    return {"result": {}}  # the page that was asked is gone, as after a click
                 assert "error" not in answer, answer
                 result: dict[str, Any] = answer["result"]
                 return result

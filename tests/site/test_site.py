@@ -54,6 +54,14 @@ QUESTIONS = {
     "how fast is it compared to gql": "performance/",
     "download the schema": "schema/#where-it-comes-from",
     "generate code from queries": "codegen/",
+    "retry policy": "sessions/#retry-policies",
+    "queries over HTTP and subscriptions over WebSocket": "split/",
+    "mock server in tests": "testing/",
+    "dataclass": "typed-results/",
+    "migrate from gql": "from-gql/",
+    "connection refused": "recipes/troubleshooting/",
+    "load balancer closes connection": "recipes/deploying/",
+    "stop a subscription": "getting-started/#a-subscription-and-its-events",
     "self-signed certificate": "recipes/deploying/#certificates",
 }
 

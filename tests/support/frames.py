@@ -1,4 +1,4 @@
-"""Frames as a server writes them, and the engine alone, to compare what is made of them."""
+"""Frames as a server writes them, and websockets' engine, to compare what is made of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, State
 
 from anygql.websocket.sockets.base import WebSocketEnded
+from anygql.websocket.sockets.deflate import Deflate
+from anygql.websocket.sockets.engine import Engine, Frame
 from anygql.websocket.sockets.parser import MessageParser
 
 __all__ = [
@@ -28,7 +30,6 @@ __all__ = [
     "PONG",
     "RSV1",
     "TEXT",
-    "EngineAlone",
     "Recorder",
     "Stream",
     "check_alike",
@@ -49,13 +50,26 @@ LIMITS = [*[1 << 24] * 14, 1 << 16, 1000, 126, 125, 10, 0]
 LOST = WebSocketEnded(1006, "the connection was lost")
 
 
-class EngineAlone:
-    """What ``MessageParser`` does, the plain way."""
+@dataclass(frozen=True)
+class Stream:
+    """What comes, in pieces, and what happens meanwhile."""
 
-    def __init__(
-        self, protocol: Protocol, max_message_size: int, on_pong: Callable[[bytes], None]
-    ) -> None:
-        self._protocol = protocol
+    pieces: list[bytes]
+    max_size: int = 1000
+    deflate: bool = False
+    #: After so many pieces, we begin to close.
+    closing_after: int | None = None
+    eof: bool = True
+
+
+class Theirs:
+    """What ``MessageParser`` does, by websockets' engine, which reads all frames."""
+
+    def __init__(self, stream: Stream, on_pong: Callable[[bytes], None]) -> None:
+        self._protocol = protocol = Protocol(Side.CLIENT, max_size=stream.max_size)
+        if stream.deflate:
+            protocol.extensions = [PerMessageDeflate(False, False, 15, 15)]
+        self.begin_to_close = lambda: protocol.send_close(1000, "done")
         self._on_pong = on_pong
         self._partial = bytearray()
         self.end: WebSocketEnded | None = None
@@ -101,19 +115,51 @@ class EngineAlone:
             sent = protocol.close_sent
             self.end = WebSocketEnded(sent.code, sent.reason, ours=True)
 
+    def look(self) -> dict[str, Any]:
+        """What there is to see of the connection."""
+        protocol = self._protocol
+        closes = (protocol.close_rcvd, protocol.close_sent)
+        failure = protocol.parser_exc
+        return {
+            "writes": [data for data in protocol.data_to_send() if data],
+            "state": protocol.state.name,
+            "closes": [None if close is None else (close.code, close.reason) for close in closes],
+            "has failed": failure is not None and not isinstance(failure, EOFError),
+        }
 
-class Recorder(Protocol):
-    """The engine, which writes down what it is given."""
+
+class Recorder(Engine):
+    """Our engine, which writes down what it is given."""
 
     def __init__(self, max_size: int, *, deflate: bool = False) -> None:
-        super().__init__(Side.CLIENT, max_size=max_size)
-        if deflate:
-            self.extensions = [PerMessageDeflate(False, False, 15, 15)]
+        extension = Deflate(PerMessageDeflate(False, False, 15, 15)) if deflate else None
+        super().__init__(max_size, extension)
         self.given = b""
 
-    def receive_data(self, data: bytes | bytearray) -> None:
+    def receive(self, data: bytes) -> list[Frame]:
         self.given += data
-        super().receive_data(data)
+        return super().receive(data)
+
+
+class Ours(MessageParser):
+    """``MessageParser``, looked at likewise."""
+
+    def __init__(self, stream: Stream, on_pong: Callable[[bytes], None]) -> None:
+        self._recorder = engine = Recorder(stream.max_size, deflate=stream.deflate)
+        self.begin_to_close = lambda: engine.send_close(1000, "done")
+        super().__init__(engine, stream.max_size, on_pong)
+
+    def look(self) -> dict[str, Any]:
+        engine = self._recorder
+        writes = list(engine.writes)
+        assert b"".join(writes) == engine.take_output()
+        closes = (engine.close_received, engine.close_sent)
+        return {
+            "writes": writes,
+            "state": "OPEN" if engine.is_open else "CLOSED" if engine.is_at_end else "CLOSING",
+            "closes": [None if close is None else (close.code, close.reason) for close in closes],
+            "has failed": engine.fault is not None,
+        }
 
 
 def frame(
@@ -146,50 +192,27 @@ def unmasked(data: bytes) -> tuple[int, bytes]:
     return data[0], bytes(byte ^ key[n % 4] for n, byte in enumerate(payload))
 
 
-@dataclass(frozen=True)
-class Stream:
-    """What comes, in pieces, and what happens meanwhile."""
-
-    pieces: list[bytes]
-    max_size: int = 1000
-    deflate: bool = False
-    #: After so many pieces, we begin to close.
-    closing_after: int | None = None
-    eof: bool = True
-
-
 def told(end: WebSocketEnded | None) -> tuple[int, str, bool] | None:
     return None if end is None else (end.code, end.reason, end.ours)
 
 
-def played(kind: type[Any], stream: Stream) -> tuple[list[Any], Recorder]:
+def played(kind: type[Theirs | Ours], stream: Stream) -> list[Any]:
     """Everything there is to see, after each piece."""
-    protocol = Recorder(stream.max_size, deflate=stream.deflate)
     pongs: list[bytes] = []
-    parser = kind(protocol, stream.max_size, pongs.append)
+    parser = kind(stream, pongs.append)
     seen: list[Any] = []
 
     def look(messages: list[bytes]) -> None:
-        writes = [unmasked(data) for data in protocol.data_to_send() if data]
+        looked = parser.look()
+        looked["writes"] = [unmasked(data) for data in looked["writes"]]
         assert all(type(message) is bytes for message in messages)
-        failure = protocol.parser_exc
-        seen.append(
-            {
-                "messages": messages,
-                "pongs": list(pongs),
-                "writes": writes,
-                "end": told(parser.end),
-                "state": protocol.state,
-                "closes": (protocol.close_rcvd, protocol.close_sent),
-                "failure": (type(failure), str(failure)),
-            }
-        )
+        seen.append({"messages": messages, "pongs": list(pongs), "end": told(parser.end), **looked})
 
     for number, piece in enumerate(stream.pieces):
         if parser.end is not None:
             break
         if number == stream.closing_after:
-            protocol.send_close(1000, "done")
+            parser.begin_to_close()
         if stream.closing_after is None or number < stream.closing_after:
             look(parser.feed(piece))
         else:
@@ -198,12 +221,12 @@ def played(kind: type[Any], stream: Stream) -> tuple[list[Any], Recorder]:
     if stream.eof:
         parser.finish(LOST)
         look([])
-    return seen, protocol
+    return seen
 
 
 def check_alike(stream: Stream) -> list[Any]:
-    expected, _ = played(EngineAlone, stream)
-    got, _ = played(MessageParser, stream)
+    expected = played(Theirs, stream)
+    got = played(Ours, stream)
     assert got == expected
     return got
 

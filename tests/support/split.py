@@ -1,42 +1,34 @@
-"""A server of queries over HTTP, and of subscriptions over WebSocket, for ``SplitTransport``."""
+"""A server of queries over HTTP, and one of subscriptions, for ``SplitTransport``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import httpx
-from graphql import GraphQLSchema
-
-from anygql import (
-    Client,
-    ExecutionResult,
-    HTTPTransport,
-    LocalSchemaTransport,
-    Session,
-    SplitTransport,
-)
+from anygql import Client, HTTPTransport, SplitTransport
 from anygql.testing import GraphQLServer, demo_schema
-from tests.support.http_mock import answering
 
 __all__ = ["Both", "both"]
 
 
 @dataclass
 class Both:
-    """The two ends, and what came over HTTP."""
+    """The two servers, which have one schema."""
 
-    url: str
+    http: GraphQLServer
     socket: GraphQLServer
-    requests: list[httpx.Request] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return self.http.http_url
 
     @property
     def documents(self) -> list[str]:
         """The documents that came over HTTP, in order."""
-        bodies = [json.loads(request.content) for request in self.requests]
+        bodies = [json.loads(request.body) for request in self.http.requests]
         singles = [each for body in bodies for each in (body if isinstance(body, list) else [body])]
         return [body["query"] for body in singles]
 
@@ -60,31 +52,8 @@ class Both:
 
 
 @asynccontextmanager
-async def both(schema: GraphQLSchema | None = None) -> AsyncGenerator[Both]:
-    schema = demo_schema() if schema is None else schema
-
-    async def handle(request: httpx.Request) -> httpx.Response:
-        it.requests.append(request)
-        body = json.loads(await request.aread())
-        if isinstance(body, list):
-            return httpx.Response(200, json=[_json(await _execute(one)) for one in body])
-        return httpx.Response(200, json=_json(await _execute(body)))
-
-    async def _execute(body: dict[str, Any]) -> ExecutionResult:
-        return await local.execute_result(
-            body["query"], body.get("variables"), operation_name=body.get("operationName")
-        )
-
-    local: Session
-    async with (
-        GraphQLServer(schema) as socket,
-        Client(LocalSchemaTransport(schema)) as local,
-        answering(handle) as url,
-    ):
-        it = Both(url, socket)
-        yield it
-
-
-def _json(result: ExecutionResult) -> dict[str, Any]:
-    errors = {"errors": result.errors} if result.errors else {}
-    return {"data": result.data} | errors
+async def both() -> AsyncGenerator[Both]:
+    schema = demo_schema()
+    async with GraphQLServer(schema) as http, GraphQLServer(schema) as socket:
+        await http.listen()
+        yield Both(http, socket)

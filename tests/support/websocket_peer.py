@@ -58,7 +58,13 @@ class Peer:
             data += await self.stream.receive()
         return data.decode("latin-1")
 
-    async def accept(self, subprotocol: str | None = None, glued: bytes = b"") -> None:
+    async def accept(
+        self,
+        subprotocol: str | None = None,
+        glued: bytes = b"",
+        *,
+        extensions: str | None = None,
+    ) -> None:
         """Answer the WebSocket handshake, with ``glued`` in the same write."""
         self.protocol.receive_data((await self.head()).encode("latin-1"))
         (request,) = self.protocol.events_received()
@@ -68,6 +74,8 @@ class Peer:
         assert response.status_code == 101, response
         if subprotocol is not None:
             response.headers["Sec-WebSocket-Protocol"] = subprotocol
+        if extensions is not None:
+            response.headers["Sec-WebSocket-Extensions"] = extensions
         self.protocol.send_response(response)
         await self.raw(b"".join(self.protocol.data_to_send()) + glued)
 

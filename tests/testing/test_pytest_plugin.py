@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.programs import environment
 
+BLOCK = re.compile(r"^```python pytest-plugin\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLUGIN = "anygql.testing.pytest_plugin"
 #: Whether or not the entry point is installed here, the module is loaded once.
 LOADED = ("-p", "no:anygql", "-p", PLUGIN)
@@ -69,8 +71,17 @@ async def test_schema(graphql_session):
 """
 
 
+CLOCK = """
+import pytest
+
+@pytest.mark.trio
+async def test_an_hour(autojump_clock, graphql_session):
+    assert await graphql_session.execute("{ slow(seconds: 3600) }", timeout=None)
+"""
+
 LOADS = """
 import sys
+import pytest
 
 def test_nothing_of_ours_was_loaded():
     # The packages themselves, and what they need to load nothing else.
@@ -83,8 +94,11 @@ def test_it_was_loaded_once(pytestconfig):
              if getattr(plugin, "__name__", "") == "anygql.testing.pytest_plugin"]
     assert len(named) == 1
 
-def test_fixture(cassette):
-    assert cassette.path.name == "test_fixture.json"
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_fixtures(cassette, graphql_session, anyio_backend):
+    assert cassette.path.name == "test_fixtures.json"
+    assert await graphql_session.execute("{ hello }")
 """.replace("{{", "{").replace("}}", "}")
 
 CASSETTES = """
@@ -151,9 +165,14 @@ def test_with_all_plugins_together(tmp_path: Path) -> None:
         "trio": "pytest.mark.trio",
     }
     write(tmp_path, marks)
+    (block,) = BLOCK.findall((ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
+    for plugin in ("anyio", "asyncio", "trio"):
+        source = block.replace("pytest.mark.anyio", f"pytest.mark.{plugin}")
+        (tmp_path / f"test_{plugin}_page.py").write_text(source, encoding="utf-8")
+    (tmp_path / "test_clock.py").write_text(CLOCK)
     (tmp_path / "test_sync.py").write_text("def test_sync(graphql_session): pass")
     output = run_pytest(tmp_path, *LOADED, *SCOPE)
-    assert f"{2 * 4 + 3 * 4} passed, 1 error" in output, output
+    assert f"{2 * (4 + 2) + 3 * 4 + 2 * 2 + 1} passed, 1 error" in output, output
     assert "graphql_session is for async tests: mark this one for anyio" in output
     assert "warning" not in output, output
 
@@ -184,10 +203,15 @@ def test_installed(tmp_path: Path) -> None:
     (name, module), *others = entries["entry-points"]["pytest11"].items()
     assert (name, module, others) == ("anygql", PLUGIN, [])
     (info / "entry_points.txt").write_text(f"[pytest11]\n{name} = {module}\n")
+    # pytest rewrites the assertions of a distribution that brings a plugin along.
+    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "anygql").rglob("*.py")]
+    (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
     (tmp_path / "test_loaded.py").write_text(LOADS)
     path = f"{info.parent}{os.pathsep}{environment()['PYTHONPATH']}"
     for options in ([], ["-p", name]):
-        output = run_pytest(tmp_path, *ANYIO, *options, PYTHONPATH=path)
+        output = run_pytest(
+            tmp_path, *ANYIO, *options, PYTHONPATH=path, PYTHONDONTWRITEBYTECODE="1"
+        )
         assert "3 passed" in output, output
         assert "warning" not in output, output
 

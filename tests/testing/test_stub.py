@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import TaskStatus
-from graphql import GraphQLError
+from graphql import GraphQLError, build_schema, introspection_from_schema
 
 from anygql import (
     Client,
@@ -207,8 +208,10 @@ async def test_refused_and_failed_streams() -> None:
             stub.answers["error"] = error
             async with session.subscribe("subscription F { n }") as events:
                 assert await anext(events) == {"n": 1}
-                with pytest.raises(expected):
+                with pytest.raises(expected) as caught:
                     await anext(events)
+            if expected is TransportConnectionFailed:
+                assert caught.value.__cause__ is error
         async with session.subscribe("subscription M { n }") as events:
             with pytest.raises(TransportConnectionFailed) as caught:
                 await anext(events)
@@ -337,3 +340,54 @@ def test_what_is_no_stub() -> None:
         Stub([])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="close_timeout"):
         Stub({}, close_timeout=0)
+
+
+async def test_a_fetched_schema() -> None:
+    schema = build_schema("type Query { a: Int }")
+    stub = Stub({"IntrospectionQuery": introspection_from_schema(schema), None: {"a": 1}})
+    async with Client(stub, fetch_schema=True) as session:
+        with pytest.raises(GraphQLValidationError):
+            await session.execute("{ b }")
+        assert await session.execute("{ a }") == {"a": 1}
+
+
+async def test_a_stray_cancellation(anyio_backend: Any) -> None:
+    if anyio_backend == "trio":
+        return  # nobody else can cancel a task there
+
+    async def canceled(_call: StubCall) -> Any:
+        task = asyncio.ensure_future(anyio.sleep_forever())
+        task.cancel()
+        await task
+
+    async with Client(Stub({"Q": canceled})) as session:
+        with pytest.raises(TransportError, match="came out of the function that answers"):
+            await session.execute("query Q { a }")
+
+
+async def test_other_streams() -> None:
+    """A tuple, a generator, and an iterator that can't be closed."""
+
+    class Numbers:
+        n = 0
+
+        def __aiter__(self) -> AsyncIterator[Any]:
+            return self  # type: ignore[return-value]
+
+        async def __anext__(self) -> Any:
+            self.n += 1
+            if self.n > 2:
+                raise StopAsyncIteration
+            return {"n": self.n}
+
+    answers: list[Any] = [
+        ({"n": 1}, {"n": 2}),
+        lambda _: ({"n": n} for n in (1, 2)),
+        lambda _: Numbers(),
+    ]
+    for answer in answers:
+        async with Client(Stub({"Countdown": answer})) as session:
+            async with session.subscribe(COUNTDOWN) as events:
+                assert [data async for data in events] == [{"n": 1}, {"n": 2}]
+            async with session.subscribe(COUNTDOWN, buffer_size=1) as events:
+                assert await anext(events) == {"n": 1}

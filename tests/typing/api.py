@@ -41,6 +41,7 @@ from anygql import (
     ExecutionResult,
     GraphQLRequest,
     GraphQLValidationError,
+    HTTPTransport,
     IntrospectionOptions,
     LocalSchemaTransport,
     Page,
@@ -50,6 +51,7 @@ from anygql import (
     Session,
     SessionEvent,
     SessionState,
+    SplitTransport,
     Subscription,
     SubscriptionOverflow,
     TransportArgs,
@@ -71,6 +73,7 @@ from anygql import (
     update_schema_scalar,
     update_schema_scalars,
 )
+from anygql.delivery.interfaces import Transport
 from anygql.dsl import (
     Field,
     Fragment,
@@ -91,7 +94,16 @@ from anygql.dsl import (
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, SubscriptionProtocol
 from anygql.results.types import converter
 from anygql.schema import VariableError
-from anygql.testing import GraphQLServer, demo_schema
+from anygql.testing import (
+    SECRET_NAMES,
+    Cassettes,
+    GraphQLServer,
+    Recorded,
+    Recorder,
+    Stub,
+    StubCall,
+    demo_schema,
+)
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
 
@@ -204,6 +216,13 @@ WebSocketTransport(URL, connector=StreamConnector(open_stream=dial))
 WebSocketTransport(URL, connector=trio_websocket_connector(open_stream=dial))
 offered: SubscriptionProtocol = GRAPHQL_WS
 
+split = SplitTransport(HTTPTransport("http://h/"), subscriptions=transport, eager=True)
+assert_type(split.transport, Transport)
+assert_type(split.subscriptions, Transport)
+Client(split)
+Client("http://h/", subscriptions="ws://h/", init_payload={"token": "…"})
+Client(HTTPTransport("http://h/"), subscriptions=transport)
+
 # Clients.
 
 
@@ -219,6 +238,7 @@ def followed(event: SessionEvent) -> None:
             assert_type(event.error, Exception)
             assert_type(event.will_retry, bool)
             assert_type(event.next_wait, float | None)
+            assert_type(event.transport, Transport | None)
         case Closed(error=error):
             assert_type(error, Exception | None)
         case _:
@@ -566,7 +586,9 @@ async def built(session: Session, other: OtherRequest) -> None:
     assert_type(await session.execute(select(query("a", int | None))), int | None)
     assert_type(await session.execute(select(query("a", "b"))), Any)
     assert_type(await session.execute(other), Any)
-    await session.execute_batch([user_request, other, "{ a }"])
+    assert_type(await session.execute_batch([user_request, other, "{ a }"]), list[Any])
+    assert_type(await session.execute_batch([user_request, user_request]), list[User])
+    assert_type((await session.execute_result(user_request)).data, Any)
     events = session.subscribe(select(subscription("user", User)))
     assert_type(events, Subscription[User])
     async for user in events:
@@ -708,6 +730,34 @@ async def tested() -> None:
         assert_type(server.transport(init_payload={"token": "…"}), WebSocketTransport)
         assert_type(await server.listen(), str)
         assert_type(server.connector(), Connector)
+
+
+async def answered(call: StubCall) -> dict[str, Any]:
+    assert_type(call.name, str | None)
+    assert_type(call.variables, dict[str, Any])
+    assert_type(call.kind, Literal["query", "mutation", "subscription"])
+    assert_type(call.request, GraphQLRequest | None)
+    return {"hello": "hi"}
+
+
+async def counted(call: StubCall) -> AsyncGenerator[dict[str, int]]:
+    yield {"n": 1}
+
+
+def doubled(cassette: Cassettes) -> None:
+    only_names = {"Hello": answered}
+    Client(Stub(only_names))
+    stub = Stub({"Hello": answered, "N": counted, "E": [GraphQLError("no")], None: {"a": 1}})
+    stub.answers["Other"] = ExecutionResult(None, [{"message": "no"}])
+    stub.refuse_with = TransportConnectionFailed("away")
+    assert_type(stub.calls, list[StubCall])
+    recorder = Recorder(stub, "cassette.json", secrets=[*SECRET_NAMES, "pin"])
+    Client(recorder)
+    assert_type(recorder.save(), None)
+    Client(Recorded("cassette.json", speed=10))
+    assert_type(Recorded(recorder.path).unused, list[str | None])
+    Client(cassette("https://example.org/graphql", speed=2))
+    Client(cassette(stub, secrets={"pin"}))
 
 
 assert_type(anygql.__all__, list[str])

@@ -28,6 +28,7 @@ from anygql import (
     PermanentOptions,
     Session,
     SessionEvent,
+    SplitTransport,
     Subscription,
     TransportArgs,
     WebSocketTransport,
@@ -50,6 +51,16 @@ async def transports() -> None:
     WebSocketTransport(URL, ack_timeout="10")  # type: ignore[arg-type]
     WebSocketTransport(URL, subprotocols=["graphql-ws"])  # type: ignore[call-arg]
     WebSocketTransport(URL, {"Authorization": "…"})  # type: ignore[call-arg]
+
+
+async def split() -> None:
+    http, socket = HTTPTransport("http://h/"), WebSocketTransport(URL)
+    SplitTransport(http)  # type: ignore[call-arg]
+    SplitTransport(http, socket)  # type: ignore[call-arg]
+    SplitTransport(http, subscriptions=URL)  # type: ignore[arg-type]
+    SplitTransport("http://h/", subscriptions=socket)  # type: ignore[arg-type]
+    SplitTransport(http, subscriptions=socket, lazy=True)  # type: ignore[call-arg]
+    Client(http, subscriptions=True)  # type: ignore[arg-type]
 
 
 async def clients() -> None:
@@ -172,10 +183,10 @@ def files(text: TextIO, pieces: Iterator[bytes]) -> None:
 
 
 async def batches(session: Session) -> None:
-    await session.execute_batch("{ a }", "{ b }")  # type: ignore[arg-type, call-arg]
-    await session.execute_batch([{"query": "{ a }"}])  # type: ignore[list-item]
-    await session.execute_batch(["{ a }"], {"x": 1})  # type: ignore[arg-type, call-arg]
-    await session.execute_batch(["{ a }"], transport_args=["a"])  # type: ignore[arg-type]
+    await session.execute_batch("{ a }", "{ b }")  # type: ignore[call-overload]
+    await session.execute_batch([{"query": "{ a }"}])  # type: ignore[arg-type]
+    await session.execute_batch(["{ a }"], {"x": 1})  # type: ignore[call-overload]
+    await session.execute_batch(["{ a }"], transport_args=["a"])  # type: ignore[call-overload]
     (await session.execute_batch_results(["{ a }"]))[0]["a"]  # type: ignore[index]
 
 
@@ -199,7 +210,7 @@ async def types(session: Session) -> None:
     (await session.execute("{ a }", result_type=User)).firstName  # type: ignore[attr-defined]
     number: int = await session.execute("{ a }", result_type=User)  # type: ignore[arg-type]
     await session.execute_result("{ a }", result_type=User)  # type: ignore[call-arg]
-    await session.execute_batch(["{ a }"], result_type=User)  # type: ignore[call-arg]
+    await session.execute_batch(["{ a }"], result_type=User)  # type: ignore[call-overload]
     session.subscribe_results("subscription { a }", result_type=User)  # type: ignore[call-arg]
     async with session.subscribe("subscription { a }", result_type=User) as users:
         (await users.receive()).firstName  # type: ignore[attr-defined]

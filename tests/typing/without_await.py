@@ -28,6 +28,7 @@ assert_type(client.connect(), AbstractContextManager[Session])
 assert_type(client.connect(reconnecting=True, lazy=True), AbstractContextManager[Session])
 assert_type(client.open(), Session)
 assert_type(client.open(reconnecting=True, retry_execute=False), Session)
+Client("https://h/", subscriptions=URL)
 with client as plain:
     assert_type(plain, Session)
 

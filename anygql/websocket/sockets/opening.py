@@ -6,20 +6,24 @@ import re
 import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
-from websockets.exceptions import InvalidURI
-from websockets.uri import WebSocketURI, parse_uri
 
 from ...exceptions import TransportInvalidURL
 from ...net.dial import Destination, DialArgs
 from ...net.urls import redact
 from ...protocols.base import hide_secrets
 
-__all__ = ["ConnectArgs", "Opening", "destination", "parse_url"]
+__all__ = ["Address", "ConnectArgs", "Opening", "destination", "parse_url"]
 
 # RFC 3986 §2: none of these may be in a URL.
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
+
+#: What RFC 3986 lets stand in a path or query as it is; ``%`` too, since the rest is encoded.
+_KEPT = ":/?#[]@!$&'()*+,;=%"
+
+_DEFAULT_PORTS = {False: 80, True: 443}
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -64,6 +68,24 @@ _ELSEWHERE = {
 }
 
 
+class Address(msgspec.Struct, frozen=True):
+    """The URL of a WebSocket, in parts (RFC 6455 §3)."""
+
+    secure: bool
+    host: str
+    port: int
+    #: The path and the query.
+    resource: str
+    #: The user and the password.
+    user: tuple[str, str] | None = None
+
+    @property
+    def authority(self) -> str:
+        """The value of the header ``Host``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.secure] else f"{host}:{self.port}"
+
+
 class ConnectArgs(DialArgs, frozen=True, kw_only=True):
     """The options in ``connect_args``."""
 
@@ -91,7 +113,7 @@ class ConnectArgs(DialArgs, frozen=True, kw_only=True):
         return args
 
 
-def parse_url(url: str) -> WebSocketURI:
+def parse_url(url: str) -> Address:
     """Parse the URL of a WebSocket.
 
     Raises ``TransportInvalidURL``, which shows nothing secret.
@@ -103,8 +125,8 @@ def parse_url(url: str) -> WebSocketURI:
             "percent-encoded"
         )
     try:
-        return parse_uri(url)
-    except (InvalidURI, ValueError):
+        return _parse(url)
+    except ValueError:
         # These errors quote the URL with its password and query string, so they end here.
         raise TransportInvalidURL(
             f"can't use the URL {redact(url)}: it must be ws://host:port/path or "
@@ -112,6 +134,29 @@ def parse_url(url: str) -> WebSocketURI:
         ) from None
 
 
-def destination(opening: Opening, uri: WebSocketURI) -> Destination:
+def _parse(url: str) -> Address:
+    """Parse a URL. Raises ``ValueError``."""
+    parts = urlsplit(url)
+    host, user, password = parts.hostname, parts.username, parts.password
+    if parts.scheme not in {"ws", "wss"} or not host or parts.fragment:
+        raise ValueError(url)
+    if user is not None and password is None:
+        raise ValueError(url)
+    secure = parts.scheme == "wss"
+    resource = parts.path or "/"
+    if parts.query:
+        resource += f"?{parts.query}"
+    return Address(
+        secure,
+        host if host.isascii() else host.encode("idna").decode(),
+        parts.port or _DEFAULT_PORTS[secure],
+        resource if resource.isascii() else quote(resource, safe=_KEPT),
+        None
+        if user is None or password is None
+        else (unquote(user, errors="strict"), unquote(password, errors="strict")),
+    )
+
+
+def destination(opening: Opening, address: Address) -> Destination:
     """Return where the byte stream under the WebSocket goes to."""
-    return Destination(uri.host, uri.port, uri.secure, redact(opening.url), opening.ssl)
+    return Destination(address.host, address.port, address.secure, redact(opening.url), opening.ssl)

@@ -1,19 +1,16 @@
 """The receiving side of a WebSocket: bytes in; text messages, pongs and the end out.
 
-No I/O. The engine is websockets' ``ClientProtocol``; whole text messages don't go through it.
+No I/O. Whole text messages are cut out of the bytes, and the engine reads all else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
-from websockets.protocol import State
-
 from ...protocols.close_codes import CloseCode
 from .base import WebSocketEnded
-from .frames import ENGINE_FRAMES, FrameCutter
+from .engine import Engine, Frame
+from .frames import BINARY, CONTINUATION, ENGINE_FRAMES, PONG, TEXT, FrameCutter
 
 __all__ = ["MessageParser"]
 
@@ -22,23 +19,23 @@ __all__ = ["MessageParser"]
 MAX_PONGS = 64
 
 #: The first byte of a pong: FIN, opcode 10.
-_PONG = b"\x8a"
+_PONG_HEAD = b"\x8a"
 
 
 class MessageParser:
     """A parser of the bytes that a server sends after the handshake.
 
-    ``protocol`` must have read the response to the handshake, and no more. ``on_pong`` is called
-    with the payload of each pong. ``end`` is ``None`` until the connection has ended.
+    ``on_pong`` is called with the payload of each pong. ``end`` is ``None`` until the connection
+    has ended.
     """
 
     def __init__(
         self,
-        protocol: ClientProtocol,
+        engine: Engine,
         max_message_size: int,
         on_pong: Callable[[bytes], None],
     ) -> None:
-        self._protocol = protocol
+        self._engine = engine
         self._on_pong = on_pong
         self._cutter = FrameCutter(max_message_size)
         #: The fragments of a message that isn't whole.
@@ -74,11 +71,11 @@ class MessageParser:
 
     def _advance(self, data: bytes, messages: list[bytes], *, closing: bool = False) -> bool:
         """Read a bounded number of frames. Return whether they ended the connection."""
-        protocol, cutter = self._protocol, self._cutter
+        engine, cutter = self._engine, self._cutter
         cutter.feed(data)
         self.is_behind = False
         budget = ENGINE_FRAMES
-        while not self._has_binary and _reads_frames(protocol, closing=closing):
+        while not self._has_binary and _reads_frames(engine, closing=closing):
             if budget <= 0 and cutter.has_rest:
                 self.is_behind = True
                 break
@@ -93,51 +90,47 @@ class MessageParser:
 
     def _drop(self, data: bytes) -> int:
         """Give ``data`` to the engine, and drop the frames in it. Return their number, or 1."""
-        self._protocol.receive_data(data)
-        return max(1, len(self._protocol.events_received()))
+        return max(1, len(self._engine.receive(data)))
 
     def finish(self, end: WebSocketEnded) -> None:
         """Note that no more bytes will come."""
         if self.end is None:
             self.end = end
-            rest = self._cutter.drain()
-            if not self.is_behind:
-                self._protocol.receive_data(rest)
-            self._protocol.receive_eof()
+            self._cutter.drain()
+            self._engine.receive_eof()
 
     def _feed_engine(self, data: bytes, messages: list[bytes]) -> int:
         """Give ``data`` to the engine, and append the messages in it, up to a binary one.
 
         Return the number of frames.
         """
-        self._protocol.receive_data(data)
-        frames = self._protocol.events_received()
+        frames = self._engine.receive(data)
         for frame in frames:
-            if not self._has_binary and isinstance(frame, Frame):
+            if not self._has_binary:
                 self._handle_frame(frame, messages)
         return max(1, len(frames))
 
     def _bound_pongs(self) -> None:
-        writes = self._protocol.writes
+        writes = self._engine.writes
         if len(writes) <= MAX_PONGS:
             return
-        pongs = [number for number, data in enumerate(writes) if data[:1] == _PONG]
+        pongs = [number for number, data in enumerate(writes) if data[:1] == _PONG_HEAD]
         old = set(pongs[:-MAX_PONGS])
         writes[:] = [data for number, data in enumerate(writes) if number not in old]
 
     def _handle_frame(self, frame: Frame, messages: list[bytes]) -> None:
         opcode = frame.opcode
-        if opcode is Opcode.TEXT and frame.fin:
-            messages.append(bytes(frame.data))
-        elif opcode is Opcode.TEXT or opcode is Opcode.CONT:
+        if opcode == TEXT and frame.is_last:
+            messages.append(frame.data)
+        elif opcode in (TEXT, CONTINUATION):
             self._partial += frame.data
-            if frame.fin:
+            if frame.is_last:
                 messages.append(bytes(self._partial))
                 self._partial = bytearray()
-        elif opcode is Opcode.BINARY:
+        elif opcode == BINARY:
             self._has_binary = True
-        elif opcode is Opcode.PONG:
-            self._on_pong(bytes(frame.data))
+        elif opcode == PONG:
+            self._on_pong(frame.data)
 
     def _fail_binary(self) -> None:
         budget = ENGINE_FRAMES
@@ -147,20 +140,18 @@ class MessageParser:
             self._drop(self._cutter.drain())
         reason = "binary messages are not supported"
         self.end = WebSocketEnded(CloseCode.UNSUPPORTED_DATA, reason, ours=True)
-        if self._protocol.state is State.OPEN:
-            self._protocol.fail(CloseCode.UNSUPPORTED_DATA, reason)
+        self._engine.fail(CloseCode.UNSUPPORTED_DATA, reason)
 
     def _notice_end(self) -> None:
-        protocol = self._protocol
-        if protocol.close_rcvd is not None:
-            self.end = WebSocketEnded(protocol.close_rcvd.code, protocol.close_rcvd.reason)
-        elif protocol.parser_exc is not None and protocol.close_sent is not None:
-            sent = protocol.close_sent
-            self.end = WebSocketEnded(sent.code, sent.reason, ours=True)
+        engine = self._engine
+        if engine.close_received is not None:
+            self.end = WebSocketEnded(engine.close_received.code, engine.close_received.reason)
+        elif engine.fault is not None and engine.close_sent is not None:
+            self.end = WebSocketEnded(engine.close_sent.code, engine.close_sent.reason, ours=True)
 
 
-def _reads_frames(protocol: ClientProtocol, *, closing: bool) -> bool:
-    """Return whether the engine still looks at frames, rather than discarding what comes."""
+def _reads_frames(engine: Engine, *, closing: bool) -> bool:
+    """Return whether the engine still looks at frames, rather than dropping what comes."""
     if closing:
-        return protocol.close_rcvd is None and protocol.parser_exc is None
-    return protocol.state is State.OPEN
+        return engine.close_received is None and engine.fault is None
+    return engine.is_open

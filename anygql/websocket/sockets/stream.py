@@ -1,31 +1,24 @@
-"""The default socket: websockets' sans-I/O engine over an anyio byte stream, on both loops."""
+"""The default socket: an engine without I/O over an anyio byte stream, on both loops."""
 
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 from anyio.lowlevel import checkpoint
-from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidHeader
-from websockets.extensions.base import ClientExtensionFactory
-from websockets.protocol import State
-from websockets.typing import Subprotocol
-from websockets.uri import WebSocketURI
 
-from ...exceptions import TransportProtocolError
 from ...net.dial import OpenStream, dial
 from ...net.errors import FAULTS, opening_errors
+from ...net.http1 import ResponseHead
 from ...net.streams import NetworkStream
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
-from .frames import text_frames
-from .handshake import check_subprotocols, read_upgrade, request_headers
+from .engine import Engine, Extension
+from .handshake import build_request, check_upgrade, new_key, read_upgrade, wrong_upgrade
 from .opening import ConnectArgs, Opening, destination, parse_url
 from .parser import MessageParser
 
@@ -39,10 +32,6 @@ MAX_READS = 8
 
 #: Seconds to wait for the server to end the TCP connection after the closing handshake.
 LINGER = 0.25
-
-# The engine logs every header and frame at DEBUG, and those may hold secrets.
-_SILENT = logging.Logger("anygql.websocket.sockets.stream")  # noqa: LOG001
-_SILENT.disabled = True
 
 _LOST = WebSocketEnded(CloseCode.ABNORMAL, "the connection was lost")
 _NO_CLOSE_FRAME = WebSocketEnded(
@@ -77,65 +66,50 @@ class StreamConnector:
             TransportProtocolError: The server's response is not HTTP, or the upgrade is wrong.
             TypeError, ValueError: An option can't be used. Nothing was sent.
         """
-        uri = parse_url(opening.url)
+        address = parse_url(opening.url)
         args = ConnectArgs.parse(opening.connect_args)
-        protocol = _client_protocol(uri, opening, args)
-        stream = await dial(destination(opening, uri), args, self._open_stream)
+        key = new_key()
+        request = build_request(address, opening, key, _offer(args))
+        stream = await dial(destination(opening, address), args, self._open_stream)
         try:
             with opening_errors(redact(opening.url)):
-                await stream.send(b"".join(protocol.data_to_send()))
+                await stream.send(request)
                 response = await read_upgrade(stream, opening)
-            protocol.receive_data(response.head)
-            _check_handshake(protocol, opening)
+            check_upgrade(opening, response, key)
+            extension = _agreed_extension(opening, response, args)
         except BaseException:
             await anyio.aclose_forcefully(stream)
             raise
-        return StreamWebSocket(
-            stream, protocol, opening.max_message_size, response.rest, response.headers
-        )
+        size = opening.max_message_size
+        engine = Engine(size, extension)
+        return StreamWebSocket(stream, engine, size, response.rest, response.headers)
 
 
-def _client_protocol(uri: WebSocketURI, opening: Opening, args: ConnectArgs) -> ClientProtocol:
-    """Return an engine whose first output is the handshake request."""
-    headers = request_headers(opening.headers)
-    check_subprotocols(opening.subprotocols)
-    protocol = ClientProtocol(
-        uri,
-        extensions=_extensions(args),
-        subprotocols=[*map(Subprotocol, opening.subprotocols)] or None,
-        max_size=opening.max_message_size,
-        logger=_SILENT,
-    )
-    request = protocol.connect()
-    for name in {name.lower() for name, _ in headers} & set(request.headers):
-        del request.headers[name]
-    for name, value in headers:
-        request.headers[name] = value
-    protocol.send_request(request)
-    return protocol
-
-
-def _extensions(args: ConnectArgs) -> list[ClientExtensionFactory] | None:
+def _offer(args: ConnectArgs) -> str | None:
+    """Return the extensions to offer."""
     if args.compression is None:
         return None
-    from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+    from .deflate import offer
 
-    return [ClientPerMessageDeflateFactory(client_max_window_bits=True)]
+    return offer()
 
 
-def _check_handshake(protocol: ClientProtocol, opening: Opening) -> None:
-    error = protocol.handshake_exc
-    if error is None:
-        return
-    if isinstance(error, InvalidHeader):
-        problem = f"its {error.name} header is missing or wrong"
-    elif isinstance(error, InvalidHandshake):
-        problem = "it is malformed, or names an extension that was not offered"
-    else:
-        raise error
-    raise TransportProtocolError(
-        f"{redact(opening.url)} answered the WebSocket handshake with 101, but {problem}"
-    ) from error
+def _agreed_extension(
+    opening: Opening, response: ResponseHead, args: ConnectArgs
+) -> Extension | None:
+    """Return the extension that the server chose (RFC 6455 §9.1)."""
+    answer = response.headers.get("sec-websocket-extensions")
+    if answer is None:
+        return None
+    problem = "it names an extension that was not offered"
+    if args.compression is None:
+        raise wrong_upgrade(opening, problem)
+    from .deflate import accept_offer
+
+    try:
+        return accept_offer(answer)
+    except ValueError as error:
+        raise wrong_upgrade(opening, f"{problem}, or is malformed") from error
 
 
 class StreamWebSocket:
@@ -144,7 +118,7 @@ class StreamWebSocket:
     def __init__(
         self,
         stream: ByteStream,
-        protocol: ClientProtocol,
+        engine: Engine,
         max_message_size: int,
         early: bytes,
         response_headers: Mapping[str, str] | None = None,
@@ -154,7 +128,7 @@ class StreamWebSocket:
         self.on_received: Callable[[], None] = _nothing
         self.is_full_batch: Callable[[int], bool] = _always
         self._stream = stream
-        self._protocol = protocol
+        self._engine = engine
         # Only these streams are known to let other tasks run whenever they receive.
         self._receive_yields = isinstance(stream, NetworkStream)
         if isinstance(stream, NetworkStream):
@@ -163,14 +137,14 @@ class StreamWebSocket:
         self._pings: dict[bytes, anyio.Event] = {}
         self._payloads = itertools.count()
         self._is_torn = False
-        self._parser = MessageParser(protocol, max_message_size, self._handle_pong)
+        self._parser = MessageParser(engine, max_message_size, self._handle_pong)
         # The server may have sent messages right behind its response to the handshake.
         self._unreturned = self._parser.feed(early)
 
     @property
     def subprotocol(self) -> str | None:
         """The subprotocol that the server chose, if it named one."""
-        return self._protocol.subprotocol
+        return self.response_headers.get("sec-websocket-protocol")
 
     async def receive(self) -> list[bytes]:
         """Return the text messages that have come, at least one, as UTF-8 that nobody has checked.
@@ -241,7 +215,7 @@ class StreamWebSocket:
         return messages
 
     def _announce_output(self) -> None:
-        if self._protocol.writes:
+        if self._engine.writes:
             self.on_output()
 
     def _finish(self, end: WebSocketEnded) -> None:
@@ -259,26 +233,17 @@ class StreamWebSocket:
         Raises ``WebSocketEnded``. Canceling may leave half a frame on the wire; nothing more is
         sent then.
         """
-        protocol = self._protocol
-        is_open = protocol.state is State.OPEN
-        if is_open:
-            self._write(messages)
+        is_open = self._engine.is_open
+        if is_open and messages:
+            self._engine.send_texts(messages)
         if not await self._flush():
             raise self._ended()
         if messages and not is_open:
             raise self._ended()
 
-    def _write(self, messages: Sequence[bytes]) -> None:
-        protocol = self._protocol
-        if protocol.extensions:
-            for message in messages:
-                protocol.send_text(message)
-        elif messages:
-            protocol.writes.append(text_frames(messages))
-
     async def _flush(self) -> bool:
         """Write the engine's output. Return False if the stream is torn."""
-        data = b"".join(self._protocol.data_to_send())
+        data = self._engine.take_output()
         if self._is_torn or not data:
             await checkpoint()
             return not self._is_torn
@@ -296,12 +261,12 @@ class StreamWebSocket:
 
         Raises ``WebSocketEnded``. Canceling only stops the waiting.
         """
-        if self._protocol.state is not State.OPEN or self._parser.end is not None:
+        if not self._engine.is_open or self._parser.end is not None:
             await checkpoint()
             raise self._ended()
         payload = next(self._payloads).to_bytes(8, "big")
         pong = self._pings[payload] = anyio.Event()
-        self._protocol.send_ping(payload)
+        self._engine.send_ping(payload)
         self.on_output()
         try:
             await pong.wait()
@@ -330,10 +295,9 @@ class StreamWebSocket:
         may be in ``receive`` or ``send``. The caller bounds the time. Canceling leaves the rest to
         ``aclose_forcefully``.
         """
-        protocol = self._protocol
-        we_close_first = protocol.state is State.OPEN
+        we_close_first = self._engine.is_open
         if we_close_first:
-            protocol.send_close(code, clip_reason(reason))
+            self._engine.send_close(code, clip_reason(reason))
         if not await self._flush():
             return
         while we_close_first and self._parser.end is None:
@@ -347,7 +311,7 @@ class StreamWebSocket:
 
         Bytes on the way to the server may be lost if we end it.
         """
-        if self._protocol.state is State.CLOSED:
+        if self._engine.is_at_end:
             return
         with anyio.move_on_after(LINGER):
             try:

@@ -18,9 +18,6 @@ import h11
 import trio
 from anyio.abc import ByteStream, TaskGroup, TaskStatus
 from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection, wrap_client_stream
-from websockets.frames import Close, Frame, Opcode
-from websockets.headers import build_host
-from websockets.uri import WebSocketURI
 from wsproto.utilities import ProtocolError
 
 from ...exceptions import TransportError, TransportProtocolError
@@ -31,9 +28,9 @@ from ...net.streams import NetworkStream
 from ...net.urls import redact
 from ...protocols.close_codes import CloseCode, clip_reason
 from .base import WebSocketEnded
-from .frames import FrameCutter
+from .frames import CLOSE, FrameCutter, build_frame
 from .handshake import check_subprotocols, read_upgrade, request_headers
-from .opening import ConnectArgs, Opening, destination, parse_url
+from .opening import Address, ConnectArgs, Opening, destination, parse_url
 
 __all__ = ["TrioConnector", "TrioWebSocket"]
 
@@ -67,12 +64,12 @@ class TrioConnector:
                 "trio_websocket_connector works under trio only: under asyncio, leave connector "
                 "at its default"
             )
-        uri = parse_url(opening.url)
+        address = parse_url(opening.url)
         args = ConnectArgs.parse(opening.connect_args)
         if args.compression is not None:
             raise TypeError("trio-websocket has no compression: leave it out of connect_args")
-        request = _HandshakeRequest(opening, uri)
-        dialed = await dial(destination(opening, uri), args, self._open_stream)
+        request = _HandshakeRequest(opening, address)
+        dialed = await dial(destination(opening, address), args, self._open_stream)
         stream = _StreamAdapter(dialed, opening)
         try:
             opened = await task_group.start(
@@ -90,15 +87,15 @@ class TrioConnector:
 class _HandshakeRequest:
     """The handshake request, as trio-websocket takes it."""
 
-    def __init__(self, opening: Opening, uri: WebSocketURI) -> None:
+    def __init__(self, opening: Opening, address: Address) -> None:
         check_subprotocols(opening.subprotocols)
         headers = request_headers(opening.headers)
         names = {name.lower() for name, _ in headers}
-        if uri.user_info is not None and "authorization" not in names:
-            headers.append(("Authorization", basic_auth(*uri.user_info)))
+        if address.user is not None and "authorization" not in names:
+            headers.append(("Authorization", basic_auth(*address.user)))
         given = [value for name, value in headers if name.lower() == "host"]
-        self.host = given[-1] if given else build_host(uri.host, uri.port, uri.secure)
-        self.resource = uri.resource_name
+        self.host = given[-1] if given else address.authority
+        self.resource = address.resource
         self.opening = opening
         self.headers = [
             (name.encode("ascii"), value.encode("latin-1"))
@@ -231,7 +228,7 @@ class _StreamAdapter(trio.abc.Stream):
                 await self._stream.send(data)
         else:
             # trio-websocket writes frame by frame.
-            self.close_sent = self.close_sent or data[0] & 0x0F == Opcode.CLOSE
+            self.close_sent = self.close_sent or data[0] & 0x0F == CLOSE
             if self._holding:
                 self._held.append(data)
                 await trio.lowlevel.checkpoint()
@@ -435,8 +432,8 @@ class TrioWebSocket:
             await self._connection.aclose(code, clip_reason(reason))
         elif not self._stream.close_sent:
             # No answer is expected from a peer that broke the protocol.
-            close = Close(end.code, clip_reason(end.reason)).serialize()
-            await self._stream.send_all(Frame(Opcode.CLOSE, close).serialize(mask=True))
+            close = end.code.to_bytes(2, "big") + clip_reason(end.reason).encode()
+            await self._stream.send_all(build_frame(0x80 | CLOSE, close))
         await self._stream.aclose()
 
     async def aclose_forcefully(self) -> None:

@@ -75,11 +75,10 @@ def scenario(name: str, *loops: str) -> Callable[[Callable[[Body], Setting]], En
 
 
 class Wire(ByteStream):
-    """The server's end of a connection, keeping what it receives; ``path``: what is asked for."""
+    """The server's end of a connection, keeping what it receives."""
 
-    def __init__(self, stream: ByteStream, path: str = "/graphql") -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
-        self._request = f"GET {path} HTTP/1.1\r\n".encode()
         self.received = bytearray()
         self.was_reset = False
 
@@ -104,7 +103,7 @@ class Wire(ByteStream):
     def check(self) -> None:
         """Raises ``Violation`` unless it is a handshake, or a part of one, and whole frames."""
         head, found, frames = bytes(self.received).partition(b"\r\n\r\n")
-        if head and not (head + b"\r\n\r\n").startswith(self._request[: len(head)]):
+        if head and not head.startswith(b"GET /graphql"[: len(head)]):
             raise Violation(f"the connection began with {head[:40]!r}")
         if not found or self.was_reset:
             return
@@ -174,9 +173,6 @@ def _schema() -> GraphQLSchema:
 class Server(GraphQLServer):
     """A GraphQL server that keeps what comes, and whose first connections may fail."""
 
-    #: The path that clients ask for.
-    path = "/graphql"
-
     def __init__(self, *, refusals: int = 0, **options: Any) -> None:
         super().__init__(_schema(), buffer_size=NARROW, **options)
         self.wires: list[Wire] = []
@@ -189,7 +185,7 @@ class Server(GraphQLServer):
         return await super().open_stream(host, port)
 
     async def _serve(self, stream: ByteStream) -> None:
-        wire = Wire(stream, self.path)
+        wire = Wire(stream)
         self.wires.append(wire)
         self.refuse_with = 503 if self._refusals else None
         self._refusals = max(0, self._refusals - 1)
@@ -201,7 +197,7 @@ class Server(GraphQLServer):
         for wire in self.wires:
             wire.check()
         for connection in self.connections:
-            _told(connection.received, list(connection.sent), over=True)
+            self.check_told(connection.received, list(connection.sent), over=True)
 
     async def settled(self, running: int = 0) -> None:
         """Wait until no operation but the ones that should still run does, and check the rest."""
@@ -211,7 +207,14 @@ class Server(GraphQLServer):
         )
         for connection in self.connections:
             over = bool(running) or connection.closed is not None
-            _told(connection.received, list(connection.sent), over=over)
+            self.check_told(connection.received, list(connection.sent), over=over)
+
+    def check_told(self, received: list[Any], sent: list[Any], *, over: bool) -> None:
+        """Raise ``Violation`` unless the end of each operation was told once.
+
+        ``over``: some may have ended with their connection.
+        """
+        _told(received, sent, over=over)
 
     @property
     def operations(self) -> list[str]:
@@ -219,10 +222,7 @@ class Server(GraphQLServer):
 
 
 def _told(received: list[Any], sent: list[Any], *, over: bool) -> None:
-    """The end of each operation was told once, by who ended it.
-
-    ``over``: some may have ended with their connection.
-    """
+    """The end of each operation was told once, by who ended it."""
     started = [message["id"] for message in received if message["type"] in {"subscribe", "start"}]
     if len(set(started)) != len(started):
         raise Violation(f"an id was used twice: {started}")

@@ -1,8 +1,8 @@
 """A GraphQL server on loopback that commits one fault at one moment, and then behaves well.
 
-It speaks both WebSocket subprotocols, JSON over HTTP, server-sent events in both modes and
-multipart subscriptions, as far as is needed to get to the moment. The sockets are real ones: a RST
-and a half-close can't be had otherwise.
+It speaks both WebSocket subprotocols, Phoenix channels, JSON over HTTP, server-sent events in both
+modes and multipart subscriptions, as far as is needed to get to the moment. The sockets are real
+ones: a RST and a half-close can't be had otherwise.
 """
 
 from __future__ import annotations
@@ -49,6 +49,10 @@ DRIP = 0.0005
 GARBAGE = b"\x16\x03\x01\xf7\x00\xff\"}\xfe'{ what is this\r\n\r\n"
 HTML = b"<html>welcome</html>"
 TOKEN = "x-graphql-event-stream-token"
+
+
+#: What is named in the handshake, where it isn't the protocol's name.
+_SUBPROTOCOLS = {Spoken.PHOENIX: None, Spoken.APPSYNC: "graphql-ws"}
 
 
 class Line(ByteStream):
@@ -253,8 +257,9 @@ class FaultPeer:
     async def _websocket(self, line: Line) -> None:
         line.arm(Moment.IN_HANDSHAKE, HEADS)
         socket = ServerWebSocket(line)
-        await socket.accept("graphql-ws" if self.spoken is Spoken.APPSYNC else self.spoken)
-        answers = WebSocketAnswers(self.spoken, socket)
+        is_phoenix = self.spoken is Spoken.PHOENIX
+        await socket.accept(_SUBPROTOCOLS.get(self.spoken, self.spoken))
+        answers = (PhoenixAnswers if is_phoenix else WebSocketAnswers)(self.spoken, socket)
         send, operations = anyio.create_memory_object_stream[Operation](10)
         async with anyio.create_task_group() as tg, send, operations:
             tg.start_soon(self._read_websocket, line, socket, answers, send.clone())
@@ -283,10 +288,11 @@ class FaultPeer:
         message: Mapping[str, Any],
         operations: MemoryObjectSendStream[Operation],
     ) -> None:
+        message = answers.read(message)
         match message["type"]:
             case "connection_init":
                 line.arm(Moment.BEFORE_ACK, FRAMES)
-                await answers.say({"type": "connection_ack"})
+                await answers.acknowledge()
                 if self.faults_left and self.fault is Fault.FREEZE:
                     await answers.keep_alive()  # from which on silence counts
                 if self.faults_left and self.moment is Moment.IDLE:
@@ -294,13 +300,15 @@ class FaultPeer:
                     line.arm(Moment.IDLE, FRAMES)
                     await answers.keep_alive()
             case "ping":
-                await answers.say({"type": "pong"})
+                await answers.pong(message)
             case "subscribe" | "start":
                 payload = message["payload"]
                 if self.spoken is Spoken.APPSYNC:
                     payload = json.loads(payload["data"])
                     await answers.say({"type": "start_ack", "id": message["id"]})
-                await operations.send(self._operation(message["id"], payload["query"]))
+                operation = self._operation(message["id"], payload["query"])
+                await answers.begin(operation)
+                await operations.send(operation)
 
     # HTTP.
 
@@ -462,7 +470,20 @@ class WebSocketAnswers:
         self._legacy = spoken in {Spoken.LEGACY_WS, Spoken.APPSYNC}
         self._socket = socket
 
-    async def say(self, message: Mapping[str, Any]) -> None:
+    def read(self, message: Any) -> Mapping[str, Any]:
+        """A message of the client's, with its ``type``."""
+        return message  # type: ignore[no-any-return]
+
+    async def acknowledge(self) -> None:
+        await self.say({"type": "connection_ack"})
+
+    async def pong(self, ping: Mapping[str, Any]) -> None:
+        await self.say({"type": "pong"})
+
+    async def begin(self, operation: Operation) -> None:
+        """What is said as soon as one has come."""
+
+    async def say(self, message: Any) -> None:
         self._socket.send_text([json.dumps(message).encode()])
         await self._socket.flush()
 
@@ -481,6 +502,57 @@ class WebSocketAnswers:
 
     async def complete(self, id: str) -> None:
         await self.say({"id": id, "type": "complete"})
+
+
+CONTROL = "__absinthe__:control"
+
+
+class PhoenixAnswers(WebSocketAnswers):
+    """Results as replies, and for subscriptions as messages to a topic."""
+
+    def __init__(self, spoken: Spoken, socket: ServerWebSocket) -> None:
+        super().__init__(spoken, socket)
+        self._subscriptions: set[str] = set()
+
+    def read(self, message: Any) -> Mapping[str, Any]:
+        _, ref, _, event, payload = message
+        kinds = {"phx_join": "connection_init", "heartbeat": "ping", "doc": "subscribe"}
+        return {"type": kinds.get(event, event), "id": ref, "payload": payload}
+
+    async def _reply(self, ref: str, response: Any, topic: str = CONTROL) -> None:
+        payload = {"response": response, "status": "ok"}
+        await self.say(["1", ref, topic, "phx_reply", payload])
+
+    async def acknowledge(self) -> None:
+        await self._reply("1", {})
+
+    async def pong(self, ping: Mapping[str, Any]) -> None:
+        await self._reply(ping["id"], {}, "phoenix")
+
+    async def begin(self, operation: Operation) -> None:
+        if operation.kind == "subscription":
+            self._subscriptions.add(operation.id)
+            await self._reply(operation.id, {"subscriptionId": f"topic-{operation.id}"})
+
+    async def keep_alive(self) -> None:
+        await self.say([None, None, CONTROL, "presence_diff", {}])
+
+    def instead(self, moment: Moment) -> Mapping[Fault, bytes]:
+        if moment is not Moment.LARGE:
+            return FRAMES
+        message = b'[null,null,"topic-2","subscription:data",{"result":{"data":{"p":"%s"}}}]'
+        garbage = text_frame(spoilt(message % (b"x" * 70000)))
+        return FRAMES_INSIDE | {Fault.GARBAGE: garbage}
+
+    async def result(self, id: str, data: Mapping[str, Any]) -> None:
+        if id not in self._subscriptions:
+            await self._reply(id, {"data": data})
+            return
+        payload = {"result": {"data": data}, "subscriptionId": f"topic-{id}"}
+        await self.say([None, None, f"topic-{id}", "subscription:data", payload])
+
+    async def complete(self, id: str) -> None:
+        """There is no such message."""
 
 
 # HTTP.

@@ -39,6 +39,8 @@ class Protocol(StrEnum):
     SSE = "sse"
     SINGLE_SSE = "sse-single-connection"
     MULTIPART = "multipart"
+    #: Absinthe's channel.
+    PHOENIX = "phoenix"
     #: A socket for subscriptions, to which the fault happens, beside HTTP for everything else.
     SPLIT = "http and graphql-transport-ws"
     #: The same with AppSync's real-time protocol.
@@ -143,7 +145,7 @@ class Cell:
         return "-".join(part.replace(" ", "_") for part in parts)
 
 
-WEB_SOCKETS = frozenset({Protocol.TRANSPORT_WS, Protocol.LEGACY_WS})
+WEB_SOCKETS = frozenset({Protocol.TRANSPORT_WS, Protocol.LEGACY_WS, Protocol.PHOENIX})
 #: A socket for subscriptions alone.
 OF_TWO = frozenset({Protocol.SPLIT, Protocol.APPSYNC})
 #: One answer for each subscription, on a TCP connection of its own.
@@ -249,6 +251,13 @@ _LEGACY_WEB_SOCKET: _Rows = {
     else row
     for moment, row in _WEB_SOCKET.items()
 }
+#: It closes with 1002, where the others have a close code of their own.
+_PHOENIX: _Rows = {
+    moment: {**row, Fault.NONSENSE: BAD_FRAME}
+    if moment in {Moment.BEFORE_ACK, Moment.IDLE, Moment.WAITING}
+    else row
+    for moment, row in _WEB_SOCKET.items()
+}
 _HTTP: _Rows = {
     Moment.BEFORE_HANDSHAKE: _row(LOST, NO_ANSWER, LOST, NOT_GRAPHQL, LOST),
     Moment.IN_HANDSHAKE: _row(LOST, NO_ANSWER, LOST, NOT_GRAPHQL, LOST),
@@ -284,6 +293,7 @@ _SINGLE: _Rows = {
 TABLE: Mapping[Protocol, _Rows] = {
     Protocol.TRANSPORT_WS: _WEB_SOCKET,
     Protocol.LEGACY_WS: _LEGACY_WEB_SOCKET,
+    Protocol.PHOENIX: _PHOENIX,
     Protocol.HTTP: _HTTP,
     Protocol.SSE: _STREAM,
     Protocol.SINGLE_SSE: _SINGLE,

@@ -47,6 +47,7 @@ from anygql.protocols.base import SubscriptionProtocol
 from anygql.protocols.events import (
     Ack,
     Complete,
+    Ended,
     Error,
     Failed,
     KeepAlive,
@@ -61,8 +62,10 @@ from anygql.protocols.events import (
     Started,
     Unknown,
 )
+from anygql.protocols.phoenix import PHOENIX
+from anygql.protocols.phoenix_topics import MAX_KEPT
 from anygql.results.incremental import IncrementalMerge
-from anygql.results.result import ExecutionResult
+from anygql.results.result import ExecutionResult, is_result
 from anygql.schema.results import results_plan
 from tests.promises.fuzz.choices import Choices, json_value, pieces
 from tests.schema.test_results import SCHEMA
@@ -306,6 +309,87 @@ _APPSYNC_SEEDS = [
     b'\0{"type":"connection_error","payload":{"errors":[{"errorType":"x#y"}]}}\n{"type":"ka"}',
     b'\0{"type":"error"}\n{"message":"Forbidden","connectionId":"1"}',
     b'\1{"type":"connection_ack","payload":{"connectionTimeout":1e300}}\n{"type":["ka"],"id":{}}',
+]
+
+
+# Phoenix channels.
+
+_PHOENIX_EVENTS = (Ack, Next, Error, Complete, Pong, Refusal, Malformed, Started, Ended, Say)
+_ASKED = [
+    GraphQLRequest("subscription { n }"),
+    GraphQLRequest("{ n }"),
+    GraphQLRequest("subscription { n }"),
+]
+
+
+def phoenix(data: bytes) -> None:
+    """Any messages, one a line, while three operations are asked for and may be left.
+
+    A line of ``!`` and a digit is what the client does: it leaves the operation with this id.
+    """
+    by_bytes, by_text = PHOENIX.codec(JSON), PHOENIX.codec(JSON)
+    for codec in (by_bytes, by_text):
+        codec.connection_init(None)
+        for id, request in enumerate(_ASKED):
+            codec.subscribe(str(id), request)
+    for message in data.split(b"\n"):
+        if message[:1] == b"!" and message[1:] in {b"0", b"1", b"2"}:
+            id = message[1:].decode()
+            assert by_bytes.complete(id) == by_text.complete(id)
+            continue
+        found = _of_phoenix(by_bytes.receive, message)
+        try:
+            text = message.decode()
+        except UnicodeDecodeError:
+            return  # what nobody reads, nobody checks, and from here the two may differ
+        assert _of_phoenix(by_text.receive, text) == found
+        assert found[:1] != [1007]
+    topics: Any = vars(by_bytes)["_topics"]
+    assert 0 <= topics.kept <= MAX_KEPT
+
+
+def _of_phoenix(receive: Callable[[Any], Any], message: bytes | str) -> list[Any]:
+    try:
+        event = receive(message)
+    except ProtocolViolation as violation:
+        assert len(violation.reason) < LONGEST_REASON
+        assert violation.code in {1002, 1007}
+        return [violation.code, violation.reason]
+    events = _flat(event)
+    for each in events:
+        assert isinstance(each, _PHOENIX_EVENTS)
+        assert getattr(each, "id", "0") in {"0", "1", "2"}
+        if isinstance(each, Next):
+            assert isinstance(each.payload.data, dict) or is_result(each.payload)
+        if isinstance(each, Say):
+            assert json.loads(each.message)[3] == "unsubscribe"
+    return events
+
+
+def _flat(event: Any) -> list[Any]:
+    if not isinstance(event, Several):
+        return [event]
+    return [each for inner in event.events for each in _flat(inner)]
+
+
+_JOINED = b'["1","1","__absinthe__:control","phx_reply",{"response":{},"status":"ok"}]\n'
+_NAMED = (
+    b'["1","2","__absinthe__:control","phx_reply",{"response":{"subscriptionId":"X"},"status":"ok"'
+    b"}]\n"
+)
+_RESULT = b'[null,null,"X","subscription:data",{"result":{"data":{"n":1}},"subscriptionId":"X"}]\n'
+_PHOENIX_SEEDS = [
+    _JOINED + _NAMED + _RESULT,
+    _JOINED + _RESULT + _RESULT + _NAMED + _NAMED.replace(b'"2"', b'"4"') + _RESULT + b"!0\n!2",
+    _JOINED + b"!0\n!1\n" + _NAMED + _RESULT,
+    _JOINED
+    + b'["1","3","__absinthe__:control","phx_reply",{"response":{"data":{}},"status":"ok"}]',
+    _JOINED + b'["1","3","__absinthe__:control","phx_reply",{"response":{"errors":[{"message":"no"}'
+    b']},"status":"error"}]',
+    _JOINED + b'["1","1","__absinthe__:control","phx_error",{}]',
+    _JOINED + b'["1","1","__absinthe__:control","phx_close",{}]',
+    b'[null,"1","__absinthe__:control","phx_reply",{"response":{"reason":"no"},"status":"error"}]',
+    b'[null,"9","phoenix","phx_reply",{"response":{},"status":"ok"}]\n[1]\n{}',
 ]
 
 
@@ -859,6 +943,7 @@ TARGETS: Mapping[str, Target] = {
     "graphql_transport_ws": Target(graphql_transport_ws, _MODERN_SEEDS),
     "graphql_ws": Target(graphql_ws, _LEGACY_SEEDS),
     "appsync": Target(appsync, _APPSYNC_SEEDS),
+    "phoenix": Target(phoenix, _PHOENIX_SEEDS),
     "sse": Target(sse, _SSE_SEEDS),
     "multipart": Target(multipart, _MULTIPART_SEEDS),
     "incremental": Target(incremental, _INCREMENTAL_SEEDS),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from websockets.protocol import Protocol, Side
 
+from anygql.websocket.sockets.engine import Engine
 from anygql.websocket.sockets.frames import ENGINE_FRAMES
 from anygql.websocket.sockets.stream import CHUNK, StreamWebSocket
 from tests.support.sockets import Connected
@@ -41,8 +39,7 @@ class Turns:
 
 def opened(early: bytes = b"") -> tuple[StreamWebSocket, MemoryStream]:
     ours, theirs = MemoryStream.pair()
-    protocol: Any = Protocol(Side.CLIENT, max_size=2**24)
-    return StreamWebSocket(ours, protocol, 2**24, early), theirs
+    return StreamWebSocket(ours, Engine(2**24), 2**24, early), theirs
 
 
 @flooded

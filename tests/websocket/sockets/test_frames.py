@@ -1,12 +1,13 @@
-"""Text frames that don't go through the engine: nobody can tell.
+"""All that is made of frames, by our engine and by what cuts text frames, is what websockets makes.
 
-The same bytes go through ``EngineAlone``, where the engine reads every frame, and through
+The same bytes go through websockets' engine, which reads every frame, and through
 ``MessageParser``; everything that comes out must be the same, after each piece.
 """
 
 from __future__ import annotations
 
 import struct
+import sys
 import tracemalloc
 from itertools import pairwise
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
+from anygql.websocket.sockets import frames
 from anygql.websocket.sockets.frames import FrameCutter, text_frames
 from anygql.websocket.sockets.parser import MessageParser
 from tests.support.amount import examples
@@ -34,6 +36,7 @@ from tests.support.frames import (
     check_alike,
     deflated,
     frame,
+    told,
 )
 
 # Any bytes at all: frames from a stock, as one draw is dear.
@@ -207,6 +210,17 @@ def test_the_engine_sees_everything_else_and_nothing_twice(size: int) -> None:
     assert protocol.given == b"".join(part for part in parts if part != text)
 
 
+@pytest.mark.parametrize("count", [1, 300])
+def test_pings_behind_a_binary_message_change_nothing(count: int) -> None:
+    engine = Recorder(1000)
+    parser = MessageParser(engine, 1000, lambda payload: None)
+    wire = frame(b"one") + frame(b"x", FIN | BINARY) + frame(b"?", FIN | PING) * count
+    assert parser.feed(wire + frame(b"two")) == [b"one"]
+    assert told(parser.end) == (1003, "binary messages are not supported", True)
+    assert engine.close_sent is not None
+    assert engine.close_sent.code == 1003
+
+
 # What ends a connection, right behind a message, in front of one, and torn anywhere.
 
 LAST = {
@@ -328,7 +342,7 @@ def read_by_server(data: bytes) -> list[Frame]:
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 0xFFFF, 0x10000, 100_000])
-def test_our_frames_are_those_of_the_engine(size: int) -> None:
+def test_our_frames_are_those_of_websockets(size: int) -> None:
     message = bytes(range(256)) * (size // 256 + 1)
     message = message[:size]
     ours = text_frames([message])
@@ -338,6 +352,18 @@ def test_our_frames_are_those_of_the_engine(size: int) -> None:
     header = len(theirs) - size - 4
     assert ours[:header] == theirs[:header]
     assert len(ours) == len(theirs)
+
+
+def test_large_messages_without_the_c_extension_of_websockets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "websockets.speedups", None)
+    frames._mask_in_c.cache_clear()
+    try:
+        (got,) = read_by_server(text_frames([b"x" * 40_000]))
+    finally:
+        frames._mask_in_c.cache_clear()
+    assert bytes(got.data) == b"x" * 40_000
 
 
 @given(st.lists(st.sampled_from([*DATA, *LONG]), max_size=6))

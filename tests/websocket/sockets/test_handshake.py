@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 import socket
 
 import anyio
 import pytest
+from websockets.utils import accept_key
 
 from anygql.exceptions import (
     TransportConnectionFailed,
@@ -131,6 +133,44 @@ async def test_an_upgrade_that_is_wrong(connector: Connector, lines: list[str]) 
     error = await attempt(connector, answering("HTTP/1.1 101 Switching Protocols", *lines))
     assert type(error) is TransportProtocolError
     assert not error.retryable
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "is_right"),
+    [
+        ("HTTP/1.1", ["Upgrade: WebSocket", "Connection: keep-alive, Upgrade"], True),
+        ("HTTP/1.1", ["upgrade: websocket", "connection: UPGRADE"], True),
+        ("HTTP/1.1", ["Upgrade: websocket, h2c", "Connection: Upgrade"], False),
+        ("HTTP/1.1", ["Upgrade: websocket", "Connection: keep-alive"], False),
+        ("HTTP/1.1", ["Upgrade: websocket", "Connection: not-upgrade"], False),
+        ("HTTP/1.0", ["Upgrade: websocket", "Connection: Upgrade"], False),
+    ],
+)
+async def test_what_accepts_the_upgrade(
+    connected: Connected,
+    version: str,
+    more: list[str],
+    is_right: bool,
+    request: pytest.FixtureRequest,
+) -> None:
+    trio_websocket = request.node.callspec.params["connector"] == "trio-websocket"
+
+    async def script(peer: Peer) -> None:
+        head = await peer.head()
+        key = re.search(r"(?i)^sec-websocket-key: (.*?)\r$", head, re.MULTILINE)
+        assert key is not None
+        accept = f"Sec-WebSocket-Accept: {accept_key(key[1])}"
+        await peer.raw(refusing((f"{version} 101 Switching Protocols", accept, *more), b""))
+        await peer.gone()
+
+    if is_right or (trio_websocket and version == "HTTP/1.0"):  # which it doesn't look at
+        async with connected(script):
+            pass
+        return
+    with pytest.raises(ExceptionGroup) as caught:
+        async with connected(script):
+            raise AssertionError
+    assert caught.group_contains(TransportProtocolError, match="with 101, but")
 
 
 async def test_an_extension_that_was_not_offered(connector: Connector) -> None:

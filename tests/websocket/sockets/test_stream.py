@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from websockets.client import ClientProtocol
 from websockets.frames import Opcode
-from websockets.http11 import Request
-from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.uri import parse_uri
 
 from anygql.net.streams import NetworkStream
 from anygql.websocket.sockets.base import WebSocketEnded
+from anygql.websocket.sockets.engine import Engine
 from anygql.websocket.sockets.stream import CHUNK, MAX_READS, StreamWebSocket
 from tests.support.websocket_peer import close, frame, text
 
@@ -53,23 +49,9 @@ class Scripted(NetworkStream):
         await anyio.lowlevel.checkpoint()
 
 
-def shaken() -> ClientProtocol:
-    """An engine with its handshake behind it."""
-    client = ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=MAX_SIZE)
-    server = ServerProtocol()
-    client.send_request(client.connect())
-    server.receive_data(b"".join(client.data_to_send()))
-    (request,) = server.events_received()
-    assert isinstance(request, Request)
-    server.send_response(server.accept(request))
-    client.receive_data(b"".join(server.data_to_send()))
-    assert client.state is State.OPEN
-    return client
-
-
 def opened(reads: list[bytes]) -> tuple[Scripted, StreamWebSocket]:
     stream = Scripted(reads)
-    websocket = StreamWebSocket(stream, shaken(), MAX_SIZE, b"")
+    websocket = StreamWebSocket(stream, Engine(MAX_SIZE), MAX_SIZE, b"")
     websocket.is_full_batch = lambda count: False
     return stream, websocket
 
@@ -142,5 +124,5 @@ async def test_a_ping_behind_them_is_answered() -> None:
     websocket.on_output = lambda: asked.append(None)
     assert await websocket.receive() == messages
     assert asked
-    (pong,) = websocket._protocol.data_to_send()
+    (pong,) = websocket._engine.writes
     assert pong[:1] == b"\x8a"

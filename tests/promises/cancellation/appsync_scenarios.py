@@ -23,8 +23,6 @@ class AppSyncServer(Server):
     ``expired``: the numbers of those that are refused, counted from 1.
     """
 
-    path = "/graphql/realtime"
-
     def __init__(self, *expired: int) -> None:
         super().__init__(protocols=["appsync"], on_connect=self._admit)
         self._expired = expired
