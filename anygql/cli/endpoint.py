@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..delivery.interfaces import Transport
     from ..net.authorization import Authorization
+    from ..protocols.phoenix import Phoenix
     from .trace import Trace
 
 __all__ = ["Endpoint", "load_object", "resolve_endpoint"]
@@ -106,12 +107,15 @@ class Endpoint(msgspec.Struct, frozen=True):
             more["connect_args"] = {"proxy": options.proxy or None}
         if trace is not None:
             more["connector"] = trace.connector(StreamConnector())
+        if options.protocol == "phoenix":
+            more["protocol"] = _phoenix(self.init_payload)
+        else:
+            more["protocol"] = options.protocol or "auto"
+            more["init_payload"] = self.init_payload
         limit = options.connect_timeout or 10
         return WebSocketTransport(
             self.url,
             headers=self.headers,
-            init_payload=self.init_payload,
-            protocol=options.protocol or "auto",
             ssl=self.ssl_context() if self.url.lower().startswith("wss") else None,
             connect_timeout=limit,
             ack_timeout=limit,
@@ -200,6 +204,15 @@ def _appsync_auth(key: str, token: str) -> Authorization:
             f"--protocol {APPSYNC} needs --api-key, --bearer, or AWS credentials, which "
             "anygql[aws] finds"
         ) from None
+
+
+def _phoenix(params: Any) -> Phoenix:
+    from ..protocols.phoenix import Phoenix
+
+    try:
+        return Phoenix(params=params)
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(f"--init-payload: {error}") from None
 
 
 def resolve_endpoint(url: str, options: Options) -> Endpoint:

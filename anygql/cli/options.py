@@ -40,10 +40,14 @@ _OPTIONS = (
     ),
     click.option(
         "--protocol",
-        type=click.Choice(["auto", "graphql-transport-ws", "graphql-ws", "appsync"]),
-        help="WebSocket subprotocol.  [default: auto]",
+        type=click.Choice(["auto", "graphql-transport-ws", "graphql-ws", "phoenix", "appsync"]),
+        help="WebSocket protocol.  [default: auto]",
     ),
-    click.option("--init-payload", metavar="JSON|@file", help="Payload of connection_init."),
+    click.option(
+        "--init-payload",
+        metavar="JSON|@file",
+        help="Payload of connection_init; with phoenix, the socket's params.",
+    ),
     click.option(
         "--bearer",
         is_flag=False,

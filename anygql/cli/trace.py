@@ -153,7 +153,7 @@ class _TracedConnector:
             self._trace.line("<", f"{refused.code} {refused.reason or ''}".rstrip())
             self._trace.headers("<", refused.headers or {})
             raise
-        self._trace.line("<", f"101, subprotocol {socket.subprotocol}")
+        self._trace.line("<", f"101, subprotocol {opening.shown(socket.subprotocol)}")
         self._trace.headers("<", socket.response_headers)
         return _traced(socket, self._trace)
 

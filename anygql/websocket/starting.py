@@ -45,9 +45,9 @@ class StartLimit:
             id, (due, pauses) = next(iter(self._waiting.items()))
             if current_time() < due:
                 await sleep_until(due)
-            elif self._waiting.pop(id, None) is None:  # pragma: no cover
                 continue
-            elif self._flow.paused or self._flow.pauses != pauses:
+            del self._waiting[id]
+            if self._flow.paused or self._flow.pauses != pauses:
                 # The server may have said so, and we have not read it.
                 self.begin(id)
             else:

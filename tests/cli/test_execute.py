@@ -13,6 +13,7 @@ from anyio.from_thread import BlockingPortal
 
 from anygql.cli.arguments import read_headers, read_variables
 from anygql.documents.request import as_request
+from anygql.testing import GraphQLServer, demo_schema
 from tests.cli.conftest import Command, Served
 from tests.support.http_peer import http, peer
 
@@ -52,6 +53,22 @@ def test_the_url_of_the_environment(
     monkeypatch.setenv("ANYGQL_URL", served.url)
     for arguments in (["execute", "-q", "{ hello }"], ["-q", "{ hello }"]):
         assert command(*arguments).out == '{"hello":"Hello world!"}\n'
+
+
+def test_phoenix_channels(command: Command, portal: BlockingPortal) -> None:
+    server = GraphQLServer(demo_schema(), protocols=["phoenix"])
+    with portal.wrap_async_context_manager(server):
+        url = portal.call(server.listen)
+        arguments = [url, "--protocol", "phoenix", "--init-payload", '{"token": "s3cret"}', "-vv"]
+        ran = command(*arguments, "-q", "{ hello }")
+        assert ran.out == '{"hello":"Hello world!"}\n'
+        assert "phx_join" in ran.err
+        assert "s3cret" not in ran.err
+        assert server.connections[0].path.endswith("?vsn=2.0.0&token=s3cret")
+    ran = command(
+        "ws://x/", "--protocol", "phoenix", "--init-payload", '{"a": []}', "-q", "{ a }", code=2
+    )
+    assert "--init-payload: params['a'] is a text, a number or a boolean, not list" in ran.err
 
 
 def test_an_endpoint_of_pyproject(command: Command, served: Served, folder: Path) -> None:
