@@ -236,22 +236,18 @@ class AppSyncCodec(Codec):
     def _decode(self, message: bytes | str) -> Mapping[str, Any]:
         text = message.encode(errors="surrogatepass") if isinstance(message, str) else message
         try:
-            text.decode()
-        except UnicodeDecodeError:
-            # RFC 6455 §8.1: the endpoint must then fail the connection (with 1007, §7.4.1).
-            raise ProtocolViolation(
-                CloseCode.INVALID_DATA, "a message is not valid UTF-8"
-            ) from None
-        try:
-            try:
-                received = self._json.decode(text)
-            except ValueError:
-                received = self._json.decode(replace_lone_surrogates(text))
+            received = self._decode_json(text)
         except (ValueError, RecursionError):
-            raise ProtocolViolation(CloseCode.BAD_REQUEST, "a message is not JSON") from None
+            raise _violation(text) from None
         if not is_mapping(received):
             raise ProtocolViolation(CloseCode.BAD_REQUEST, "a message is not a JSON object")
         return received
+
+    def _decode_json(self, text: bytes) -> Any:
+        try:
+            return self._json.decode(text)
+        except ValueError:
+            return self._json.decode(replace_lone_surrogates(text))
 
     def _acknowledged(self, payload: Any) -> Event:
         self._is_acknowledged = True
@@ -281,7 +277,9 @@ class AppSyncCodec(Codec):
 
     def _is_wanted(self, id: str) -> bool:
         subscription = self._subscriptions.get(id)
-        return subscription is not None and subscription.stage in {_Stage.STARTING, _Stage.RUNNING}
+        if subscription is None:
+            return False
+        return subscription.stage is _Stage.RUNNING or subscription.stage is _Stage.STARTING
 
     def _completed(self, id: str) -> Event:
         is_wanted = self._is_wanted(id)
@@ -325,6 +323,16 @@ class AppSyncCodec(Codec):
             # One of them may have been started after all: then it is to be stopped.
             self._leave(id, subscription)
         return Several([Failed(id, payload) for id, _ in starting])
+
+
+def _violation(text: bytes) -> ProtocolViolation:
+    """Return what is wrong with a message that can't be decoded."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        # RFC 6455 §8.1: the endpoint must then fail the connection (with 1007, §7.4.1).
+        return ProtocolViolation(CloseCode.INVALID_DATA, "a message is not valid UTF-8")
+    return ProtocolViolation(CloseCode.BAD_REQUEST, "a message is not JSON")
 
 
 # Errors, which AppSync has in several shapes: a list, a single object, or a message alone.
