@@ -14,7 +14,7 @@ import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from inspect import isawaitable
 from itertools import count
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
@@ -232,8 +232,19 @@ class _Data(msgspec.Struct, frozen=True, gc=False):
     result: ExecutionResult
 
 
+class _DataFrame(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A result with all around it, read at once."""
+
+    join_ref: None
+    ref: None
+    topic: str
+    event: Literal["subscription:data"]
+    payload: _Data
+
+
 _FRAMES = msgspec.json.Decoder(_Frame)
 _DATA = msgspec.json.Decoder(_Data)
+_DATA_FRAMES = msgspec.json.Decoder(_DataFrame)
 _EMPTY = msgspec.Raw(b"{}")
 
 
@@ -248,6 +259,7 @@ class _Asked(msgspec.Struct):
 class _PhoenixCodec(Codec):
     def __init__(self, json: JSON, topic: str) -> None:
         self._json = json
+        self._reads_at_once = type(json) is MsgspecJSON
         self._topic = topic
         self._refs = map(str, count(1))
         self._join_ref = ""
@@ -334,6 +346,16 @@ class _PhoenixCodec(Codec):
     # What comes.
 
     def receive(self, message: bytes | str) -> Event:
+        # Most messages are results for one operation.
+        if message[:11] == b"[null,null," and self._reads_at_once and not self._waiting:
+            try:
+                data = _DATA_FRAMES.decode(message)
+            except (ValueError, RecursionError):
+                pass
+            else:
+                id = self._topics.only(data.topic)
+                if id is not None and type(data.payload.result.data) is dict:
+                    return Next(id, data.payload.result)
         frame = _read(message)
         handle = _EVENTS.get(frame.event)
         event = NOTHING if handle is None else handle(self, frame)
@@ -437,7 +459,7 @@ class _PhoenixCodec(Codec):
 
     def _result(self, id: str, payload: bytes) -> Next | Malformed:
         """Return the result in the payload of a ``subscription:data``."""
-        if type(self._json) is MsgspecJSON:
+        if self._reads_at_once:
             try:
                 result = _DATA.decode(payload).result
                 if type(result.data) is dict or is_result(result):
@@ -457,14 +479,18 @@ _EVENTS: dict[str, Callable[[_PhoenixCodec, _Frame], Event]] = {
 }
 
 
+def _decode(message: bytes | str) -> _Frame:
+    # What stays JSON text for now would not be checked otherwise.
+    return _FRAMES.decode(message if message.isascii() else checked_utf8(message))
+
+
 def _read(message: bytes | str) -> _Frame:
     """Read a message; raise ``ProtocolViolation`` for what is no frame."""
     try:
-        # What stays JSON text for now would not be checked otherwise.
-        return _FRAMES.decode(message if message.isascii() else checked_utf8(message))
+        return _decode(message)
     except (ValueError, RecursionError) as exc:
         try:
-            return read_replacing_surrogates(_FRAMES.decode, message, exc)
+            return read_replacing_surrogates(_decode, message, exc)
         except ProtocolViolation as violation:
             if violation.code != CloseCode.BAD_REQUEST:
                 raise

@@ -63,6 +63,13 @@ class Topics:
         self._awaited[ref] = document
         self._documents[document] += 1
 
+    def only(self, name: str) -> str | None:
+        """Return the operation that results of a topic are for, if there can be no other."""
+        topic = self._topics.get(name)
+        if topic is None or topic.registrations != 1 or topic.document in self._documents:
+            return None
+        return topic.consumers[0] if topic.consumers else None
+
     def take(self, name: str, result: bytes) -> list[str]:
         """Return the operations that a result is for, now."""
         topic = self._topics.get(name)
@@ -72,7 +79,7 @@ class Topics:
                     topic = self._topics[name] = _Topic()
                 self._keep(topic.kept, result)
             return []
-        if topic.registrations == 1 and not self._documents[topic.document]:
+        if topic.registrations == 1 and topic.document not in self._documents:
             return topic.consumers
         return self._take(topic, topic.document, result)
 
@@ -84,7 +91,7 @@ class Topics:
             else:
                 topic.copies[result] = left - 1
             return []
-        if self._documents[document] and self._kept < MAX_KEPT:
+        if document in self._documents and self._kept < MAX_KEPT:
             if topic.held or result in topic.kept:
                 self._keep(topic.held, result)
                 return []

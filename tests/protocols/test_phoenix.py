@@ -342,6 +342,19 @@ class TestOperations:
         assert isinstance(event, Ended)
         assert event.retryable
 
+    @pytest.mark.parametrize(
+        ("text", "expected"), [(b'"\\ud800"', "\ufffd"), (b"1e999", None)], ids=["half", "range"]
+    )
+    def test_9_values_that_are_hard_to_read(self, text: bytes, expected: Any) -> None:
+        talk = Conversation()
+        ref = talk.ask("7", QUERY)
+        frame = json.dumps(reply(ref, {"data": {"n": "VALUE"}})).encode()
+        events = talk.hear(frame.replace(b'"VALUE"', text))
+        if expected is not None:
+            assert events == [result("7", expected), Complete("7")]
+        else:
+            assert isinstance(events[0], Error)
+
     def test_10_a_reply_that_is_no_reply(self) -> None:
         talk = Conversation()
         ref = talk.ask("7")
@@ -499,6 +512,20 @@ class TestOneIdForEqualSubscriptions:
         talk = self.two()
         events = talk.hear(data(X, 1), data(X, 1), data(X, 2), data(X, 2))
         assert events == [result("1", 1), result("2", 1), result("1", 2), result("2", 2)]
+
+    def test_16_three_of_them(self) -> None:
+        talk = self.two()
+        talk.hear(reply(talk.ask("3"), {"subscriptionId": X}))
+        assert talk.hear(*[data(X, 1)] * 3, *[data(X, 2)] * 3) == [
+            result(id, n) for n in (1, 2) for id in ("1", "2", "3")
+        ]
+
+    def test_16_copies_that_never_come_are_let_go_of(self) -> None:
+        talk = self.two()
+        for n in range(3 * MAX_KEPT):
+            talk.hear(data(X, n))
+        (topic,) = vars(talk.codec)["_topics"]._topics.values()
+        assert len(topic.copies) == MAX_KEPT
 
     def test_16_equal_results_are_different_ones(self) -> None:
         talk = self.two()

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from websockets.frames import Opcode
 
-from anygql import Client, FileVar, HTTPTransport, WebSocketTransport, gql
+from anygql import Client, FileVar, HTTPTransport, Phoenix, WebSocketTransport, gql
 from anygql.session.events import Disconnected
 from anygql.testing import GraphQLServer, demo_schema
 from anygql.websocket.sockets.base import Connector
@@ -28,8 +28,8 @@ from tests.support.websocket_peer import Peer, frame, refusing, serving, text
 pytestmark = [pytest.mark.table, pytest.mark.usefixtures("soon", "brief")]
 
 SECRET = "s3cret"
-#: The same, as credentials hide it: ``me:s3cret`` and ``s3cret:s3cret``.
-DISGUISES = [SECRET, "bWU6czNjcmV0", "czNjcmV0OnMzY3JldA"]
+#: The same, as credentials hide it: ``me:s3cret``, ``s3cret:s3cret`` and by itself.
+DISGUISES = [SECRET, "bWU6czNjcmV0", "czNjcmV0OnMzY3JldA", "czNjcmV0"]
 
 SIGNED = f"/graphql?token={SECRET}#{SECRET}"
 HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Api-Key": SECRET}
@@ -221,6 +221,59 @@ async def test_a_websocket_that_is_refused(
         told.add("repr", it, client, client.connect())
         async with recorded(told), client:
             pass
+
+
+async def all_subprotocols(peer: Peer) -> None:
+    await peer.accept("phoenix, base64url.bearer.phx.czNjcmV0")
+    await peer.gone()
+
+
+async def secret_subprotocol(peer: Peer) -> None:
+    await peer.accept("base64url.bearer.phx.czNjcmV0")
+    await peer.gone()
+
+
+async def no_channel(peer: Peer) -> None:
+    await peer.accept("phoenix")
+    await peer.frame()
+    await peer.raw(text('["1", "1", "__absinthe__:control", "phx_error", {}]'))
+    await peer.gone()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        *(refuse, hang_up, reset, other_subprotocol, no_protocol),
+        *(all_subprotocols, secret_subprotocol, no_channel),
+    ],
+    ids=lambda script: script.__name__,
+)
+async def test_a_phoenix_socket_that_is_refused(
+    told: Collected, connector: Connector, script: Callable[[Peer], Awaitable[None]]
+) -> None:
+    protocol = Phoenix(params={"t": SECRET}, auth_token=SECRET, join_payload=lambda: PAYLOAD)
+    async with serving(script) as port:
+        url = f"ws://127.0.0.1:{port}"
+        it = transport(url, connector, protocol=protocol, init_payload=None)
+        client = Client(it, on_event=told.on_event)
+        told.add("repr", protocol, it, client, client.connect())
+        async with recorded(told), client:
+            pass
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"params": {"a": [SECRET]}}, {"auth_token": f"{SECRET}ab?"}, {"join_payload": SECRET}],
+)
+async def test_options_of_phoenix_that_are_wrong(
+    told: Collected, connector: Connector, options: dict[str, Any]
+) -> None:
+    async with recorded(told):
+        Phoenix(**options)
+    asked = Phoenix(**{name: lambda value=value: value for name, value in options.items()})
+    it = transport("ws://h", connector, protocol=asked, init_payload=None)
+    async with recorded(told), Client(it, on_event=told.on_event):
+        pass
 
 
 async def test_nobody_listens(told: Collected, connector: Connector) -> None:
