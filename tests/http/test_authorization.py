@@ -201,3 +201,29 @@ async def test_without_auth_a_refusal_is_the_answer() -> None:
         with pytest.raises(TransportServerError):
             await session.execute(QUERY)
         assert len(server.requests) == 1
+
+
+async def test_streams_are_authorized_once_more() -> None:
+    async def picky(request: Any, stream: Any) -> bool:
+        """As `only_good`, and as graphql-sse, which takes no list in `Accept`."""
+        if request.headers["authorization"] == "good" and "," in request.headers["accept"]:
+            await stream.send(http("", "406 Not Acceptable", kind=None))
+            return True
+        return await only_good(request, stream)
+
+    async with peer(picky) as server:
+        auth = Tokens("good", "old", "good")
+        async with Client(HTTPTransport(server.url, auth=auth)) as session:
+            assert await session.subscribe("subscription { n }").receive() == {"n": 1}
+        assert len(server.requests) == 3
+    async with peer(picky) as server:
+        auth = Tokens("good", "good")
+        async with Client(HTTPTransport(server.url, auth=auth)) as session:
+            assert await session.subscribe("subscription { n }").receive() == {"n": 1}
+    async with peer(only_good) as server:
+        auth = Tokens("old", "good")
+        async with (
+            Client(HTTPTransport(server.url, auth=auth)) as session,
+            session.execute_incremental("{ n ... @defer { m } }") as results,
+        ):
+            assert [result async for result in results] == [{"n": 1}]
