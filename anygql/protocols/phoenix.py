@@ -479,7 +479,7 @@ _EVENTS: dict[str, Callable[[_PhoenixCodec, _Frame], Event]] = {
 }
 
 
-def _decode(message: bytes | str) -> _Frame:
+def _decode_frame(message: bytes | str) -> _Frame:
     # What stays JSON text for now would not be checked otherwise.
     return _FRAMES.decode(message if message.isascii() else checked_utf8(message))
 
@@ -487,10 +487,10 @@ def _decode(message: bytes | str) -> _Frame:
 def _read(message: bytes | str) -> _Frame:
     """Read a message; raise ``ProtocolViolation`` for what is no frame."""
     try:
-        return _decode(message)
+        return _decode_frame(message)
     except (ValueError, RecursionError) as exc:
         try:
-            return read_replacing_surrogates(_decode, message, exc)
+            return read_replacing_surrogates(_decode_frame, message, exc)
         except ProtocolViolation as violation:
             if violation.code != CloseCode.BAD_REQUEST:
                 raise

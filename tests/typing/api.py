@@ -31,6 +31,8 @@ from graphql import DocumentNode, GraphQLError, GraphQLScalarType, GraphQLSchema
 
 import anygql
 from anygql import (
+    JSON,
+    PHOENIX,
     AppSync,
     AppSyncTransport,
     Client,
@@ -49,6 +51,7 @@ from anygql import (
     Page,
     Pages,
     PermanentOptions,
+    Phoenix,
     ResultTypeError,
     Session,
     SessionEvent,
@@ -95,7 +98,19 @@ from anygql.dsl import (
     subscription,
     var,
 )
-from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, SubscriptionProtocol
+from anygql.protocols import (
+    GRAPHQL_TRANSPORT_WS,
+    GRAPHQL_WS,
+    Ack,
+    Codec,
+    Event,
+    Prepared,
+    Say,
+    Secret,
+    Several,
+    SubscriptionProtocol,
+    result_event,
+)
 from anygql.results.types import converter
 from anygql.schema import VariableError
 from anygql.testing import (
@@ -178,8 +193,55 @@ WebSocketTransport(URL, headers=[("a", "b")], init_payload={"token": "…", "n":
 WebSocketTransport(URL, headers=pairs_soon, init_payload=typed_payload_soon)
 WebSocketTransport(URL, headers=None, init_payload=Token())
 WebSocketTransport(URL, headers=(pair for pair in [("a", "b")]), init_payload=None)
-for protocol in ("auto", "graphql-transport-ws", GRAPHQL_TRANSPORT_WS, GRAPHQL_WS):
+for protocol in ("auto", "graphql-transport-ws", GRAPHQL_TRANSPORT_WS, GRAPHQL_WS, PHOENIX):
     WebSocketTransport(URL, protocol=protocol)
+
+
+async def params_soon() -> dict[str, str | int]:
+    return {"token": "…", "n": 1}
+
+
+async def token_soon() -> str:
+    return "…"
+
+
+WebSocketTransport(URL, protocol=Phoenix(params={"token": "…"}, auth_token="…"), ping_interval=None)
+Phoenix(params=params_soon, auth_token=token_soon, join_payload=params_soon, topic="other")
+Phoenix(params=lambda: {"n": 1}, auth_token=lambda: "…", join_payload={"a": [1]})
+
+
+class OwnCodec(Codec):
+    """A codec of a user's own."""
+
+    def connection_init(self, payload: object) -> bytes:
+        return b"hello"
+
+    def subscribe(self, id: str, request: GraphQLRequest, authorization: object = None) -> bytes:
+        return request.text.encode()
+
+    def complete(self, id: str) -> bytes | None:
+        return None
+
+    def receive(self, message: bytes | str) -> Event:
+        return Several([Ack(), Say(b"thanks")]) if message else result_event("1", {"data": None})
+
+
+class OwnProtocol(SubscriptionProtocol):
+    """A protocol of a user's own."""
+
+    subprotocols = ("own",)
+    operations = frozenset({"subscription"})
+    authorizes = True
+    start_timeout = 15
+
+    def codec(self, json: JSON) -> OwnCodec:
+        return OwnCodec()
+
+    async def prepare(self, url: str) -> Prepared:
+        return Prepared(url=url, subprotocols=["own", Secret("…")], headers=[("a", "b")])
+
+
+WebSocketTransport(URL, protocol=OwnProtocol())
 
 
 class UpperJSON:

@@ -15,7 +15,9 @@ from trio.testing import MockClock
 from anygql import (
     PHOENIX,
     Client,
+    LocalSchemaTransport,
     Phoenix,
+    SplitTransport,
     SubscriptionOverflow,
     TransportClosed,
     TransportConnectionFailed,
@@ -27,6 +29,7 @@ from anygql import (
     WebSocketTransport,
 )
 from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
+from anygql.websocket.sockets.base import Connector
 from tests.support.clients import client_of
 
 TOPIC = "__absinthe__:control"
@@ -95,6 +98,28 @@ class TestWithTheDialect:
         assert [message[3] for message in connection.received] == [
             *("phx_join", "doc", "doc", "doc", "unsubscribe", "phx_leave")
         ]
+
+    @pytest.mark.parametrize("protocol", ["phoenix", Phoenix(auth_token="t", params={"a": "b"})])
+    async def test_over_either_kind_of_sockets(
+        self, server: GraphQLServer, connector: Connector, protocol: Any
+    ) -> None:
+        url = await server.listen()
+        transport = WebSocketTransport(url, protocol=protocol, connector=connector)
+        async with Client(transport) as session:
+            assert await session.execute(HELLO) == {"hello": "Hello world!"}
+            async with session.subscribe("subscription { countdown(from: 0) }") as events:
+                assert await events.receive() == {"countdown": 0}
+        assert server.connections[0].closed == (1000, "")
+
+    async def test_two_transports(self, server: GraphQLServer) -> None:
+        local = LocalSchemaTransport(demo_schema())
+        split = SplitTransport(local, subscriptions=server.transport(protocol=PHOENIX))
+        async with Client(split) as session:
+            assert await session.execute(HELLO, extensions={"a": 1}) == {"hello": "Hello world!"}
+            async with session.subscribe("subscription { countdown(from: 0) }") as events:
+                assert await events.receive() == {"countdown": 0}
+        sent = [message[3] for message in server.connections[0].received]
+        assert sent == ["phx_join", "doc", "unsubscribe", "phx_leave"]
 
     async def test_errors(self, server: GraphQLServer) -> None:
         async with client_to(server) as session:

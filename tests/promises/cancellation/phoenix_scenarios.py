@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from anygql import PHOENIX, Client, Phoenix, Session
+from anygql import PHOENIX, Client, GraphQLRequest, Phoenix, Session
 from tests.promises.cancellation.checkpoints import Body, Violation
 from tests.promises.cancellation.scenarios import Server, Setting, scenario, usable
 
@@ -51,6 +51,15 @@ async def talking(
             await usable(session)
             await server.settled()
         await server.emptied()
+
+
+class Authorizing(Phoenix):
+    """One whose operations each wait for an authorization."""
+
+    authorizes = True
+
+    async def authorize(self, request: GraphQLRequest, transport_args: Any) -> None:
+        await anyio.sleep(0)
 
 
 @scenario("a whole permanent session over Phoenix")
@@ -108,11 +117,12 @@ async def equal(body: Body) -> Setting:
         yield run
 
 
-@scenario("resubscribe over Phoenix")
+@scenario("resubscribe over Phoenix, with authorizations")
 async def resubscribe(body: Body) -> Setting:
-    async with talking(reconnecting=True) as (server, session):
+    async with talking(Authorizing(), reconnecting=True) as (server, session):
 
         async def run() -> None:
+            await session.execute("{ hello }")
             async with session.subscribe(FOREVER) as events:
                 await events.receive()
                 body.point()
