@@ -121,7 +121,7 @@ async def test_a_subscription(handshake: Any, connector: Connector) -> None:
                 received = [event["countdown"] async for event in events]
         assert received == [2, 1, 0]
         (connection,) = server.connections
-        assert connection.closed == (1000, "")
+        assert await connection.wait_closed() == (1000, "")
         assert connection.subprotocol == "graphql-ws"
         assert connection.received[0] == {"type": "connection_init"}
         host = urlsplit(url).netloc
