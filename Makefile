@@ -15,6 +15,8 @@ BIN := $(VENV)/$(SCRIPTS)
 STAMP := $(VENV)/.installed
 NODE := tests/peers/node
 NODE_STAMP := $(NODE)/node_modules/.installed
+NODE_APPSYNC := tests/peers/node-appsync
+NODE_APPSYNC_STAMP := $(NODE_APPSYNC)/node_modules/.installed
 SERVERS := build/servers
 SERVERS_STAMP := $(SERVERS)/.unpacked
 REDIS_STAMP := build/redis/.unpacked
@@ -94,7 +96,7 @@ docs-test: docs
 		-p no:cacheprovider --import-mode=importlib tests/site
 
 # The servers in JavaScript; without npm, their tests are skipped.
-node: $(if $(shell command -v npm),$(NODE_STAMP))
+node: $(if $(shell command -v npm),$(NODE_STAMP) $(NODE_APPSYNC_STAMP))
 
 # nginx, tinyproxy and Redis, unpacked but not installed: that needs no root, and starts no service.
 # Without apt-get, or without its archive, their tests are skipped.
@@ -222,7 +224,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-* build dist $(NODE)/node_modules $(NODE)/mercurius/node_modules $(NODE)/phoenix/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist $(NODE)/node_modules $(NODE)/mercurius/node_modules $(NODE)/phoenix/node_modules $(NODE_APPSYNC)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The environment is made once, and again when its list of packages changes.
 $(STAMP): pyproject.toml anygql/version.py
@@ -300,4 +302,9 @@ $(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc $(N
 	cd $(NODE) && npm ci --silent
 	cd $(NODE)/mercurius && npm ci --silent
 	cd $(NODE)/phoenix && npm ci --silent
+	touch $@
+
+# AppSync's simulator: 312 MB, and half a minute.
+$(NODE_APPSYNC_STAMP): $(NODE_APPSYNC)/package.json $(NODE_APPSYNC)/package-lock.json $(NODE_APPSYNC)/.npmrc
+	cd $(NODE_APPSYNC) && npm ci --silent
 	touch $@

@@ -12,6 +12,8 @@ from .lazy import lazy_names
 
 if TYPE_CHECKING:
     from . import blocking as blocking
+    from .appsync.protocol import AppSync
+    from .appsync.transport import AppSyncTransport
     from .client import Client, execute
     from .delivery.arguments import TransportArgs
     from .documents.files import FileVar
@@ -70,6 +72,8 @@ if TYPE_CHECKING:
 
 #: The module of each name; type checkers read the imports above.
 _MODULES = {
+    ".appsync.protocol": ("AppSync",),
+    ".appsync.transport": ("AppSyncTransport",),
     ".blocking": ("blocking",),
     ".client": ("Client", "execute"),
     ".delivery.arguments": ("TransportArgs",),
@@ -134,6 +138,8 @@ __all__ = [
     "GRAPHQL_WS",
     "JSON",
     "PHOENIX",
+    "AppSync",
+    "AppSyncTransport",
     "Client",
     "Closed",
     "ConnectArgs",

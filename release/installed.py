@@ -27,8 +27,8 @@ PROGRAM = ROOT / "release" / "user_program.py"
 IMPORT = """
 import importlib, pathlib, sys
 from importlib.metadata import version
-import anygql, anygql.codegen, anygql.schema, anygql.testing
-for module in (anygql, anygql.codegen, anygql.schema, anygql.testing):
+import anygql, anygql.appsync, anygql.codegen, anygql.schema, anygql.testing
+for module in (anygql, anygql.appsync, anygql.codegen, anygql.schema, anygql.testing):
     assert all(getattr(module, name) is not None for name in module.__all__)
     assert pathlib.Path(module.__file__).is_relative_to(sys.prefix), module.__file__
 assert anygql.__version__ == version("anygql") == sys.argv[1], anygql.__version__

@@ -186,7 +186,10 @@ def test_each_page_is_in_the_nav_of_the_site() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["anygql", "anygql.testing", "anygql.schema", "anygql.codegen", "anygql.protocols"],
+    [
+        *("anygql", "anygql.testing", "anygql.schema", "anygql.codegen", "anygql.protocols"),
+        "anygql.appsync",
+    ],
     ids=str,
 )
 def test_each_public_name_is_in_the_reference(module: str) -> None:
@@ -230,7 +233,9 @@ def documented(module: str) -> Iterator[tuple[str, Callable[..., object], str]]:
                 yield f"{name}.{method}", function, function.__doc__ or ""
 
 
-@pytest.mark.parametrize("module", ["anygql", "anygql.testing", "anygql.codegen"], ids=str)
+@pytest.mark.parametrize(
+    "module", ["anygql", "anygql.testing", "anygql.codegen", "anygql.appsync"], ids=str
+)
 def test_each_parameter_is_described(module: str) -> None:
     lacking = []
     for name, function, doc in documented(module):

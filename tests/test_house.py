@@ -33,6 +33,7 @@ FLOORS = (
     ("net",),
     ("delivery",),
     ("websocket", "http", "local", "session"),
+    ("appsync",),
     ("client", "codegen"),
     ("testing",),
     ("blocking",),

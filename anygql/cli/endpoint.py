@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
     from ..client import Client
     from ..delivery.interfaces import Transport
+    from ..net.authorization import Authorization
     from ..protocols.phoenix import Phoenix
     from .trace import Trace
 
 __all__ = ["Endpoint", "load_object", "resolve_endpoint"]
+
+#: The ``--protocol`` that is for an HTTP endpoint, with a WebSocket beside it.
+APPSYNC = "appsync"
 
 _ENVIRONMENT_NAME = re.compile(r"^[A-Za-z_]\w*$")
 #: What may stand in ``[tool.anygql.endpoints.NAME]``.
@@ -50,6 +54,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     def is_websocket(self) -> bool:
         """Whether one connection carries everything, which can be lost."""
         return self.url.lower().startswith("ws")
+
+    @property
+    def has_connection(self) -> bool:
+        """Whether subscriptions come by a connection, which can be lost."""
+        return self.is_websocket or self.options.protocol == APPSYNC
 
     @property
     def is_local(self) -> bool:
@@ -84,6 +93,8 @@ class Endpoint(msgspec.Struct, frozen=True):
         """Return the transport for the URL."""
         if self.is_local:
             return _local_transport(self.url)
+        if self.options.protocol == APPSYNC:
+            return self._appsync()
         return self._websocket(trace) if self.is_websocket else self._http(trace)
 
     def _websocket(self, trace: Trace | None) -> Transport:
@@ -129,6 +140,29 @@ class Endpoint(msgspec.Struct, frozen=True):
         )
         return transport if trace is None else trace.http(transport)
 
+    def _appsync(self) -> Transport:
+        from ..appsync import AppSyncTransport
+
+        if self.is_websocket or self.init_payload is not None:
+            raise click.UsageError(
+                f"--protocol {APPSYNC} takes the HTTP endpoint, and no --init-payload"
+            )
+        limit = self.options.connect_timeout or 10
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        auth = _appsync_auth(headers.pop("x-api-key", ""), headers.pop("authorization", ""))
+        try:
+            return AppSyncTransport(
+                self.url,
+                auth=auth,
+                headers=headers,
+                ssl=self.ssl_context() if self.url.lower().startswith("https") else None,
+                proxy=True if self.options.proxy is None else self.options.proxy or None,
+                connect_timeout=limit,
+                close_timeout=2,
+            )
+        except ValueError as error:  # the AWS region is unknown
+            raise click.UsageError(str(error)) from None
+
     def client(
         self,
         *,
@@ -153,6 +187,23 @@ class Endpoint(msgspec.Struct, frozen=True):
                 trace = Trace(self.secrets(), is_brief=is_brief)
         more: dict[str, Any] = {} if is_retryable is None else {"is_retryable": is_retryable}
         return Client(self.transport(trace), execute_timeout=None, on_event=on_event, **more)
+
+
+def _appsync_auth(key: str, token: str) -> Authorization:
+    """Return what authorizes at AppSync: a key, a token, or else the AWS credentials of here."""
+    from ..appsync import IAM, ApiKey, Token
+
+    if key:
+        return ApiKey(key)
+    if token:
+        return Token(token.removeprefix("Bearer "))
+    try:
+        return IAM()
+    except ModuleNotFoundError:
+        raise click.UsageError(
+            f"--protocol {APPSYNC} needs --api-key, --bearer, or AWS credentials, which "
+            "anygql[aws] finds"
+        ) from None
 
 
 def _phoenix(params: Any) -> Phoenix:

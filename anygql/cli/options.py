@@ -40,7 +40,7 @@ _OPTIONS = (
     ),
     click.option(
         "--protocol",
-        type=click.Choice(["auto", "graphql-transport-ws", "graphql-ws", "phoenix"]),
+        type=click.Choice(["auto", "graphql-transport-ws", "graphql-ws", "phoenix", "appsync"]),
         help="WebSocket protocol.  [default: auto]",
     ),
     click.option(

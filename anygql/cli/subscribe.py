@@ -139,7 +139,7 @@ def follow(
     """Print the events of a subscription until it ends."""
     from .running import Interruptible, run_async
 
-    gaps = _Gaps(has_connection=endpoint.is_websocket)
+    gaps = _Gaps(has_connection=endpoint.has_connection)
     reconnects = watching.reconnect and not endpoint.is_local
 
     async def main() -> int:

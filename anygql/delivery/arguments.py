@@ -21,7 +21,8 @@ class TransportArgs(TypedDict, total=False):
     params: Any
     #: A mapping, or an ``http.cookiejar.CookieJar``.
     cookies: Any
-    #: A user and password; with a client of httpx's, also its own kinds of ``auth``.
+    #: A user and password, or an object as ``HTTPTransport(auth=…)`` takes; with a client of
+    #: httpx's, also its own kinds of ``auth``.
     auth: Any
     #: Seconds of silence; with a client of httpx's, also an ``httpx.Timeout``.
     timeout: Any

@@ -17,8 +17,10 @@ from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult
 from .accept import ACCEPT_INCREMENTAL, ACCEPT_STREAM, EVENT_STREAM, wants_event_stream_alone
+from .authorization import UNAUTHORIZED, may_authorize_again
 from .endpoint import HTTPEndpoint
 from .exchange import Exchange, exchange_of
+from .incoming import IncomingResponse
 from .operations import RequestBuilder, has_files
 from .persisted import PersistedQueryRefusal, persisted_extensions, persisted_query_refusal
 from .requests import HTTPRequest, checked_args, make_parameters
@@ -36,6 +38,7 @@ class HTTPConnection(IndependentConnection):
 
     def __init__(self, transport: HTTPEndpoint) -> None:
         super().__init__(transport)
+        self._transport = transport
         self._json = transport.json
         self._exchange: Exchange = exchange_of(transport)
         self._operations = RequestBuilder(transport)
@@ -81,7 +84,10 @@ class HTTPConnection(IndependentConnection):
         args = self._checked_args(transport_args)
 
         async def exchange() -> list[ExecutionResult | TransportError]:
-            incoming = await self._exchange.send(self._operations.batch(requests, args))
+            outgoing = self._operations.batch(requests, args)
+            incoming = await self._exchange.send(outgoing)
+            if incoming.status == UNAUTHORIZED:
+                incoming = await self._authorized_again(outgoing, incoming)
             try:
                 response = await incoming.read_response()
             finally:
@@ -106,10 +112,21 @@ class HTTPConnection(IndependentConnection):
 
     async def _result(self, request: GraphQLRequest, outgoing: HTTPRequest) -> ExecutionResult:
         incoming = await self._exchange.send(outgoing)
+        if incoming.status == UNAUTHORIZED:
+            incoming = await self._authorized_again(outgoing, incoming)
         try:
             return await read_merged(incoming, self._json, takes_json=request.takes_json)
         finally:
             await incoming.aclose()
+
+    async def _authorized_again(
+        self, outgoing: HTTPRequest, refused: IncomingResponse, *, streaming: bool = False
+    ) -> IncomingResponse:
+        """Return the response to a refused request with fresh credentials, or the refusal."""
+        if not may_authorize_again(outgoing, self._transport):
+            return refused
+        await refused.aclose()
+        return await self._exchange.send(outgoing, streaming=streaming)
 
     async def _persisted(self, request: GraphQLRequest, args: Mapping[str, Any]) -> ExecutionResult:
         hashed = request.replace(extensions=persisted_extensions(request))
@@ -142,6 +159,8 @@ class HTTPConnection(IndependentConnection):
 
         async def follow(stream: RunningStream) -> None:
             incoming = await self._exchange.send(outgoing, streaming=True)
+            if incoming.status == UNAUTHORIZED:
+                incoming = await self._authorized_again(outgoing, incoming, streaming=True)
             try:
                 again = wants_event_stream_alone(incoming.status, incoming.accepted)
                 if not again or has_files(request):  # which can be read only once
@@ -153,6 +172,8 @@ class HTTPConnection(IndependentConnection):
                 await incoming.aclose()
             plain = self._operations.single(request, args, get=False, accept=EVENT_STREAM)
             incoming = await self._exchange.send(plain, streaming=True)
+            if incoming.status == UNAUTHORIZED:
+                incoming = await self._authorized_again(plain, incoming, streaming=True)
             try:
                 await deliver(incoming, stream, self._json, merging=False, takes_json=takes_json)
             finally:
@@ -171,6 +192,8 @@ class HTTPConnection(IndependentConnection):
 
         async def follow(stream: RunningStream) -> None:
             incoming = await self._exchange.send(outgoing, streaming=True)
+            if incoming.status == UNAUTHORIZED:
+                incoming = await self._authorized_again(outgoing, incoming, streaming=True)
             try:
                 await deliver(incoming, stream, self._json, merging=True)
             finally:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ..documents.request import GraphQLRequest
 from ..json import JSON
+from ..net.authorization import Authorization
 from ..net.headers import Headers
 from ..net.options import Provider
 from .httpx.client import HTTPClient
@@ -21,6 +22,7 @@ class HTTPEndpoint(Protocol):
 
     url: Provider[str]
     headers: Provider[Headers] | None
+    auth: Authorization | None
     client: HTTPClient | None
     ssl: ssl_module.SSLContext | None
     proxy: str | bool | None

@@ -10,10 +10,12 @@ from typing import Any, Unpack
 
 from ..documents.request import GraphQLRequest
 from ..json import JSON, MsgspecJSON
+from ..net.authorization import Authorization
 from ..net.headers import Headers, check_headers
 from ..net.options import NoOptions, Provider, refuse_options, seconds
 from ..net.proxy import parse_proxy
 from ..net.urls import check_url, redact
+from .authorization import check_auth
 from .connection import HTTPConnection
 from .httpx.client import HTTPClient, library_of
 from .single_connection import SingleConnection
@@ -25,7 +27,7 @@ _OWN_CLIENT = "give your own client: client=httpx.AsyncClient({0}=…)"
 
 #: What to write in the place of options that other clients have.
 _HINTS = {
-    **{name: _OWN_CLIENT.format(name) for name in ("auth", "cookies", "params", "http2", "limits")},
+    **{name: _OWN_CLIENT.format(name) for name in ("cookies", "params", "http2", "limits")},
     "timeout": "write Client(…, execute_timeout=) for operations, or connect_timeout=",
     "verify": "write ssl=, an ssl.SSLContext",
     "init_payload": "it is for WebSocketTransport: over HTTP, write headers=",
@@ -42,6 +44,10 @@ class HTTPTransport:
             called for each request.
         headers: Headers of each request, as a mapping or pairs of ``str``; or a function or async
             function that returns them, called for each request. Default: none.
+        auth: An object with an async method ``headers(url, body)``, which is called for each
+            request and returns headers that authorize these bytes, such as ``anygql.appsync.IAM``.
+            A request that is answered with 401 is authorized anew, and sent once more. It goes
+            with POST requests without files. Default: none.
         client: Your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``, with its auth, proxies,
             cookies, limits and timeouts. It is used as it is, and never closed here; ``ssl``,
             ``proxy``, ``uds`` and ``max_connections`` are then its own. Default: anygql's own
@@ -83,6 +89,7 @@ class HTTPTransport:
         url: Provider[str],
         *,
         headers: Provider[Headers] | None = None,
+        auth: Authorization | None = None,
         client: HTTPClient | None = None,
         use_get_for_queries: bool = False,
         persisted_queries: bool | Callable[[GraphQLRequest], str] = False,
@@ -105,6 +112,8 @@ class HTTPTransport:
             url = check_url(url, ("http", "https"))
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"ssl is an ssl.SSLContext, not {type(ssl).__name__}")
+        if auth is not None:
+            check_auth(auth, gets=use_get_for_queries or single_connection)
         if client is not None:
             _check_client(client, ssl=ssl, proxy=proxy, uds=uds, max_connections=max_connections)
         if uds is not None and isinstance(proxy, str):
@@ -115,6 +124,7 @@ class HTTPTransport:
             raise ValueError(f"max_connections must be at least 1, not {max_connections}")
         self.url = url
         self.headers = headers
+        self.auth = auth
         self.client = client
         if not isinstance(persisted_queries, bool) and not callable(persisted_queries):
             raise TypeError(

@@ -230,6 +230,13 @@ class SubscriptionProtocol:
         """
         raise NotImplementedError
 
+    def check_url(self, url: str) -> None:
+        """Raise ``ValueError`` for a URL that can't be used. Called when a transport is made.
+
+        Args:
+            url: The transport's URL, checked for ``url_schemes``; a function of the user's isn't.
+        """
+
     async def prepare(self, url: str) -> Prepared:
         """Return what to make the next attempt to connect with. Called before each attempt.
 
@@ -247,7 +254,12 @@ class SubscriptionProtocol:
         return Prepared(url=url, subprotocols=self.subprotocols)
 
     async def authorize(
-        self, request: GraphQLRequest, transport_args: Mapping[str, Any] | None
+        self,
+        request: GraphQLRequest,
+        transport_args: Mapping[str, Any] | None,
+        *,
+        url: str,
+        json: JSON,
     ) -> Any:
         """Return the authorization of one operation, for ``Codec.subscribe``.
 
@@ -257,6 +269,8 @@ class SubscriptionProtocol:
         Args:
             request: The request.
             transport_args: The caller's ``transport_args``.
+            url: The transport's URL, that ``prepare`` was asked for.
+            json: The encoder and decoder of values.
 
         Raises:
             TypeError: The protocol doesn't know what is in ``transport_args``.

@@ -55,9 +55,12 @@ class GraphQLServer(BaseServer):
             for each operation with the ``ServerConnection``, or with the ``ServerRequest`` over
             HTTP.
         protocols: The names of the protocols that it speaks: ``"graphql-transport-ws"`` and
-            ``"graphql-ws"``, both by default; or ``"phoenix"``, as Phoenix with Absinthe.
+            ``"graphql-ws"``, both by default; or ``"phoenix"``, as Phoenix with Absinthe; or
+            ``"appsync"``, as AWS AppSync.
         on_connect: A function, which may be async, that is called with the payload of
-            ``connection_init``. It returns the payload of the acknowledgement, ``None`` or ``True``
+            ``connection_init``. With AppSync it is called with the headers that authorize the
+            connection, and again with those of each subscription; they have a ``url`` and ``body``
+            for which they are. It returns the payload of the acknowledgement, ``None`` or ``True``
             for none, or ``False`` to refuse the connection. If it raises, the connection is closed
             with 4500. With ``phoenix``, it is called with what the channel is joined with. Requests
             over HTTP don't ask it.
@@ -136,7 +139,10 @@ class GraphQLServer(BaseServer):
         """Return an in-memory transport to this server, with ``WebSocketTransport``'s options."""
         from ..websocket.transport import WebSocketTransport
 
-        return WebSocketTransport(self.url, connector=self.connector(), **options)
+        url = self.url
+        if "ws" not in getattr(options.get("protocol"), "url_schemes", ("ws",)):
+            url = f"http{url.removeprefix('ws')}"  # from which such a protocol derives the other
+        return WebSocketTransport(url, connector=self.connector(), **options)
 
     async def wait_connection(self, count: int = 1) -> ServerConnection:
         """Wait for a connection, ended or not, and return it.

@@ -355,9 +355,7 @@ class ServerConnection:
 
     async def _answer_init(self, on_connect: OnConnect, payload: Any) -> None:
         try:
-            answer = on_connect(payload)
-            if inspect.isawaitable(answer):
-                answer = await answer
+            answer = await _answer(on_connect, payload)
         except Exception as exc:  # noqa: BLE001 - the client is told
             self._refuse(CloseCode.INTERNAL_SERVER_ERROR, str(exc))
             return
@@ -391,9 +389,24 @@ class ServerConnection:
         elif start.id in self._operations and self._dialect.strict:
             reason = f"Subscriber for {start.id} already exists"
             self._begin_close(CloseCode.SUBSCRIBER_ALREADY_EXISTS, reason)
+        elif start.authorization is not None and self._options.on_connect is not None:
+            self._start_soon(self._answer_start, self._options.on_connect, start)
         else:
-            self._operations.stop(start.id)  # legacy: the new one takes its place
-            self._operations.start(start, self._options.context_for(self), self._task_group)
+            self._start(start)
+
+    async def _answer_start(self, on_connect: OnConnect, start: Start) -> None:
+        reason = REASONS[CloseCode.UNAUTHORIZED]
+        try:
+            if await _answer(on_connect, start.authorization) is not False:
+                self._start(start)
+                return
+        except Exception as exc:  # noqa: BLE001 - the client is told
+            reason = str(exc)
+        self._post(*self._dialect.refuse_start(start.id, reason))
+
+    def _start(self, start: Start) -> None:
+        self._operations.stop(start.id)  # legacy: the new one takes its place
+        self._operations.start(start, self._options.context_for(self), self._task_group)
 
     def _on_stop(self, request: Stop) -> None:
         for id in request.ids:
@@ -405,3 +418,8 @@ class ServerConnection:
         """Send messages without waiting for it."""
         if self._closing is None and messages:
             self._outbox.add(*map(encode, messages))
+
+
+async def _answer(on_connect: OnConnect, payload: Any) -> Any:
+    answer = on_connect(payload)
+    return await answer if inspect.isawaitable(answer) else answer

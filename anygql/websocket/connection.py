@@ -32,6 +32,7 @@ from ..delivery.multiplexed import MultiplexedConnection
 from ..delivery.routes import Route
 from ..documents.request import GraphQLRequest
 from ..exceptions import ProtocolViolation, TransportConnectTimeout, TransportError, copy_to_raise
+from ..json import JSON
 from ..net.options import resolve
 from ..protocols.base import ALL_OPERATIONS, Codec, SubscriptionProtocol
 from ..protocols.close_codes import CloseCode
@@ -55,6 +56,9 @@ class Opened(NamedTuple):
     protocol: SubscriptionProtocol
     codec: Codec
     init_payload: Any
+    #: The transport's URL, from which the protocol may have derived another.
+    url: str
+    json: JSON
 
 
 class WebSocketEndpoint(Endpoint, Protocol):
@@ -87,6 +91,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         self._socket: WebSocket
         self._protocol: SubscriptionProtocol
         self._codec: Codec
+        self._opened: Opened
         self._start_limit: StartLimit | None = None
         self._writer: Writer
         self._receiver: Receiver
@@ -130,7 +135,8 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         with move_on_after(endpoint.connect_timeout) as scope:
             try:
                 opened = await endpoint.open(tg)
-                self._socket, self._protocol, self._codec, init = opened
+                self._opened = opened
+                self._socket, self._protocol, self._codec, init = opened[:4]
                 self._authorizes = self._protocol.authorizes
             except BaseException as exc:
                 if stray := stray_cancellation(exc, "the connector", endpoint.description):
@@ -230,8 +236,9 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             return transport_args
         self._check_operation(request)
         given = None if transport_args is None else {**transport_args}
+        url, json = self._opened.url, self._opened.json
         value = await resolve(
-            lambda: self._protocol.authorize(request, given),
+            lambda: self._protocol.authorize(request, given, url=url, json=json),
             "authorize",
             self._endpoint.description,
         )

@@ -131,6 +131,7 @@ class WebSocketTransport:
             check_headers(headers)
         if not callable(url):
             url = check_url(url, only.url_schemes)
+            only.check_url(url)
         if init_payload is not None:
             _check_init_payload(init_payload, only)
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -191,7 +192,9 @@ class WebSocketTransport:
     async def open(self, task_group: TaskGroup) -> Opened:
         """Open a socket in ``task_group``; return it, and what is to be spoken over it."""
         init_payload = await self._resolve_init_payload()
-        prepared = await self._prepare()
+        schemes = self._offered[0].url_schemes
+        url = check_url(await resolve(self._url, "url", self._description), schemes)
+        prepared = await self._prepare(url)
         opening = await self._opening(prepared)
         socket = await self._connector.connect(opening, task_group)
         try:
@@ -202,7 +205,7 @@ class WebSocketTransport:
             raise
         if prepared.init_payload is not None:
             init_payload = prepared.init_payload
-        return Opened(socket, protocol, protocol.codec(self._json), init_payload)
+        return Opened(socket, protocol, protocol.codec(self._json), init_payload, url, self._json)
 
     async def _resolve_init_payload(self) -> Any:
         payload = await resolve(self._init_payload, "init_payload", self._description)
@@ -211,10 +214,8 @@ class WebSocketTransport:
             encode_named(self._json, payload, "init_payload")  # raise a mistake before connecting
         return payload  # pyright: ignore[reportUnknownVariableType]
 
-    async def _prepare(self) -> Prepared:
+    async def _prepare(self, url: str) -> Prepared:
         """Ask the protocols that are offered what to connect with."""
-        schemes = self._offered[0].url_schemes
-        url = check_url(await resolve(self._url, "url", self._description), schemes)
         self._description = redact(url)
         prepared = Prepared(url=url)
         for protocol in self._offered:

@@ -14,7 +14,9 @@ import pytest
 
 from tests.peers.run import PATIENCE, listening
 
+#: The servers, but for AppSync's simulator, which needs an older graphql than they do.
 HERE = Path(__file__).with_name("node")
+APPSYNC = Path(__file__).with_name("node-appsync")
 
 
 @dataclass(frozen=True)
@@ -53,26 +55,26 @@ def needed(what: str) -> None:
     pytest.skip(what)
 
 
-def node() -> str:
-    """The path of Node, if the servers can run."""
+def node(folder: Path = HERE) -> str:
+    """The path of Node, if the servers in the folder can run."""
     path = shutil.which("node")
     if path is None:
         needed("Node is not installed")
-    if not (HERE / "node_modules").is_dir():
+    if not (folder / "node_modules").is_dir():
         needed("the servers for Node are not installed: make node")
     assert path is not None
     return path
 
 
 @contextmanager
-def serving(name: str, log: Path) -> Generator[NodeServer]:
+def serving(name: str, log: Path, folder: Path = HERE) -> Generator[NodeServer]:
     """The server ``name``, until the context is left. It may be talked to at once."""
-    program = node()
+    program = node(folder)
     with listening() as listener, log.open("wb") as output:
         fd = listener.fileno()
         process = subprocess.Popen(
             [program, f"{name}.mjs", str(fd)],
-            cwd=HERE,
+            cwd=folder,
             pass_fds=[fd],
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -59,7 +59,9 @@ class TestDefaults:
         protocol = SubscriptionProtocol()
         assert protocol.operations == ALL_OPERATIONS
         assert protocol.subprotocols == ()
-        assert await protocol.authorize(Any, None) is None  # type: ignore[arg-type]
+        protocol.check_url("ws://h/")
+        given: Any = {"url": "ws://h/", "json": MsgspecJSON()}
+        assert await protocol.authorize(Any, None, **given) is None  # type: ignore[arg-type]
         prepared = await Arrays().prepare("ws://h/")
         assert (prepared.url, prepared.subprotocols) == ("ws://h/", ("arrays",))
         with pytest.raises(NotImplementedError):

@@ -36,7 +36,9 @@ def test_the_page_lists_what_is_internal() -> None:
 
 
 def test_the_public_modules() -> None:
-    assert {"anygql", "anygql.codegen", "anygql.schema", "anygql.testing"} <= set(modules())
+    assert {"anygql", "anygql.appsync", "anygql.codegen", "anygql.schema", "anygql.testing"} <= set(
+        modules()
+    )
 
 
 def sources() -> Iterator[tuple[str, str]]:

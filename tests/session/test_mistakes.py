@@ -144,7 +144,7 @@ async def test_a_function_that_returns_no_headers() -> None:
         (WebSocketTransport, {"max_size": 1}, "write max_message_size="),
         (WebSocketTransport, {"proxy": ""}, "write connect_args="),
         (WebSocketTransport, {"init_paylod": {}}, "did you mean init_payload="),
-        (HTTPTransport, {"auth": None}, r"client=httpx\.AsyncClient\(auth=…\)"),
+        (HTTPTransport, {"auth": ("user", "pass")}, r"client=httpx\.AsyncClient\(auth=…\)"),
         (HTTPTransport, {"timeout": 3}, r"Client\(…, execute_timeout=\)"),
         (HTTPTransport, {"init_payload": {}}, "write headers="),
     ],

@@ -138,8 +138,8 @@ class Arrays(SubscriptionProtocol):
         return await self._prepared(url)
 
     async def authorize(
-        self, request: GraphQLRequest, transport_args: Mapping[str, Any] | None
+        self, request: GraphQLRequest, transport_args: Mapping[str, Any] | None, **given: Any
     ) -> Any:
         if self._authorization is None:
-            return await super().authorize(request, transport_args)
+            return await super().authorize(request, transport_args, **given)
         return await self._authorization(request, transport_args)

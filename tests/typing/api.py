@@ -33,6 +33,8 @@ import anygql
 from anygql import (
     JSON,
     PHOENIX,
+    AppSync,
+    AppSyncTransport,
     Client,
     Closed,
     ConnectArgs,
@@ -68,6 +70,7 @@ from anygql import (
     TransportServerError,
     TransportTimeout,
     WebSocketTransport,
+    appsync,
     build_client_schema,
     gql,
     load_schema,
@@ -76,6 +79,7 @@ from anygql import (
     update_schema_scalar,
     update_schema_scalars,
 )
+from anygql.appsync import IAM, ApiKey
 from anygql.delivery.interfaces import Transport
 from anygql.dsl import (
     Field,
@@ -250,6 +254,22 @@ class UpperJSON:
         return text
 
 
+AppSyncTransport(url_now, auth=ApiKey("da2-…"))
+AppSyncTransport(url_soon, auth=appsync.Token(url_soon), headers=headers_now, handshake="query")
+AppSyncTransport(URL, auth=IAM(("a", "b", None)), start_timeout=None, eager=True)
+WebSocketTransport(URL, protocol=AppSync(IAM(region="eu-west-1")))
+HTTPTransport(URL, auth=IAM(lambda: ("a", "b")))
+
+
+class OwnAuthorization:
+    """One of the user's own."""
+
+    async def headers(self, url: str, body: bytes) -> dict[str, str]:
+        return {"x-signature": url}
+
+
+HTTPTransport(URL, auth=OwnAuthorization())
+AppSyncTransport(URL, auth=OwnAuthorization())
 transport = WebSocketTransport(
     "wss://example.org/graphql",
     ssl=ssl.create_default_context(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin
 
@@ -19,6 +20,7 @@ from ...net.http1 import ResponseHead
 from ...net.options import resolve
 from ...net.streams import NetworkStream
 from ...net.urls import redact
+from ..authorization import authorization_headers, split_auth
 from ..compression import ACCEPT_ENCODING
 from ..endpoint import HTTPEndpoint
 from ..redirects import HARMLESS, MAX_REDIRECTS, REDIRECTS, SHORT_BODY, redirected_method
@@ -97,6 +99,7 @@ class Exchange:
             Exception: Whatever the user's functions raise.
         """
         endpoint = self._endpoint
+        request, auth = split_auth(request, endpoint)
         options = CallOptions.parse(request.args)
         url = endpoint.url
         if callable(url):
@@ -106,6 +109,10 @@ class Exchange:
         headers = endpoint.headers
         if callable(headers):
             headers = await resolve(headers, "headers", target.shown)
+        if auth is not None:
+            sent = target.full_url([*(request.params or ()), *options.params])
+            added = await authorization_headers(auth, request, sent, target.shown)
+            request = replace(request, fixed=[*request.fixed, *added])
         outgoing = self._outgoing(request, target, headers, options)
         silence = endpoint.keep_alive_timeout if streaming else None
         call = _Call(self, request, options, options.timeout if options.has_timeout else silence)

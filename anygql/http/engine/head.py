@@ -9,6 +9,7 @@ import msgspec
 
 from ...net.headers import basic_auth, check_header, is_token, user_agent
 from ...net.options import seconds
+from ..authorization import is_authorization
 from .target import Target
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _cookies(cookies: Any) -> Mapping[str, str] | CookieJar | None:
 
 
 def _authorization(auth: Any) -> str | None:
-    if auth is None:
+    if auth is None or is_authorization(auth):  # of which `send` takes care
         return None
     if isinstance(auth, tuple):
         pair = cast("tuple[Any, ...]", auth)

@@ -64,6 +64,13 @@ class Target(msgspec.Struct, frozen=True):
         target = f"{self.path}?{query}" if query else self.path
         return f"http://{self.host}{target}" if self.origin.is_forwarded else target
 
+    def full_url(self, params: list[tuple[str, str]]) -> str:
+        """Return the URL as it is sent, without user and password, with more of a query."""
+        target = self.request_target(params)
+        if self.origin.is_forwarded:
+            return target
+        return f"{'https' if self.origin.secure else 'http'}://{self.host}{target}"
+
     def is_same_origin(self, other: Target) -> bool:
         """Return whether both URLs are of one origin."""
         before, after = self.origin, other.origin

@@ -16,6 +16,7 @@ from ...concurrency.loop import RunningLoop
 from ...exceptions import TransportClosed
 from ...net.options import resolve
 from ...net.urls import check_url, redact
+from ..authorization import authorization_headers, split_auth
 from ..endpoint import HTTPEndpoint
 from ..redirects import SCHEMES
 from ..requests import HTTPRequest
@@ -62,6 +63,7 @@ class Exchange:
         """
         endpoint = self._endpoint
         self._check_client()
+        request, auth = split_auth(request, endpoint)
         async with AsyncExitStack() as stack:
             url, server = _checked(await resolve(endpoint.url, "url", endpoint.description))
             endpoint.description = server
@@ -76,6 +78,11 @@ class Exchange:
             with http_errors(client, server):
                 outgoing = client.build_request(**arguments)
                 outgoing.stream = body_stream(client, request.body)
+            if auth is not None:
+                sent = _url_as_sent(outgoing.url)
+                for name, value in await authorization_headers(auth, request, sent, server):
+                    outgoing.headers[name] = value
+            with http_errors(client, server):
                 response, asked_nothing = await send_following_redirects(
                     client, outgoing, **send_arguments(request)
                 )
@@ -116,6 +123,11 @@ def _checked(url: object) -> tuple[str, str]:
 @lru_cache(maxsize=64)
 def _checked_text(url: str) -> tuple[str, str]:
     return check_url(url, SCHEMES), redact(url)
+
+
+def _url_as_sent(url: Any) -> str:
+    """Return a URL of the client's without user and password."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
 
 
 def _stream_timeout(client: HTTPClient, silence: float | None) -> Any:

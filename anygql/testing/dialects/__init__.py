@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ...protocols.close_codes import CloseCode
 from ..websocket import HandshakeRequest
+from .appsync import AppSync, AppSyncAuthorization
 from .base import (
     Answer,
     Dialect,
@@ -29,6 +30,8 @@ __all__ = [
     "DIALECTS",
     "REASONS",
     "Answer",
+    "AppSync",
+    "AppSyncAuthorization",
     "Dialect",
     "GraphQLTransportWS",
     "GraphQLWS",
@@ -50,7 +53,7 @@ __all__ = [
 
 #: The protocols that a server can speak.
 DIALECTS: Mapping[str, type[Dialect]] = {
-    dialect.name: dialect for dialect in (GraphQLTransportWS, GraphQLWS, Phoenix)
+    dialect.name: dialect for dialect in (GraphQLTransportWS, GraphQLWS, Phoenix, AppSync)
 }
 
 #: The reasons of close codes, worded as by the JavaScript library graphql-ws.

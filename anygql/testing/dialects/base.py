@@ -59,6 +59,8 @@ class Start:
     variables: Mapping[str, Any] | None = None
     operation_name: str | None = None
     extensions: Mapping[str, Any] | None = None
+    #: What authorizes this operation alone, for ``on_connect``; ``None`` if nothing need.
+    authorization: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,10 @@ class Dialect:
     def refuse(self, text: str) -> list[Message]:
         """Return the messages that refuse the connection, or a message."""
         return []
+
+    def refuse_start(self, id: str, text: str) -> list[Message]:
+        """Return the messages that refuse the ``authorization`` of one operation."""
+        raise NotImplementedError
 
     def pong(self, payload: Any) -> Message:
         """Return the answer to a ping."""

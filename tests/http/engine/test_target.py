@@ -89,9 +89,11 @@ def test_through_a_proxy() -> None:
     plain = parse_target("http://u:p@a:8080/x?y", "http://proxy:3128")
     assert plain.origin.is_forwarded
     assert plain.request_target([("z", "1")]) == "http://a:8080/x?y&z=1"
+    assert plain.full_url([("z", "1")]) == "http://a:8080/x?y&z=1"
     secure = parse_target("https://a/x", "http://proxy:3128")
     assert not secure.origin.is_forwarded
     assert secure.request_target([]) == "/x"
+    assert secure.full_url([]).endswith("/x")
     assert plain.origin != parse_target("http://a:8080/x", None).origin
     assert parse_target("http://a", "http://u:p@proxy", is_direct=True).origin.proxy is None
     with pytest.raises(TransportInvalidURL, match="proxy"):

@@ -12,6 +12,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from tests.promises.cancellation import appsync_scenarios as appsync_scenarios
 from tests.promises.cancellation import phoenix_scenarios as phoenix_scenarios
 from tests.promises.cancellation.checkpoints import Body, Scenario, cancelled_everywhere, chosen
 from tests.promises.cancellation.conftest import TRIED

@@ -51,6 +51,10 @@ HTML = b"<html>welcome</html>"
 TOKEN = "x-graphql-event-stream-token"
 
 
+#: What is named in the handshake, where it isn't the protocol's name.
+_SUBPROTOCOLS = {Spoken.PHOENIX: None, Spoken.APPSYNC: "graphql-ws"}
+
+
 class Line(ByteStream):
     """One TCP connection, on which the fault may be committed by the next thing that is sent."""
 
@@ -196,7 +200,8 @@ class FaultPeer:
     async def serve(self, stream: SocketStream) -> None:
         self.connections += 1
         line = Line(self, stream)
-        talk = self._websocket if self.spoken in WEB_SOCKETS else self._http
+        is_websocket = self.spoken in WEB_SOCKETS | {Spoken.APPSYNC}
+        talk = self._websocket if is_websocket else self._http
         try:
             if line.arm(Moment.BEFORE_HANDSHAKE, HEADS, part=0):
                 await line.send(b"")
@@ -253,7 +258,7 @@ class FaultPeer:
         line.arm(Moment.IN_HANDSHAKE, HEADS)
         socket = ServerWebSocket(line)
         is_phoenix = self.spoken is Spoken.PHOENIX
-        await socket.accept(None if is_phoenix else self.spoken)
+        await socket.accept(_SUBPROTOCOLS.get(self.spoken, self.spoken))
         answers = (PhoenixAnswers if is_phoenix else WebSocketAnswers)(self.spoken, socket)
         send, operations = anyio.create_memory_object_stream[Operation](10)
         async with anyio.create_task_group() as tg, send, operations:
@@ -297,7 +302,11 @@ class FaultPeer:
             case "ping":
                 await answers.pong(message)
             case "subscribe" | "start":
-                operation = self._operation(message["id"], message["payload"]["query"])
+                payload = message["payload"]
+                if self.spoken is Spoken.APPSYNC:
+                    payload = json.loads(payload["data"])
+                    await answers.say({"type": "start_ack", "id": message["id"]})
+                operation = self._operation(message["id"], payload["query"])
                 await answers.begin(operation)
                 await operations.send(operation)
 
@@ -458,7 +467,7 @@ class WebSocketAnswers:
     """Results as messages."""
 
     def __init__(self, spoken: Spoken, socket: ServerWebSocket) -> None:
-        self._legacy = spoken is Spoken.LEGACY_WS
+        self._legacy = spoken in {Spoken.LEGACY_WS, Spoken.APPSYNC}
         self._socket = socket
 
     def read(self, message: Any) -> Mapping[str, Any]:

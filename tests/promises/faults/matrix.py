@@ -43,6 +43,8 @@ class Protocol(StrEnum):
     PHOENIX = "phoenix"
     #: A socket for subscriptions, to which the fault happens, beside HTTP for everything else.
     SPLIT = "http and graphql-transport-ws"
+    #: The same with AppSync's real-time protocol.
+    APPSYNC = "appsync"
 
 
 class Moment(StrEnum):
@@ -144,6 +146,8 @@ class Cell:
 
 
 WEB_SOCKETS = frozenset({Protocol.TRANSPORT_WS, Protocol.LEGACY_WS, Protocol.PHOENIX})
+#: A socket for subscriptions alone.
+OF_TWO = frozenset({Protocol.SPLIT, Protocol.APPSYNC})
 #: One answer for each subscription, on a TCP connection of its own.
 STREAMS = frozenset({Protocol.SSE, Protocol.MULTIPART})
 #: A connection that all operations share.
@@ -193,7 +197,7 @@ NO_CLOSE_CODES = Absent("HTTP has no close codes")
 NO_ACK_IN_HTTP = Absent("nothing is acknowledged: the head of the answer is in the handshake")
 NO_IDLE_STREAM = Absent("a stream is there only while its subscription runs")
 NO_CLOSING_IN_HTTP = Absent("HTTP connections are closed without a handshake")
-IGNORED = Absent("messages that the legacy protocol doesn't have are ignored, as servers send some")
+IGNORED = Absent("messages that the protocol doesn't have are ignored, as servers send some")
 NOT_KEPT = Absent("no connection is kept for another request")
 NOT_INSIDE = Absent("a message can't begin inside another: that is garbage")
 
@@ -295,6 +299,7 @@ TABLE: Mapping[Protocol, _Rows] = {
     Protocol.SINGLE_SSE: _SINGLE,
     Protocol.MULTIPART: _STREAM,
     Protocol.SPLIT: _WEB_SOCKET,
+    Protocol.APPSYNC: _LEGACY_WEB_SOCKET,
 }
 
 
@@ -349,7 +354,7 @@ def _outcome_of_two(cell: Cell, meaning: Meaning) -> Outcome:
 
 
 def _outcome(cell: Cell, meaning: Meaning) -> Outcome:
-    if cell.protocol is Protocol.SPLIT:
+    if cell.protocol in OF_TWO:
         return _outcome_of_two(cell, meaning)
     asked = _asked(cell)
     permanent = cell.kind is SessionKind.PERMANENT

@@ -11,7 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from anygql import Client, HTTPTransport, SplitTransport, WebSocketTransport
+from anygql import AppSync, Client, HTTPTransport, SplitTransport, WebSocketTransport
+from anygql.appsync import ApiKey
 from anygql.exceptions import TransportError
 from anygql.session.events import Disconnected, SessionEvent
 from anygql.session.session import Session
@@ -20,6 +21,7 @@ from tests.promises.faults.matrix import (
     CELLS,
     NO_ANSWER,
     NOT_APPLICABLE,
+    OF_TWO,
     OPENING,
     SHARED,
     STREAMS,
@@ -62,10 +64,14 @@ REPORT = ROOT / "build" / "reliability" / "matrix.json"
 # The client of a cell.
 
 
+#: What the peer of subscriptions speaks, where it isn't the cell's own protocol.
+_SPOKEN = {Protocol.SPLIT: Protocol.TRANSPORT_WS}
+
+
 def transport(cell: Cell, url: str) -> Any:
     silent = cell.fault is Fault.FREEZE
     oversize = cell.fault is Fault.OVERSIZE
-    if cell.protocol not in WEB_SOCKETS | {Protocol.SPLIT}:
+    if cell.protocol not in WEB_SOCKETS | OF_TWO:
         return HTTPTransport(
             url,
             single_connection=cell.protocol is Protocol.SINGLE_SSE,
@@ -87,7 +93,9 @@ def transport(cell: Cell, url: str) -> Any:
             options["keep_alive_timeout"] = SILENCE
     if oversize:
         options["max_message_size"] = MESSAGE_LIMIT
-    protocol = Protocol.TRANSPORT_WS if cell.protocol is Protocol.SPLIT else cell.protocol
+    protocol: Any = _SPOKEN.get(cell.protocol, cell.protocol)
+    if cell.protocol is Protocol.APPSYNC:
+        protocol = AppSync(ApiKey("da2-key"))
     return WebSocketTransport(url, protocol=protocol, connect_args={"proxy": None}, **options)
 
 
@@ -303,7 +311,7 @@ async def play_of_two(cell: Cell) -> None:
     with anyio.fail_after(PATIENCE):
         async with (
             fault_peer(*FAULTLESS) as other,
-            fault_peer(Protocol.TRANSPORT_WS, cell.moment, cell.fault) as peer,
+            fault_peer(_SPOKEN.get(cell.protocol, cell.protocol), cell.moment, cell.fault) as peer,
         ):
             outcome = await PlayOfTwo(cell, peer, other).run()
             asked = [dict(each.asked) for each in (peer, other)]
@@ -315,7 +323,7 @@ async def play_of_two(cell: Cell) -> None:
 
 async def play(cell: Cell) -> None:
     """Play a cell, within its time, and compare."""
-    if cell.protocol is Protocol.SPLIT:
+    if cell.protocol in OF_TWO:
         await play_of_two(cell)
         return
     with anyio.fail_after(PATIENCE):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import gzip
+import itertools
 import json
 import math
 import re
@@ -36,18 +37,26 @@ from anygql.net.errors import NotHTTP
 from anygql.net.http1 import HEAD_LIMIT, ResponseParser, read_head
 from anygql.net.retry_after import MAX_RETRY_AFTER, retry_after
 from anygql.protocols import GRAPHQL_TRANSPORT_WS, GRAPHQL_WS
+from anygql.protocols.appsync import (
+    AppSyncCodec,
+    AuthorizedStart,
+    RefusalMemory,
+    start_data,
+)
 from anygql.protocols.base import SubscriptionProtocol
 from anygql.protocols.events import (
     Ack,
     Complete,
     Ended,
     Error,
+    Failed,
     KeepAlive,
     Malformed,
     Next,
     Ping,
     Pong,
     Refusal,
+    Rejection,
     Say,
     Several,
     Started,
@@ -228,6 +237,78 @@ _LEGACY_SEEDS = [
     *[seed.replace(b'"next"', b'"data"') for seed in _MODERN_SEEDS],
     b'{"type":"ka"}\n' + _ACK + b'{"type":"error","id":"1","payload":{"message":"no"}}',
     _ACK + b'{"type":"error","payload":{"errors":[{"message":"no"}]}}',
+]
+
+
+# AppSync: subscriptions are started, stopped and forgotten while any messages come.
+
+_APPSYNC_EVENTS = (*_EVENTS, Started, Failed, Rejection, Say, Several)
+_SUBSCRIPTION = GraphQLRequest("subscription { said }")
+_START = AuthorizedStart(start_data(JSON, _SUBSCRIPTION), {"x-api-key": "k"}, is_refreshable=True)
+
+
+def appsync(data: bytes) -> None:
+    """What comes for a subscription comes while it runs, and it is stopped once at most."""
+    choices = Choices(data)
+    codec = AppSyncCodec(JSON, is_refreshable=choices.flag(), memory=RefusalMemory())
+    ids = map(str, itertools.count(1))
+    running: set[str] = set()
+    stopped: list[bytes] = []
+    for message in choices.rest().split(b"\n"):
+        match message[:1]:
+            case b"+":
+                id = next(ids)
+                codec.subscribe(id, _SUBSCRIPTION, _START)
+                running.add(id)
+            case b"-" if running:
+                id = min(running)
+                running.discard(id)
+                if (stop := codec.complete(id)) is not None:
+                    stopped.append(stop)
+            case _:
+                _check_appsync(_appsync_event(codec, message), running, stopped)
+    stopped += codec.terminate()
+    assert len(set(stopped)) == len(stopped)
+    assert not codec.terminate()
+
+
+def _appsync_event(codec: AppSyncCodec, message: bytes) -> Any:
+    try:
+        event = codec.receive(message)
+    except ProtocolViolation as violation:
+        assert violation.code in {1007, 4400}
+        assert len(violation.reason) < LONGEST_REASON
+        return None
+    assert isinstance(event, _APPSYNC_EVENTS)
+    if isinstance(event, Ack):
+        assert codec.keep_alive_timeout is not None
+        assert codec.keep_alive_timeout > 0
+    return event
+
+
+def _check_appsync(event: Any, running: set[str], stopped: list[bytes]) -> None:
+    for one in event.events if isinstance(event, Several) else [event]:
+        if isinstance(one, Say):
+            stopped.append(one.message)
+        elif isinstance(one, Next | Malformed | Started):
+            assert one.id in running
+        elif isinstance(one, Complete | Error | Failed):
+            assert one.id in running
+            running.discard(one.id)
+
+
+_APPSYNC_ACK = b'{"type":"connection_ack","payload":{"connectionTimeoutMs":300000}}\n'
+_STARTED = _APPSYNC_ACK + b'+\n{"type":"start_ack","id":"1"}\n'
+_APPSYNC_SEEDS = [
+    b"\0" + _STARTED + b'{"type":"data","id":"1","payload":{"data":{"said":1}}}\n-\n'
+    b'{"type":"data","id":"1","payload":{}}\n{"type":"complete","id":"1"}',
+    b"\1" + _STARTED + b'{"type":"error","id":"1","payload":{"errors":[{"errorType":'
+    b'"UnauthorizedException"}]}}\n+\n{"type":"error","payload":{"errors":{"errorCode":"401"}}}',
+    b"\1" + _APPSYNC_ACK + b'+\n+\n-\n{"type":"start_ack","id":"1"}\n{"type":"error","id":"",'
+    b'"payload":{"errors":[{"errorType":"LimitExceededError"}]}}\n{"type":"start_ack","id":"2"}',
+    b'\0{"type":"connection_error","payload":{"errors":[{"errorType":"x#y"}]}}\n{"type":"ka"}',
+    b'\0{"type":"error"}\n{"message":"Forbidden","connectionId":"1"}',
+    b'\1{"type":"connection_ack","payload":{"connectionTimeout":1e300}}\n{"type":["ka"],"id":{}}',
 ]
 
 
@@ -861,6 +942,7 @@ TARGETS: Mapping[str, Target] = {
     "http_response": Target(http_response, _RESPONSE_SEEDS),
     "graphql_transport_ws": Target(graphql_transport_ws, _MODERN_SEEDS),
     "graphql_ws": Target(graphql_ws, _LEGACY_SEEDS),
+    "appsync": Target(appsync, _APPSYNC_SEEDS),
     "phoenix": Target(phoenix, _PHOENIX_SEEDS),
     "sse": Target(sse, _SSE_SEEDS),
     "multipart": Target(multipart, _MULTIPART_SEEDS),
