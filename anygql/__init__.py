@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         SessionEvent,
         SessionState,
     )
+    from .session.interceptors import Call, Interceptor, Operation, SubscriptionInterceptor
     from .session.options import ConnectOptions, PermanentOptions
     from .session.pages import Page, Pages
     from .session.policy import is_retryable
@@ -119,6 +120,12 @@ _MODULES = {
         "SessionEvent",
         "SessionState",
     ),
+    ".session.interceptors": (
+        "Call",
+        "Interceptor",
+        "Operation",
+        "SubscriptionInterceptor",
+    ),
     ".session.options": ("ConnectOptions", "PermanentOptions"),
     ".session.pages": ("Page", "Pages"),
     ".session.policy": ("is_retryable",),
@@ -140,6 +147,7 @@ __all__ = [
     "PHOENIX",
     "AppSync",
     "AppSyncTransport",
+    "Call",
     "Client",
     "Closed",
     "ConnectArgs",
@@ -153,9 +161,11 @@ __all__ = [
     "GraphQLRequest",
     "GraphQLValidationError",
     "HTTPTransport",
+    "Interceptor",
     "IntrospectionError",
     "IntrospectionOptions",
     "LocalSchemaTransport",
+    "Operation",
     "Page",
     "Pages",
     "PermanentOptions",
@@ -167,6 +177,7 @@ __all__ = [
     "SplitTransport",
     "StreamConnector",
     "Subscription",
+    "SubscriptionInterceptor",
     "SubscriptionOverflow",
     "TransportArgs",
     "TransportClosed",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from inspect import signature
 from types import EllipsisType, TracebackType
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from .schema import IntrospectionOptions, SchemaSource
+    from .session.interceptors import Interceptor, SubscriptionInterceptor
 
 _T = TypeVar("_T")
 
@@ -185,6 +186,15 @@ def _introspection_options(wanted: bool | IntrospectionOptions) -> Introspection
     return wanted
 
 
+def _checked(name: str, interceptors: Sequence[Any]) -> tuple[Any, ...]:
+    """Return interceptors as a tuple; their module is imported only if there are any."""
+    if interceptors == ():
+        return ()
+    from .session.interceptors import check_interceptors
+
+    return check_interceptors(name, interceptors)
+
+
 class Client:
     """A GraphQL server to open sessions with.
 
@@ -223,6 +233,12 @@ class Client:
         batch_interval: Seconds for which calls of ``execute`` are collected, to be sent over HTTP
             as one request. Default: 0, each call is sent by itself.
         batch_max: Largest number of calls in such a request. Default: 10.
+        interceptors: Async functions of an ``Operation`` and the ``Call`` that sends it, around
+            each query and mutation with all its attempts; the outermost first. Default: none.
+        attempt_interceptors: The same around each attempt, on its connection. Default: none.
+        subscription_interceptors: Functions or async functions of an ``Operation``, which return it
+            changed or not, before a subscription is sent, and each time that it is sent again.
+            They run for ``execute_incremental``, too. Default: none.
         headers: Headers for each transport that a URL makes, or a function that returns them.
             Default: ``None``.
         init_payload: The payload of ``connection_init`` for each transport that a ``ws(s)://`` URL
@@ -251,6 +267,9 @@ class Client:
         is_retryable: Callable[[Exception], bool] = is_retryable,
         batch_interval: float = 0,
         batch_max: int = 10,
+        interceptors: Sequence[Interceptor] = (),
+        attempt_interceptors: Sequence[Interceptor] = (),
+        subscription_interceptors: Sequence[SubscriptionInterceptor] = (),
         headers: Provider[Headers] | None = None,
         init_payload: Provider[Mapping[str, Any] | None] = None,
         ssl: SSLContext | None = None,
@@ -269,6 +288,11 @@ class Client:
             is_retryable=is_retryable,
             batch_interval=batch_interval,
             batch_max=batch_max,
+            interceptors=_checked("interceptors", interceptors),
+            attempt_interceptors=_checked("attempt_interceptors", attempt_interceptors),
+            subscription_interceptors=_checked(
+                "subscription_interceptors", subscription_interceptors
+            ),
             conversions=Conversions(serialize_variables, parse_results, camel_case),
             schema=self._schema,
             fetch_schema=_introspection_options(fetch_schema),

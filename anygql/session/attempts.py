@@ -21,7 +21,7 @@ from ..documents.request import OperationKind
 from ..exceptions import TransportClosed, TransportError, TransportQueryError, TransportTimeout
 from .supervisor import Supervisor
 
-__all__ = ["Attempts", "is_loss"]
+__all__ = ["Attempts", "CallAttempts", "is_loss"]
 
 _T = TypeVar("_T")
 
@@ -63,15 +63,15 @@ class Attempts:
         at_most_once = kind == "mutation" and not retry_mutations
         if isinstance(timeout, EllipsisType):
             limit = self._options.execute_timeout
-            return await _Call(self._supervisor, label, run, limit, at_most_once).run()
-        call = _Call(self._supervisor, label, run, None, at_most_once)
+            return await CallAttempts(self._supervisor, label, run, limit, at_most_once).run()
+        call = CallAttempts(self._supervisor, label, run, None, at_most_once)
         with move_on_after(timeout):
             return await call.run()
         assert timeout is not None  # noqa: S101 - without a limit, nothing else gets here
         raise call.timeout_error(timeout)
 
 
-class _Call(Generic[_T]):
+class CallAttempts(Generic[_T]):
     """One call: its attempts, and what is known of them all.
 
     Args:
@@ -115,6 +115,11 @@ class _Call(Generic[_T]):
         #: Whether the request of any attempt may have reached the server.
         self._may_have_arrived = False
 
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether the request may have reached the server, by any attempt."""
+        return self._running or self._may_have_arrived
+
     def run(self) -> Awaitable[_T]:
         """Make the attempts: one, if the session retries none."""
         return self._attempt() if self._supervisor.retry_execute.is_disabled else self._attempts()
@@ -150,7 +155,7 @@ class _Call(Generic[_T]):
 
     def timeout_error(self, timeout: float) -> TransportTimeout:
         """Return the error for a call that took more time than it was given."""
-        if self._running or self._may_have_arrived:
+        if self.may_have_arrived:
             error = TransportTimeout(self._timeout_message("no answer", timeout, "timeout"))
             error.__cause__ = None if self._running else self._error
             return error

@@ -10,7 +10,7 @@ from anyio import CancelScope, Event, move_on_after
 
 from ..concurrency.interrupts import uninterruptible
 from ..delivery.faults import closed
-from ..delivery.interfaces import Batching
+from ..delivery.interfaces import AnyTransportArgs, Batching
 from ..documents.request import GraphQLRequest
 from ..exceptions import copy_to_raise, copy_to_raise_unsent
 from ..results.result import ExecutionResult
@@ -22,8 +22,10 @@ __all__ = ["Batcher"]
 class _BatchedCall:
     """One caller's request, and its outcome."""
 
-    def __init__(self, request: GraphQLRequest) -> None:
+    def __init__(self, request: GraphQLRequest, position: int) -> None:
         self.request = request
+        #: Where it stands in the batch.
+        self.position = position
         self.settled = Event()
         self.outcome: ExecutionResult | Exception | None = None
 
@@ -37,8 +39,9 @@ class _BatchedCall:
 class _Batch:
     """Calls that travel together."""
 
-    def __init__(self, connection: Batching) -> None:
+    def __init__(self, connection: Batching, transport_args: AnyTransportArgs) -> None:
         self.connection = connection
+        self.transport_args = transport_args
         self.calls: list[_BatchedCall] = []
         self.full = Event()
         self.scope = CancelScope()
@@ -65,19 +68,23 @@ class Batcher:
         self._max_size = max_size
         self._gathering: _Batch | None = None
 
-    async def execute(self, connection: Batching, request: GraphQLRequest) -> ExecutionResult:
-        """Run a request, in one batch with others that come in time.
+    async def execute(
+        self,
+        connection: Batching,
+        request: GraphQLRequest,
+        transport_args: AnyTransportArgs = None,
+        position: int = 0,
+    ) -> ExecutionResult:
+        """Run a request, in one batch with others that come in time and have the same arguments.
 
         Canceling withdraws the request from a batch that has not been sent.
         """
         if not connection.may_batch(request):
-            return await connection.execute(request)
-        batch = self._batch(connection)
-        call = _BatchedCall(request)
+            return await connection.execute(request, transport_args)
+        batch = self._batch(connection, transport_args)
+        call = _BatchedCall(request, position)
         batch.calls.append(call)
-        if len(batch.calls) >= self._max_size:
-            self._gathering = None
-            batch.full.set()
+        self._close_if_full()
         try:
             await call.settled.wait()
         finally:
@@ -88,11 +95,27 @@ class Batcher:
         assert call.outcome is not None  # noqa: S101 - it was settled
         return call.outcome
 
-    def _batch(self, connection: Batching) -> _Batch:
-        """Return the batch that is being collected for ``connection``, or begin one."""
+    def expect_fewer(self) -> None:
+        """Learn that one call fewer is to come: a batch is full without it."""
+        self._max_size -= 1
+        self._close_if_full()
+
+    def _close_if_full(self) -> None:
+        """Send the batch that is being collected if it has all the calls that it may have."""
         batch = self._gathering
-        if batch is None or batch.connection is not connection:
-            batch = self._gathering = _Batch(connection)
+        if batch is not None and len(batch.calls) >= self._max_size:
+            self._gathering = None
+            batch.full.set()
+
+    def _batch(self, connection: Batching, transport_args: AnyTransportArgs) -> _Batch:
+        """Return the batch that is being collected for these, or begin one."""
+        batch = self._gathering
+        if (
+            batch is None
+            or batch.connection is not connection
+            or batch.transport_args != transport_args
+        ):
+            batch = self._gathering = _Batch(connection, transport_args)
             self._supervisor.task_group.start_soon(self._run, batch, name="anygql: batch")
         return batch
 
@@ -120,10 +143,12 @@ class Batcher:
         calls = batch.calls
         try:
             if len(calls) == 1:
-                calls[0].settle(await batch.connection.execute(calls[0].request))
+                only, args = calls[0], batch.transport_args
+                only.settle(await batch.connection.execute(only.request, args))
             elif calls:
+                calls.sort(key=lambda call: call.position)
                 requests = [call.request for call in calls]
-                outcomes = await batch.connection.execute_batch(requests)
+                outcomes = await batch.connection.execute_batch(requests, batch.transport_args)
                 for call, outcome in zip(calls, outcomes, strict=True):
                     call.settle(outcome)
         except Exception as exc:  # noqa: BLE001 - the callers get what a header function raises

@@ -20,6 +20,7 @@ from .retry import Policy
 
 if TYPE_CHECKING:
     from ..schema.introspection import IntrospectionOptions
+    from .interceptors import Interceptor, SubscriptionInterceptor
 
 __all__ = ["ConnectOptions", "PermanentOptions", "SessionOptions"]
 
@@ -61,6 +62,9 @@ class SessionOptions(msgspec.Struct, frozen=True):
     on_event: Callable[[SessionEvent], object] | None = None
     batch_interval: float = 0
     batch_max: int = 10
+    interceptors: tuple[Interceptor, ...] = ()
+    attempt_interceptors: tuple[Interceptor, ...] = ()
+    subscription_interceptors: tuple[SubscriptionInterceptor, ...] = ()
     conversions: Conversions = msgspec.field(default_factory=Conversions)
     schema: SharedSchema = msgspec.field(default_factory=SharedSchema)
     #: Held by the session that asks for the schema, while the others wait.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, EndOfStream, current_time
 from anyio.abc import TaskGroup
@@ -27,6 +27,9 @@ from .connect_attempts import STABLE_AFTER
 from .retry import requested_wait, wait_after
 from .supervisor import Supervisor
 
+if TYPE_CHECKING:
+    from .interceptors import SubscriptionInterceptors
+
 __all__ = ["Resuming"]
 
 
@@ -41,6 +44,7 @@ class Resuming:
             the last result, and may return new variables.
         with_variables: The function that makes the request with new variables.
         transport_args: Arguments for the transport alone.
+        interceptors: The functions that may change what is sent, if there are any.
     """
 
     def __init__(
@@ -51,8 +55,10 @@ class Resuming:
         on_resubscribe: Callable[[ExecutionResult | None], Any],
         with_variables: Callable[[Mapping[str, Any]], GraphQLRequest],
         transport_args: AnyTransportArgs = None,
+        interceptors: SubscriptionInterceptors | None = None,
     ) -> None:
         self._args = transport_args
+        self._interceptors = interceptors
         self._losses = 0
         self._began_at = 0.0
         self._supervisor = supervisor
@@ -88,15 +94,20 @@ class Resuming:
         await checkpoint()
         while True:
             connection = await self._supervisor.connection(is_call=True)
-            args = await authorized(connection, self._request, self._args)
+            request, args = self._request, self._args
+            if self._interceptors is not None:
+                request, args = await self._interceptors.change(request, args)
+            args = await authorized(connection, request, args)
             if connection.fault is None:  # it may have been lost meanwhile
                 break
-        self._subscribe(connection, args)
+        self._subscribe(connection, request, args)
         self._supervisor.resumables.add(self)
         return self
 
-    def _subscribe(self, connection: Connection, args: AnyTransportArgs) -> None:
-        feed = connection.subscribe(self._request, self._delivery, args)
+    def _subscribe(
+        self, connection: Connection, request: GraphQLRequest, args: AnyTransportArgs
+    ) -> None:
+        feed = connection.subscribe(request, self._delivery, args)
         feed.on_lost = self._feed_lost
         self._feeds.append(feed)
         self._began_at = current_time()
@@ -234,14 +245,30 @@ class Resuming:
                 continue
             await self._update_variables()
             self._args = self._feeds[-1].transport_args
-            args = await authorized(connection, self._request, self._args)
+            request, args = self._request, self._args
+            if self._interceptors is not None:
+                request, args = await self._intercepted(self._interceptors)
+            args = await authorized(connection, request, args)
             if self._is_over:
                 return
             if connection.fault is None:
                 self._last = self.last
-                self._subscribe(connection, args)
+                self._subscribe(connection, request, args)
                 self._changed.notify()
                 return
+
+    async def _intercepted(
+        self, interceptors: SubscriptionInterceptors
+    ) -> tuple[GraphQLRequest, AnyTransportArgs]:
+        """Return what the interceptors make of the request. This runs in a task of the session."""
+        try:
+            return await interceptors.change(self._request, self._args)
+        except BaseException as exc:
+            server = self._supervisor.description
+            stray = stray_cancellation(exc, "an interceptor", server, retryable=False)
+            if stray is not None:
+                raise stray from exc
+            raise
 
     @interruptible
     async def _update_variables(self) -> None:

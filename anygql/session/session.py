@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from ..schema.introspection import IntrospectionOptions
     from .batch import Batcher
+    from .intercepted import InterceptedCalls
+    from .interceptors import SubscriptionInterceptors
     from .pages import NextPage, Pages
     from .subscription import Subscription
 
@@ -73,6 +75,12 @@ class Session:
             self._batcher = Batcher(
                 supervisor, self._options.batch_interval, self._options.batch_max
             )
+        # Without interceptors, calls are as they were: not one function call more.
+        self._intercepted: InterceptedCalls | None = None
+        if self._options.interceptors or self._options.attempt_interceptors:
+            from .intercepted import InterceptedCalls
+
+            self._intercepted = InterceptedCalls(supervisor, self._execute_once)
 
     def __repr__(self) -> str:
         return f"<Session of {self._supervisor.description}, {self.state}>"
@@ -360,6 +368,8 @@ class Session:
         """Run a query or mutation, as often as the retry policy allows."""
         check_timeout(timeout)
         name, kind = _single_result_operation(request)
+        if self._intercepted is not None:
+            return await self._intercepted.run(request, timeout, retry_mutations, transport_args)
         return await self._attempts.run(
             kind,
             f"the {kind}{f' {name!r}' if name else ''}",
@@ -784,6 +794,9 @@ class Session:
         prepared = options.prepare(
             request, self._options.schema.current, path=path, is_partial=True
         )
+        interceptors: SubscriptionInterceptors | None = None
+        if self._options.subscription_interceptors:
+            interceptors = self._subscription_interceptors(self._supervisor)
 
         async def begin() -> Results:
             await checkpoint()
@@ -793,8 +806,11 @@ class Session:
                     f"{self._supervisor.description}: this transport gives no partial results: "
                     "use execute()"
                 )
-            args = await authorized(connection, prepared.request, transport_args)
-            return connection.execute_incremental(prepared.request, delivery, args)
+            request, args = prepared.request, transport_args
+            if interceptors is not None:
+                request, args = await interceptors.change(request, args)
+            args = await authorized(connection, request, args)
+            return connection.execute_incremental(request, delivery, args)
 
         from .subscription import Subscription
 
@@ -934,13 +950,19 @@ class Session:
             return []
         batch = [each.request for each in prepared]
         kinds = {_single_result_operation(request)[1] for request in batch}
-        outcomes = await self._attempts.run(
-            "mutation" if "mutation" in kinds else "query",
-            f"the batch of {len(batch)}",
-            lambda connection: _execute_all(connection, batch, transport_args),
-            timeout,
-            retry_mutations,
-        )
+        outcomes: Sequence[ExecutionResult | Exception]
+        if self._intercepted is not None:
+            outcomes = await self._intercepted.run_batch(
+                batch, timeout, retry_mutations, transport_args
+            )
+        else:
+            outcomes = await self._attempts.run(
+                "mutation" if "mutation" in kinds else "query",
+                f"the batch of {len(batch)}",
+                lambda connection: _execute_all(connection, batch, transport_args),
+                timeout,
+                retry_mutations,
+            )
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
@@ -968,6 +990,14 @@ class Session:
         name, server = request.operation[0], supervisor.description
         return f"{name!r} at {server}" if name else server
 
+    def _subscription_interceptors(self, supervisor: Supervisor) -> SubscriptionInterceptors:
+        """Return the interceptors for one subscription."""
+        from .interceptors import SubscriptionInterceptors
+
+        return SubscriptionInterceptors(
+            self._options.subscription_interceptors, supervisor.description
+        )
+
     def _subscription(
         self,
         prepared: PreparedRequest,
@@ -983,13 +1013,19 @@ class Session:
 
         request, supervisor = prepared.request, self._subscriptions
         label = self._label(request, supervisor)
+        interceptors: SubscriptionInterceptors | None = None
+        if self._options.subscription_interceptors:
+            interceptors = self._subscription_interceptors(supervisor)
         if supervisor.retry_subscribe.is_disabled:
 
             async def begin() -> Results:
                 await checkpoint()
                 connection = await supervisor.connection(is_call=True)
-                args = await authorized(connection, request, transport_args)
-                return connection.subscribe(request, delivery, args)
+                sent, args = request, transport_args
+                if interceptors is not None:
+                    sent, args = await interceptors.change(sent, args)
+                args = await authorized(connection, sent, args)
+                return connection.subscribe(sent, delivery, args)
 
             return Subscription(begin, convert, label)
 
@@ -1007,6 +1043,7 @@ class Session:
             resubscribing,
             prepared.with_variables,
             transport_args,
+            interceptors,
         )
         subscription = Subscription(resuming.begin, convert, label)
         # A weak reference: dropping the user's last one must still end the subscription.

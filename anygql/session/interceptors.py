@@ -1,0 +1,191 @@
+"""Interceptors: users' functions around each call, each attempt, and before each subscription."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from inspect import isawaitable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ..concurrency.interrupts import interruptible
+from ..delivery.interfaces import AnyTransportArgs
+from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
+from ..results.result import ExecutionResult
+
+__all__ = [
+    "Call",
+    "Interceptor",
+    "Operation",
+    "SubscriptionInterceptor",
+    "SubscriptionInterceptors",
+    "around",
+    "check_interceptors",
+]
+
+
+class Operation(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """One operation, as interceptors see it. Immutable, but for ``context``.
+
+    Args:
+        request: What is to be sent, with its variables.
+        transport_args: The arguments for the transport alone. Default: ``None``.
+        attempt: The number of the attempt within the call, from 1; for a subscription, of the times
+            that it was sent. Default: 0, which ``interceptors`` get: no attempt has begun.
+        connection: The server's description, as in messages: its URL without what may be secret in
+            it. Default: an empty text.
+        context: A dict for interceptors to tell each other something about this call. All attempts
+            of a call have the same; so has a subscription each time that it is sent. Default: an
+            empty one.
+    """
+
+    request: GraphQLRequest[Any]
+    transport_args: AnyTransportArgs = None
+    attempt: int = 0
+    connection: str = ""
+    context: dict[Any, Any] = msgspec.field(default_factory=dict[Any, Any])
+
+    @property
+    def name(self) -> str | None:
+        """The operation's name in the document, or ``None``."""
+        return self.request.operation[0]
+
+    @property
+    def kind(self) -> OperationKind:
+        """``"query"``, ``"mutation"`` or ``"subscription"``."""
+        return self.request.operation[1]
+
+    def replace(
+        self, *, request: Request | None = None, transport_args: AnyTransportArgs = None
+    ) -> Operation:
+        """Return the operation with another request or other arguments; ``context`` stays the same.
+
+        The request is sent as it is: the client's schema doesn't see it.
+
+        Args:
+            request: The request, in any form that ``execute`` takes. Default: ``None``, the same.
+            transport_args: The arguments for the transport. Default: ``None``, the same.
+
+        Raises:
+            GraphQLSyntaxError, ValueError, TypeError: When the request is wrong, as for
+                ``execute``.
+        """
+        return Operation(
+            request=self.request if request is None else as_request(request),
+            transport_args=self.transport_args if transport_args is None else transport_args,
+            attempt=self.attempt,
+            connection=self.connection,
+            context=self.context,
+        )
+
+    def in_attempt(self, attempt: int) -> Operation:
+        """Return the operation as of the attempt with this number."""
+        return msgspec.structs.replace(self, attempt=attempt)
+
+    def __repr__(self) -> str:
+        # Variables, headers and the context may hold secrets, so none is shown.
+        name, kind = self.request.operation
+        return f"<Operation: {kind}{f' {name!r}' if name else ''}, attempt {self.attempt}>"
+
+
+#: Sends the operation, or what an interceptor has made of it, and returns its result.
+Call: TypeAlias = Callable[[Operation], Awaitable[ExecutionResult]]
+
+#: ``async def interceptor(operation, call)``, which returns ``await call(operation)`` or another
+#: result.
+Interceptor: TypeAlias = Callable[[Operation, Call], Awaitable[ExecutionResult]]
+
+#: A function or async function of the operation, which returns it, changed or not.
+SubscriptionInterceptor: TypeAlias = Callable[[Operation], Awaitable[Operation] | Operation]
+
+
+def check_interceptors(name: str, interceptors: Sequence[Any]) -> tuple[Any, ...]:
+    """Return interceptors as a tuple. Raise ``TypeError`` if they aren't functions."""
+    if callable(interceptors) or isinstance(interceptors, str):
+        raise TypeError(f"{name} is a list of functions: write {name}=[…]")
+    checked = tuple(interceptors)
+    for each in checked:
+        if not callable(each):
+            raise TypeError(f"{name} is a list of functions, not of {type(each).__name__}")
+    return checked
+
+
+def around(interceptors: Sequence[Interceptor], call: Call) -> Call:
+    """Return a call with interceptors around it, the outermost first."""
+    for interceptor in reversed(interceptors):
+        call = _Around(interceptor, call)
+    return call
+
+
+class _Around:
+    """A call with one interceptor around it."""
+
+    __slots__ = ("_call", "_interceptor")
+
+    def __init__(self, interceptor: Interceptor, call: Call) -> None:
+        self._interceptor = interceptor
+        self._call = call
+
+    @interruptible
+    async def __call__(self, operation: Operation) -> ExecutionResult:
+        outcome: Any = self._interceptor(
+            _checked(operation, "an interceptor's call takes"), self._call
+        )
+        if not isawaitable(outcome):
+            raise TypeError(f"{_name(self._interceptor)}: an interceptor is an async function")
+        result: Any = await outcome
+        if not isinstance(result, ExecutionResult):
+            raise TypeError(
+                f"{_name(self._interceptor)}: an interceptor returns an ExecutionResult, such as "
+                f"that of `await call(operation)`, not {type(result).__name__}"
+            )
+        return result
+
+
+class SubscriptionInterceptors:
+    """The interceptors of one subscription, for each time that it is sent.
+
+    Args:
+        interceptors: The functions, in the order in which they are called.
+        connection: The server's description.
+    """
+
+    def __init__(self, interceptors: Sequence[SubscriptionInterceptor], connection: str) -> None:
+        self._interceptors = interceptors
+        self._connection = connection
+        self._context: dict[Any, Any] = {}
+        self._attempts = 0
+
+    @interruptible
+    async def change(
+        self, request: GraphQLRequest[Any], transport_args: AnyTransportArgs
+    ) -> tuple[GraphQLRequest[Any], AnyTransportArgs]:
+        """Return what the interceptors make of a request that is about to be sent."""
+        self._attempts += 1
+        operation = Operation(
+            request=request,
+            transport_args=transport_args,
+            attempt=self._attempts,
+            connection=self._connection,
+            context=self._context,
+        )
+        for each in self._interceptors:
+            changed: Any = each(operation)
+            if isawaitable(changed):
+                changed = await changed
+            operation = _checked(changed, f"{_name(each)}: an interceptor returns")
+        if operation.kind != request.kind:
+            raise ValueError(f"an interceptor has made a {operation.kind} of a {request.kind}")
+        return operation.request, operation.transport_args
+
+
+def _checked(operation: Any, what: str) -> Operation:
+    if not isinstance(operation, Operation):
+        raise TypeError(f"{what} an Operation, not {type(operation).__name__}")
+    return operation
+
+
+def _name(interceptor: Any) -> str:
+    """Return an interceptor's name, for messages. Its repr may hold secrets."""
+    name = getattr(interceptor, "__qualname__", None)
+    return name if isinstance(name, str) else type(interceptor).__qualname__

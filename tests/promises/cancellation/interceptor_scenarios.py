@@ -1,0 +1,87 @@
+"""What is canceled at each of its checkpoints with interceptors: more of ``SCENARIOS``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from anygql import Call, Client, ExecutionResult, Operation, Session
+from tests.promises.cancellation.checkpoints import Body
+from tests.promises.cancellation.scenarios import Server, Setting, scenario, usable
+
+ENDLESS = "subscription { countdown(from: 1000000, interval: 0.0001) }"
+
+
+async def around(operation: Operation, call: Call) -> ExecutionResult:
+    await checkpoint()
+    try:
+        return await call(operation)
+    finally:
+        await checkpoint()
+
+
+async def before(operation: Operation) -> Operation:
+    await checkpoint()
+    return operation
+
+
+@asynccontextmanager
+async def talking(**options: Any) -> AsyncGenerator[tuple[Server, Session]]:
+    """A session and its server; afterwards the session must answer, and nothing be held."""
+    async with Server() as server:
+        client = Client(
+            server.transport(),
+            interceptors=[around, around],
+            attempt_interceptors=[around],
+            subscription_interceptors=[before],
+        )
+        async with client.connect(**options) as session:
+            yield server, session
+            await usable(session)
+            await server.settled()
+        await server.emptied()
+
+
+@scenario("execute through interceptors")
+async def execute(body: Body) -> Setting:
+    async with talking() as (_, session):
+
+        async def run() -> None:
+            await session.execute("{ hello }")
+            body.point()
+            with anyio.move_on_after(0.005):
+                await session.execute("{ slow(seconds: 60) }")
+            body.point()
+
+        yield run
+
+
+@scenario("a batch through interceptors")
+async def batch(body: Body) -> Setting:
+    async with talking() as (_, session):
+
+        async def run() -> None:
+            await session.execute_batch(["{ hello }", "{ add(a: 1, b: 2) }", "{ counter }"])
+            body.point()
+
+        yield run
+
+
+@scenario("resubscribe through interceptors")
+async def resubscribe(body: Body) -> Setting:
+    async with talking(reconnecting=True) as (server, session):
+
+        async def run() -> None:
+            async with session.subscribe(ENDLESS) as events:
+                await events.receive()
+                body.point()
+                server.drop_connections()
+                while not events.reconnects:
+                    await events.receive()
+                body.point()
+
+        yield run
