@@ -134,6 +134,7 @@ _HINTS = {
         ("ws_url", "websocket_url", "subscription_url", "subscriptions_url", "wss_url"),
         "write subscriptions=",
     ),
+    **dict.fromkeys(("middleware", "middlewares", "links", "exchanges"), "write interceptors=[…]"),
     "timeout": "write execute_timeout=",
     "fetch_schema_from_transport": "write fetch_schema=True",
     "introspection": "write schema=",

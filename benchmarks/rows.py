@@ -151,6 +151,22 @@ _HTTPX_OF_ONES_OWN = Row(
 )
 
 
+_INTERCEPTED = ("anygql asyncio, 1 interceptor", "anygql asyncio, 10 interceptors")
+
+#: What interceptors cost that only pass the operation on.
+_INTERCEPTORS = Row(
+    key="interceptors",
+    title="execute one at a time through interceptors",
+    task="execute",
+    contenders=("anygql asyncio", *_INTERCEPTED),
+    claims=tuple(Claim("anygql asyncio", (each,), None, metric="cpu") for each in _INTERCEPTED),
+    params={"over": "ws", "size": 140, "concurrency": 1},
+    unit="execute",
+    warm=200,
+    quick=False,
+)
+
+
 _BLOCKING_OURS = ("anygql.blocking", "anygql.blocking on trio")
 
 #: The bar for each: no slower than gql's sync client.
@@ -222,6 +238,7 @@ ROWS = (
         unit="execute",
         warm=200,
     ),
+    _INTERCEPTORS,
     _http(60, "60-byte", 1, (1.6, 1.4), uvloop=True),
     _http(60, "60-byte", 20, (1.6, 1.4), uvloop=True, quick=True),
     _http(60, "60-byte", 100, (1.6, 1.4), uvloop=True),

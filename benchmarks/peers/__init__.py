@@ -47,6 +47,10 @@ PEERS = {
         Peer("anygql asyncio", "anygql_client", "asyncio", about=_OURS),
         Peer("anygql trio", "anygql_client", "trio", about=_OURS),
         Peer("anygql asyncio, untyped", "anygql_client", "asyncio", "untyped", _OURS),
+        Peer("anygql asyncio, 1 interceptor", "anygql_client", "asyncio", "interceptors=1", _OURS),
+        Peer(
+            "anygql asyncio, 10 interceptors", "anygql_client", "asyncio", "interceptors=10", _OURS
+        ),
         Peer("anygql uvloop", "anygql_client", "uvloop", about=_OURS),
         Peer(
             "anygql asyncio, multipart",

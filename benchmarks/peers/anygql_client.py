@@ -23,9 +23,15 @@ class _Session:
         self.subscribe = session.subscribe
 
 
+async def _pass_on(operation: anygql.Operation, call: anygql.Call) -> anygql.ExecutionResult:
+    return await call(operation)
+
+
 @asynccontextmanager
 async def open_websocket(engine: str, port: int) -> AsyncGenerator[_Session]:
-    async with anygql.Client(f"ws://127.0.0.1:{port}/") as session:
+    count = int(engine.partition("interceptors=")[2] or 0)
+    url = f"ws://127.0.0.1:{port}/"
+    async with anygql.Client(url, interceptors=[_pass_on] * count) as session:
         yield _Session(session)
 
 

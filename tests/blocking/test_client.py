@@ -13,7 +13,14 @@ import pytest
 from graphql import GraphQLSchema
 
 import anygql
-from anygql import LocalSchemaTransport, TransportClosed, TransportConnectionFailed
+from anygql import (
+    Call,
+    ExecutionResult,
+    LocalSchemaTransport,
+    Operation,
+    TransportClosed,
+    TransportConnectionFailed,
+)
 from anygql.blocking import Client, Session
 from anygql.testing import demo_schema
 from tests.blocking.conftest import Make, Served
@@ -261,3 +268,16 @@ def _schema(seen: list[str], user: contextvars.ContextVar[str]) -> GraphQLSchema
 def test_sessions_have_no_public_constructor() -> None:
     with pytest.raises(TypeError):
         Session()
+
+
+def test_interceptors_run_in_the_thread_of_the_session(make: Make) -> None:
+    threads: list[int] = []
+
+    async def note(operation: Operation, call: Call) -> ExecutionResult:
+        threads.append(threading.get_ident())
+        return await call(operation)
+
+    with make(interceptors=[note], attempt_interceptors=[note]) as session:
+        assert session.execute("{ hello }") == {"hello": "Hello world!"}
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads

@@ -171,6 +171,7 @@ def http_transports(synchronous: httpx.Client) -> None:
     HTTPTransport("https://localhost", init_payload={})  # type: ignore[call-arg]
     Client("https://localhost", batch_interval="0.1")  # type: ignore[arg-type]
     Client("https://localhost", batch_max=None)  # type: ignore[arg-type]
+    Client("https://localhost", interceptors=[len])  # type: ignore[list-item]
 
 
 def files(text: TextIO, pieces: Iterator[bytes]) -> None:

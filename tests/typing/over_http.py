@@ -8,18 +8,20 @@ import os
 import pathlib
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from typing import IO, Any, assert_type
+from typing import IO, Any, Literal, assert_type
 
 import anyio
 import httpx
 from graphql import DocumentNode, parse
 
 from anygql import (
+    Call,
     Client,
     ExecutionResult,
     FileVar,
     GraphQLRequest,
     HTTPTransport,
+    Operation,
     Session,
     Subscription,
     TransportQueryError,
@@ -94,6 +96,33 @@ async def clients() -> None:
     HTTPTransport(URL, client=TracedClient(transport=httpx.MockTransport(answer)))
     Client(transport, batch_interval=0.01, batch_max=5)
     Client(URL, batch_interval=0)
+    Client(URL, interceptors=[around], attempt_interceptors=(around, Around()))
+    Client(URL, subscription_interceptors=[before, before_soon])
+
+
+async def around(operation: Operation, call: Call) -> ExecutionResult:
+    assert_type(operation.request, GraphQLRequest[Any])
+    assert_type(operation.name, str | None)
+    assert_type(operation.kind, Literal["query", "mutation", "subscription"])
+    assert_type(operation.attempt, int)
+    assert_type(operation.connection, str)
+    operation.context["begun"] = 1.5
+    return await call(operation.replace(request="{ hello }", transport_args={"headers": {}}))
+
+
+class Around:
+    """An interceptor with options."""
+
+    async def __call__(self, operation: Operation, call: Call) -> ExecutionResult:
+        return await call(operation)
+
+
+def before(operation: Operation) -> Operation:
+    return operation
+
+
+async def before_soon(operation: Operation) -> Operation:
+    return operation
 
 
 def answer(request: httpx.Request) -> httpx.Response:
