@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 from anyio import create_task_group, move_on_after
 
-from ..concurrency.cancellation import stray_cancellation
 from ..concurrency.exception_groups import unwrapped
 from ..concurrency.interrupts import uninterruptible
 from ..delivery.interfaces import AnyTransportArgs, Batching, Connection
@@ -91,12 +90,6 @@ class InterceptedCalls:
                 )
             except Exception as exc:  # noqa: BLE001 - raised to the caller
                 outcomes[index] = exc
-            except BaseException as exc:
-                # Left alone, it would end this task as if there were a result.
-                stray = stray_cancellation(exc, "an interceptor", self._supervisor.description)
-                if stray is None:
-                    raise
-                outcomes[index] = stray
             finally:
                 together.expect_fewer()
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from ..concurrency.cancellation import stray_cancellation
 from ..concurrency.interrupts import interruptible
 from ..delivery.interfaces import AnyTransportArgs
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
@@ -128,12 +129,15 @@ class _Around:
 
     @interruptible
     async def __call__(self, operation: Operation) -> ExecutionResult:
-        outcome: Any = self._interceptor(
-            _checked(operation, "an interceptor's call takes"), self._call
-        )
+        operation = _checked(operation, "an interceptor's call takes")
+        outcome: Any = self._interceptor(operation, self._call)
         if not isawaitable(outcome):
             raise TypeError(f"{_name(self._interceptor)}: an interceptor is an async function")
-        result: Any = await outcome
+        try:
+            result: Any = await outcome
+        except BaseException as exc:
+            _raise_if_stray(exc, self._interceptor, operation)
+            raise
         if not isinstance(result, ExecutionResult):
             raise TypeError(
                 f"{_name(self._interceptor)}: an interceptor returns an ExecutionResult, such as "
@@ -170,9 +174,13 @@ class SubscriptionInterceptors:
             context=self._context,
         )
         for each in self._interceptors:
-            changed: Any = each(operation)
-            if isawaitable(changed):
-                changed = await changed
+            try:
+                changed: Any = each(operation)
+                if isawaitable(changed):
+                    changed = await changed
+            except BaseException as exc:
+                _raise_if_stray(exc, each, operation)
+                raise
             operation = _checked(changed, f"{_name(each)}: an interceptor returns")
         if operation.kind != request.kind:
             raise ValueError(f"an interceptor has made a {operation.kind} of a {request.kind}")
@@ -183,6 +191,14 @@ def _checked(operation: Any, what: str) -> Operation:
     if not isinstance(operation, Operation):
         raise TypeError(f"{what} an Operation, not {type(operation).__name__}")
     return operation
+
+
+def _raise_if_stray(error: BaseException, interceptor: Any, operation: Operation) -> None:
+    """Raise ``TransportConnectionFailed`` for a cancellation that nobody asked this task for."""
+    what, server = f"the interceptor {_name(interceptor)}", operation.connection
+    stray = stray_cancellation(error, what, server, retryable=False)
+    if stray is not None:
+        raise stray from error
 
 
 def _name(interceptor: Any) -> str:

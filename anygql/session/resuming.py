@@ -247,7 +247,7 @@ class Resuming:
             self._args = self._feeds[-1].transport_args
             request, args = self._request, self._args
             if self._interceptors is not None:
-                request, args = await self._intercepted(self._interceptors)
+                request, args = await self._interceptors.change(request, args)
             args = await authorized(connection, request, args)
             if self._is_over:
                 return
@@ -256,19 +256,6 @@ class Resuming:
                 self._subscribe(connection, request, args)
                 self._changed.notify()
                 return
-
-    async def _intercepted(
-        self, interceptors: SubscriptionInterceptors
-    ) -> tuple[GraphQLRequest, AnyTransportArgs]:
-        """Return what the interceptors make of the request. This runs in a task of the session."""
-        try:
-            return await interceptors.change(self._request, self._args)
-        except BaseException as exc:
-            server = self._supervisor.description
-            stray = stray_cancellation(exc, "an interceptor", server, retryable=False)
-            if stray is not None:
-                raise stray from exc
-            raise
 
     @interruptible
     async def _update_variables(self) -> None:

@@ -20,6 +20,8 @@ from trio.testing import MockClock
 from anygql import (
     Client,
     ExecutionResult,
+    FileVar,
+    GraphQLRequest,
     HTTPTransport,
     LocalSchemaTransport,
     Operation,
@@ -481,16 +483,53 @@ async def test_automatic_batches(served: GraphQLServer) -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_stray_cancellation_is_no_result() -> None:
+@pytest.mark.parametrize("place", ["interceptors", "attempt_interceptors"])
+async def test_a_stray_cancellation_is_an_error(place: str) -> None:
     async def stray(_operation: Operation, _call: Call) -> ExecutionResult:
         task = asyncio.ensure_future(asyncio.sleep(60))
         task.cancel()
         await task
         return ExecutionResult()
 
-    async with Client(Stub({"A": {"a": 1}}), interceptors=[stray]) as session:
-        with pytest.raises(TransportConnectionFailed, match="a cancellation came out of an inter"):
-            await session.execute_batch(["query A { a }"])
+    text = "a cancellation came out of the interceptor .*stray"
+    for options in ({}, {"reconnecting": True, "retry_execute": False}):
+        client = Client(Stub({"A": {"a": 1}}), **{place: [stray]})  # type: ignore[arg-type]
+        async with client.connect(**options) as session:  # type: ignore[arg-type]
+            with pytest.raises(TransportConnectionFailed, match=text):
+                await session.execute("query A { a }")
+            with pytest.raises(TransportConnectionFailed, match=text):
+                await session.execute_batch(["query A { a }"])
+
+
+async def test_files_in_a_batch_travel_alone(served: GraphQLServer) -> None:
+    client = Client(HTTPTransport(served.http_url), interceptors=[blind])
+    upload = GraphQLRequest("query U($n: String!) { hello(name: $n) }", {"n": FileVar(b"x")})
+    async with client as session:
+        with pytest.raises(TransportQueryError):
+            await session.execute_batch(["query A { hello }", upload, "query B { hello }"])
+    types = [request.headers["content-type"].partition(";")[0] for request in served.requests]
+    assert sorted(types) == ["application/json", "multipart/form-data"]
+
+
+async def test_two_calls_at_the_same_time() -> None:
+    """The first answer wins; the other call is canceled, which the server is told."""
+
+    async def hedged(operation: Operation, call: Call) -> ExecutionResult:
+        answers: list[ExecutionResult] = []
+
+        async def ask(request: str) -> None:
+            answers.append(await call(operation.replace(request=request)))
+            tg.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(ask, "{ slow(seconds: 60) }")
+            tg.start_soon(ask, "{ hello }")
+        return answers[0]
+
+    async with GraphQLServer(demo_schema()) as server:
+        async with Client(server.transport(), interceptors=[hedged]) as session:
+            assert await session.execute("{ hello }") == {"hello": "Hello world!"}
+            await server.connections[0].wait_operations(0)
 
 
 async def test_retry_on_an_extension_code() -> None:
