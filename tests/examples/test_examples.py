@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -415,3 +416,34 @@ async def test_fastapi_app_with_a_server_of_its_own() -> None:
                 await numbers.wait_read(2)
                 tg.cancel_scope.cancel()
         await check_shutdown(application)
+
+
+@in_a_process
+async def test_fan_out_to_many_clients() -> None:
+    """Each of them gets values in order, and the GraphQL server has one subscription."""
+    from websockets.sync.client import connect
+
+    def values(base_url: str) -> list[int]:
+        with connect(base_url.replace("http", "ws") + "/countdown", proxy=None) as websocket:
+            return [json.loads(websocket.recv())["value"] for _ in range(3)]
+
+    started = "Uvicorn running on "
+    came: list[list[int]] = []
+    async with graphql_server() as (server, url):
+        async with program(["-m", "examples.fan_out"], url, PORT="0") as application:
+            while started not in (line := await application.line()):
+                assert line.startswith("INFO:"), line
+            base_url = line.partition(started)[2].split()[0]
+
+            async def client() -> None:
+                came.append(await anyio.to_thread.run_sync(values, base_url))
+
+            async with anyio.create_task_group() as tg:
+                for _ in range(5):
+                    tg.start_soon(client)
+            await check_shutdown(application)
+        began = [each for each in server.connections[0].received if each["type"] == "subscribe"]
+    assert len(began) == 1
+    assert len(came) == 5
+    for each in came:
+        assert each == list(range(each[0], each[0] - 3, -1))
