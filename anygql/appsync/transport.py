@@ -7,13 +7,13 @@ from inspect import signature
 from typing import Literal, Unpack
 
 from ..http.httpx.client import HTTPClient
-from ..http.transport import HTTPTransport
 from ..json import JSON
 from ..net.authorization import Authorization
 from ..net.headers import Headers
 from ..net.options import NoOptions, Provider, refuse_options
 from ..session.split import SplitTransport
 from ..websocket.transport import WebSocketTransport
+from .http import AppSyncHTTPTransport
 from .protocol import AppSync
 
 __all__ = ["AppSyncTransport"]
@@ -96,7 +96,7 @@ class AppSyncTransport(SplitTransport):
             connect_args={"proxy": proxy},
             json=json,
         )
-        http = HTTPTransport(
+        http = AppSyncHTTPTransport(
             url,
             headers=headers,
             auth=auth,

@@ -14,11 +14,28 @@ from anyio import CancelScope
 
 from ..exceptions import TransportClosed
 
-__all__ = ["AsyncioTaskGroup", "is_being_canceled", "is_task_group", "running_loop", "start"]
+__all__ = [
+    "AsyncioTaskGroup",
+    "is_being_canceled",
+    "is_task_group",
+    "running_loop",
+    "start",
+    "wake",
+]
 
 
 #: Return the asyncio loop that runs here. Unlike its public twin, it returns None where none runs.
 running_loop = asyncio._get_running_loop
+
+
+def wake(waiter: Any) -> None:
+    """Wake the task that awaits a future, unless it has been woken or canceled."""
+    if not waiter.done():
+        try:
+            waiter.set_result(None)
+        except asyncio.InvalidStateError:
+            # Ctrl-C: its handler may run between the two, and has canceled the task.
+            return
 
 
 class AsyncioTaskGroup(Protocol):

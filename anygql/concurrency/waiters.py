@@ -42,7 +42,7 @@ def waiters_of(token: EventLoopToken) -> _Functions:
     from . import asyncio_tasks  # only where asyncio runs anyway
 
     loop: Any = token.native_token
-    return loop.create_future, _wake_future, asyncio_tasks.running_loop
+    return loop.create_future, asyncio_tasks.wake, asyncio_tasks.running_loop
 
 
 @cache
@@ -92,8 +92,3 @@ def _trio() -> _Functions:
             return None
 
     return TrioWaiter, wake, running
-
-
-def _wake_future(waiter: Any) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -365,11 +365,28 @@ def _check_start(data: bytes) -> None:
         raise NotHTTP("the answer isn't HTTP/1.1")
 
 
-def _check_interim(head: bytes) -> None:
+class _InterimHead:
+    """The head of an interim response, as httptools reads it."""
+
+    def __init__(self) -> None:
+        self.has_framing = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header that announces a body."""
+        if name.lower() in {b"transfer-encoding", b"content-length"}:
+            self.has_framing = True
+
+
+def _check_interim(data: bytes) -> None:
+    head = _InterimHead()
     try:
-        HttpResponseParser(object()).feed_data(head)
+        HttpResponseParser(head).feed_data(data)
     except HttpParserError as error:
         raise NotHTTP(f"the head of an interim answer is malformed: {error}") from None
+    # RFC 9112 §6.1 and RFC 9110 §8.6 forbid both: readers could disagree on where the head's
+    # successor begins.
+    if head.has_framing:
+        raise NotHTTP("an interim answer announces a body, which it can't have")
 
 
 async def read_head(stream: ByteStream) -> ResponseHead:

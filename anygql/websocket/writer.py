@@ -60,9 +60,7 @@ class Writer:
 
     def withdraw(self, origin: Origin) -> None:
         """Let go of a message that has not been taken to be written."""
-        message = self._waiting.pop(origin, None)
-        if message is not None:
-            self.waiting_size -= len(message)
+        self.waiting_size -= len(self._waiting.pop(origin))
 
     def enqueue_pong(self, message: bytes) -> None:
         """Have a pong written."""

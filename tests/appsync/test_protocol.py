@@ -512,10 +512,9 @@ async def test_the_end_stops_everything_and_waits_for_the_server() -> None:
                 connection = server.connections[0]
                 await connection.wait_sent("start_ack", 3)
                 session._supervisor._connection.close()  # type: ignore[union-attr]
-        await connection.wait_closed()
+        assert await connection.wait_closed() == (1000, "")
         assert [message["type"] for message in connection.received[-3:]] == ["stop"] * 3
         assert sum(message.get("type") == "complete" for message in connection.sent) == 3
-        assert connection.closed == (1000, "")
 
 
 async def test_a_server_that_confirms_no_end_is_not_waited_for() -> None:

@@ -30,17 +30,33 @@ def serving() -> GraphQLServer:
     return GraphQLServer(demo_schema(), protocols=["appsync"])
 
 
+async def test_what_appsync_lacks_is_refused_before_sending() -> None:
+    async with serving() as server:
+        await server.listen()
+        transport = AppSyncTransport(server.http_url, auth=KEY)
+        async with Client(transport, batch_interval=0.01) as session:
+            with pytest.raises(TypeError, match="no batches"):
+                await session.execute_batch(["{ counter }"] * 2)
+            with pytest.raises(TypeError, match="no @defer"):
+                async with session.execute_incremental("{ ... @defer { counter } }"):
+                    pass
+            assert not server.requests
+            async with anyio.create_task_group() as tg:
+                tg.start_soon(session.execute, "{ counter }")
+                tg.start_soon(session.execute, "{ counter }")
+        assert [request.path for request in server.requests] == ["/graphql"] * 2
+
+
 async def test_each_operation_goes_where_it_belongs() -> None:
     async with serving() as server:
         await server.listen()
         async with Client(AppSyncTransport(server.http_url, auth=KEY)) as session:
             assert await session.execute("mutation { increment }") == {"increment": 1}
-            assert await session.execute_batch(["{ counter }"] * 2) == [{"counter": 1}] * 2
             assert not server.connections
             async with session.subscribe(FLOOD, {"count": 2}) as events:
                 assert len([event async for event in events]) == 2
             assert await session.execute("{ counter }") == {"counter": 1}
-        assert [request.headers["x-api-key"] for request in server.requests] == ["da2-key"] * 3
+        assert [request.headers["x-api-key"] for request in server.requests] == ["da2-key"] * 2
         (connection,) = server.connections
         assert [m["type"] for m in connection.received] == ["connection_init", "start"]
         assert connection.path == "/graphql/realtime"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint, current_token
 
-from anygql.concurrency.waiters import waiters_of
+from anygql.concurrency.waiters import is_asyncio, waiters_of
 
 
 async def test_woken_while_it_waits() -> None:
@@ -54,3 +56,20 @@ async def test_it_is_a_checkpoint(woken: bool) -> None:
             wake(waiter)
         await waiter
     assert scope.cancelled_caught
+
+
+async def test_ctrl_c_in_the_middle_of_waking() -> None:
+    """asyncio's handler of the signal cancels the task that waits, between any two instructions."""
+
+    class Interrupted(asyncio.Future[None]):
+        def done(self) -> bool:
+            was_done = super().done()
+            self.cancel()
+            return was_done
+
+    if not is_asyncio(current_token()):
+        pytest.skip("trio's waiters are protected from Ctrl-C")
+    _, wake, _ = waiters_of(current_token())
+    waiter = Interrupted()
+    wake(waiter)
+    assert waiter.cancelled()

@@ -7,6 +7,7 @@ import pytest
 
 from anygql import Client, TransportClosed, gql
 from anygql.delivery.buffering import Delivery
+from anygql.delivery.interfaces import Authorized
 from anygql.testing import GraphQLServer
 
 HELLO = gql("{ hello }")
@@ -42,3 +43,9 @@ async def test_transport_args_of_a_subscription(memory: Client, server: GraphQLS
                 pytest.fail("it has begun")
         await session.execute("{ hello }")
     assert [each["type"] for each in server.connections[0].received].count("subscribe") == 1
+
+
+def test_an_authorization_isn_t_shown() -> None:
+    authorized = Authorized({"auth": "s3cret"}, {"x-api-key": "s3cret"})
+    assert "s3cret" not in repr(authorized) + f"{authorized}"
+    assert authorized == {"auth": "s3cret"}

@@ -27,7 +27,9 @@ from anygql import (
     TransportProtocolError,
     TransportQueryError,
     TransportServerError,
+    gql,
 )
+from anygql.delivery.buffering import Delivery
 from tests.peers.node import NodeServer, serving
 from tests.support.http_peer import Request, http, peer
 
@@ -221,6 +223,18 @@ async def test_cancelling_stops_it_once(answered: bool) -> None:
         streams.at_once = whole
         assert await session.execute("{ n }") == {"n": 1}
         assert streams.stopped == ["1"]
+
+
+async def test_one_that_is_left_before_it_is_sent() -> None:
+    """The server hears nothing of it."""
+    async with streaming() as (streams, session):
+        assert session.state == "connected"
+        connection = session._supervisor._connection
+        assert connection is not None
+        connection.subscribe(gql(COUNT), Delivery(1)).leave()
+        streams.at_once = whole
+        assert await session.execute("{ n }") == {"n": 1}
+        assert (streams.ids, streams.stopped) == (["2"], [])
 
 
 @pytest.mark.parametrize("is_refused", [False, True])

@@ -219,6 +219,22 @@ async def test_a_subscription_that_is_resumed() -> None:
         assert [request.headers["x-mine"] for request in server.requests] == ["1"] * 3
 
 
+async def test_what_was_dropped_before_a_loss_counts_after_it() -> None:
+    answers = (
+        cut(*(event(n) for n in range(10)), kind=SSE),
+        endless(event(10) + COMPLETE),
+    )
+    async with peer(*answers) as server, Client(server.url).connect(reconnecting=True) as session:
+        few = {"buffer_size": 4, "on_overflow": "drop_oldest"}
+        async with session.subscribe(COUNT, **few) as events:
+            while len(server.requests) < 2:
+                await anyio.lowlevel.checkpoint()
+            numbers = [data["n"] for data in await received(events)]
+            assert numbers[-1] == 10
+            assert events.dropped == 11 - len(numbers)
+            assert events.reconnects == 1
+
+
 async def test_a_subscription_that_is_left_before_it_would_be_resumed() -> None:
     async with peer(cut(event(1), kind=SSE)) as server:
         async with Client(server.url).connect(reconnecting=True) as session:

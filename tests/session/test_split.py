@@ -751,10 +751,14 @@ def test_it_says_what_it_is() -> None:
 
 
 async def test_what_wraps_a_transport_goes_around_each(ends: Both, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match=r"SplitTransport\(wrap\(…\), subscriptions=wrap\(…\)\)"):
+    with pytest.raises(
+        TypeError, match=r"SplitTransport\(Recorder\(…\), subscriptions=Recorder\(…\)\)"
+    ):
         async with Client(Recorder(ends.transport(), tmp_path / "both.json")):
             raise AssertionError("unreachable")
     whole = ends.transport()
+    with pytest.raises(TypeError, match=r"SplitTransport\(wrap\(…\), subscriptions=wrap\(…\)\)"):
+        whole.connect()
     split = SplitTransport(
         Recorder(whole.transport, tmp_path / "first.json"),
         subscriptions=Recorder(whole.subscriptions, tmp_path / "second.json"),

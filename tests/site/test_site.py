@@ -63,6 +63,9 @@ QUESTIONS = {
     "load balancer closes connection": "recipes/deploying/",
     "stop a subscription": "getting-started/#a-subscription-and-its-events",
     "self-signed certificate": "recipes/deploying/#certificates",
+    "AWS AppSync api key": "appsync/",
+    "Absinthe subscriptions": "phoenix/",
+    "write my own protocol": "protocols/",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from anygql import ExecutionResult
 from anygql.documents.request import GraphQLRequest
 from anygql.json import JSON
 from anygql.protocols import (
@@ -18,6 +19,8 @@ from anygql.protocols import (
     Error,
     Event,
     Failed,
+    Malformed,
+    Next,
     Pong,
     Prepared,
     Refusal,
@@ -88,6 +91,21 @@ class ArraysCodec(Codec):
                 return Several([self.event(each) for each in messages])
             case _:
                 return NOTHING
+
+
+class LazyCodec(ArraysCodec):
+    """One that checks a result only when it is asked to: data may come as JSON in a text."""
+
+    def event(self, parts: Any) -> Event:
+        match parts:
+            case ["result", str(id), {"data": str(data)}]:
+                return Next(id, ExecutionResult(data))
+            case _:
+                return super().event(parts)
+
+    def reread(self, message: bytes | str) -> Next | Malformed:
+        _, id, payload = msgspec.json.decode(message)
+        return result_event(id, {"data": msgspec.json.decode(payload["data"])})
 
 
 class PatientCodec(ArraysCodec):

@@ -52,6 +52,12 @@ def time_limit() -> float:
     return 15
 
 
+@pytest.fixture
+def patient(brief: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a close frame that the peer waits for be written, however busy the machine is."""
+    monkeypatch.setattr("anygql.websocket.connection.BRIEFLY", 10)
+
+
 # Peers.
 
 
@@ -305,8 +311,10 @@ CONNECTING = {
 
 
 @pytest.mark.parametrize("name", CONNECTING)
-async def test_connecting(connector: Connector, name: str) -> None:
+async def test_connecting(connector: Connector, name: str, request: pytest.FixtureRequest) -> None:
     case = CONNECTING[name]
+    if case.told:
+        request.getfixturevalue("patient")
     told: list[tuple[int, str]] = []
     gone = anyio.Event()
 
@@ -545,6 +553,7 @@ TURNING = {
 }
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("name", TURNING)
 async def test_bad_message(connector: Connector, name: str) -> None:
     """The peer sees why, the caller too; nothing more can be done on this connection."""

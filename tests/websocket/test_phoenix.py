@@ -94,7 +94,7 @@ class TestWithTheDialect:
             async with session.subscribe(document, {"n": 2}) as events:
                 assert [(await events.receive())["countdown"] for _ in range(3)] == [2, 1, 0]
         connection = server.connections[0]
-        assert connection.closed == (1000, "")
+        assert await connection.wait_closed() == (1000, "")
         assert [message[3] for message in connection.received] == [
             *("phx_join", "doc", "doc", "doc", "unsubscribe", "phx_leave")
         ]
@@ -109,7 +109,7 @@ class TestWithTheDialect:
             assert await session.execute(HELLO) == {"hello": "Hello world!"}
             async with session.subscribe("subscription { countdown(from: 0) }") as events:
                 assert await events.receive() == {"countdown": 0}
-        assert server.connections[0].closed == (1000, "")
+        assert await server.connections[0].wait_closed() == (1000, "")
 
     async def test_two_transports(self, server: GraphQLServer) -> None:
         local = LocalSchemaTransport(demo_schema())
@@ -249,7 +249,7 @@ class TestWithTheDialect:
                 await first.send(["1", "1", TOPIC, "phx_error", {}])
                 second = await server.wait_connection(2)
                 await second.wait_operations(1)
-                assert first.closed == (1000, "")
+                assert await first.wait_closed() == (1000, "")
                 assert session.state == "connected"
                 del events
             assert "phx_leave" not in [message[3] for message in first.received]
@@ -473,12 +473,15 @@ class TestTheEnd:
             await joined(peer)
             assert (await peer.receive())[3] == "phx_leave"
             told.append(await peer.wait_closed())
+            over.set()
 
         told: list[tuple[int, str]] = []
+        over = anyio.Event()
         async with serving(script, close_timeout=60) as (client, _):
             with anyio.fail_after(10):
                 async with client:
                     pass
+            await over.wait()
         assert told == [(1000, "")]
 
     async def test_what_breaks_the_protocol(self) -> None:
@@ -486,13 +489,16 @@ class TestTheEnd:
             await joined(peer)
             await peer.send({"event": "phx_reply"})
             told.append(await peer.wait_closed())
+            over.set()
 
         told: list[tuple[int, str]] = []
+        over = anyio.Event()
         async with serving(script) as (client, _), client as session:
             await session.wait_closed()
             with pytest.raises(TransportProtocolError, match="broke the protocol") as caught:
                 await session.execute(HELLO)
             assert caught.value.code == 1002
+            await over.wait()
         assert told[0][0] == 1002
 
     async def test_a_closed_session(self, server: GraphQLServer) -> None:

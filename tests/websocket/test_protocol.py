@@ -23,7 +23,7 @@ from anygql import (
 )
 from anygql.protocols import Prepared, Secret
 from anygql.testing import PeerConnection, ScriptedPeer
-from tests.support.own_protocol import Arrays, PatientCodec
+from tests.support.own_protocol import Arrays, LazyCodec, PatientCodec
 
 EVENTS = "subscription { n }"
 HELLO = "{ hello }"
@@ -349,6 +349,36 @@ class TestEvents:
             async with session.subscribe(EVENTS, result_type=dict[str, int]) as events:
                 assert [data async for data in events] == [{"n": 1}, {"n": 2}]
 
+    async def test_what_is_about_no_operation_is_ignored(self) -> None:
+        async def script(peer: PeerConnection) -> None:
+            await welcome(peer)
+            _, id, _ = await peer.receive()
+            for event in (["failed", "99", "gone"], ["result", "99", 5], ["nothing"]):
+                await peer.send(event)
+                await peer.send(["several", event])
+            await peer.send(result(id, 1))
+            await peer.wait_closed()
+
+        async with serving(script, protocol=Arrays()) as (client, _), client as session:
+            assert await session.execute(HELLO) == {"n": 1}
+
+    async def test_a_result_that_is_checked_when_it_is_needed(self) -> None:
+        async def script(peer: PeerConnection) -> None:
+            await welcome(peer)
+            for data in (['{"n":0}'], ['{"n":1}', '{"n":2}', "5"]):
+                _, id, _ = await peer.receive()
+                for text in data:
+                    await peer.send(["result", id, {"data": text}])
+            await peer.wait_closed()
+
+        protocol = Arrays(codec=LazyCodec)
+        async with serving(script, protocol=protocol) as (client, _), client as session:
+            assert await session.execute(HELLO) == {"n": 0}
+            async with session.subscribe(EVENTS) as events:
+                assert [(await events.receive())["n"] for _ in range(2)] == [1, 2]
+                with pytest.raises(TransportProtocolError, match="'data' is a JSON number"):
+                    await events.receive()
+
     @pytest.mark.parametrize("retryable", [True, False])
     async def test_a_connection_of_no_more_use(self, retryable: bool) -> None:
         async def script(peer: PeerConnection) -> None:
@@ -588,6 +618,24 @@ class TestLeaving:
             async with session.subscribe(EVENTS) as events:
                 assert await events.receive() == {"n": 1}
         assert told == [(1000, "")]
+
+    async def test_nothing_may_be_said_of_an_answer_that_goes_on(self) -> None:
+        async def script(peer: PeerConnection) -> None:
+            await welcome(peer)
+            _, id, _ = await peer.receive()
+            for n in range(3):
+                await peer.send(result(id, n))
+            await peer.expect(["run", "2", HELLO])
+            await peer.send(result("2", 3))
+            await peer.expect(["stop all"])
+            await peer.expect(["bye"])
+            await peer.send(["bye"])
+            await peer.wait_closed()
+
+        protocol = Arrays(codec=PatientCodec)
+        async with serving(script, protocol=protocol) as (client, _), client as session:
+            assert await session.execute(HELLO) == {"n": 0}
+            assert await session.execute(HELLO) == {"n": 3}
 
     @virtual
     async def test_the_goodbye_is_waited_for_within_close_timeout(self) -> None:

@@ -223,6 +223,26 @@ async def test_an_early_answer_stops_an_upload(how: str) -> None:
     assert body.asked <= 2
 
 
+@pytest.mark.parametrize("size", [300, None])
+async def test_an_upload_that_breaks_before_the_answer(size: int | None) -> None:
+    """No more of the body is read, and the answer that comes behind counts."""
+    stream = FakeStream(takes=len(REQUEST) + 1, error=PIPE)
+    body: Any = Body(*[b"abc"] * 100, size=size)
+    it = connection(stream)
+    async with anyio.create_task_group() as tg:
+
+        async def server() -> None:
+            while len(stream.sent) < len(REQUEST) + 1:
+                await anyio.sleep(0.001)
+            stream.reads.append(OK)
+
+        tg.start_soon(server)
+        head = await it.request(REQUEST, body)
+    assert (head.status, await body_of(it)) == (200, b"ok")
+    assert body.asked == 1
+    assert not it.is_reusable
+
+
 async def test_what_reading_an_upload_raises_is_raised() -> None:
     def fail() -> None:
         raise OSError("the file is gone")
@@ -259,6 +279,25 @@ async def test_a_long_body_lets_others_run() -> None:
     await it.request(REQUEST)
     assert len(await body_of(it)) == size
     assert 5 <= stream.waits < 20
+
+
+async def test_a_full_read_with_nothing_behind_it_yet() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (CHUNK + 1)
+    stream = FakeStream(head, bytes(CHUNK))
+    it = connection(stream)
+    await it.request(REQUEST)
+    assert await it.read() == bytes(CHUNK)
+    waits = stream.waits
+    async with anyio.create_task_group() as tg:
+
+        async def server() -> None:
+            while stream.waits == waits:
+                await anyio.sleep(0.001)
+            stream.reads.append(b"x")
+
+        tg.start_soon(server)
+        assert await it.read() == b"x"
+    assert await it.read() is None
 
 
 async def test_closing_interrupts_who_reads() -> None:

@@ -16,7 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anygql.exceptions import CutOff, ProtocolViolation
-from anygql.http.formats.graphql_sse import BadResult, DistinctStream, SingleStream
+from anygql.http.formats.graphql_sse import (
+    BadResult,
+    DistinctStream,
+    IncrementalStream,
+    SingleStream,
+)
 from anygql.http.formats.sse import EventStreamParser, ServerSentEvent
 from anygql.json import MsgspecJSON
 from anygql.protocols.close_codes import CloseCode
@@ -478,3 +483,16 @@ def test_values_are_read_with_the_user_s_json() -> None:
     assert stream.feed(data) == [result(data={"price": "0.10"})]
     with pytest.raises(ProtocolViolation, match="malformed"):
         stream.feed(b"event: next\ndata: {\n\n")
+
+
+@pytest.mark.parametrize("name", [b"", b"event: next\n"])
+def test_an_incremental_result_must_say_that_it_is_over(name: bytes) -> None:
+    """Even if the events have no names, as the end of the stream ends other operations then."""
+    stream = IncrementalStream("1", MsgspecJSON())
+    (event,) = stream.feed(name + b'data: {"data": {"n": 1}, "hasNext": true}\n\n')
+    assert event == Next("1", ExecutionResult({"n": 1}))
+    with pytest.raises(CutOff, match="without 'complete'"):
+        stream.close()
+    (event,) = stream.feed(name + b'data: {"hasNext": false}\n\n')
+    stream.close()
+    assert event == Next("1", ExecutionResult({"n": 1}))

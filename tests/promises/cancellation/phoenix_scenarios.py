@@ -58,7 +58,7 @@ class Authorizing(Phoenix):
 
     authorizes = True
 
-    async def authorize(self, request: GraphQLRequest, transport_args: Any) -> None:
+    async def authorize(self, request: GraphQLRequest, transport_args: Any, **_more: Any) -> None:
         await anyio.sleep(0)
 
 
