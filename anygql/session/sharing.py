@@ -44,6 +44,9 @@ T_co = TypeVar("T_co", covariant=True)
 #: Number of results put into feeds between two checkpoints that let the listeners run.
 DELIVERIES_BETWEEN_CHECKPOINTS = 4096
 
+#: Number of results that are taken at once when a connection can't wait: enough to go on with.
+TAKEN_FOR_ROOM = 64
+
 _HOW = "write `async with session.share(…) as hub:`, then `async with hub.listen() as events:`"
 
 
@@ -367,18 +370,18 @@ class _Upstream:
     def _make_room(self, why: str) -> bool:
         """End the listeners that hold everything up, for a connection that can't wait.
 
-        Take what waits upstream until a listener is at its limit again. Return whether that has
-        made room.
+        Take some of what waits upstream, unless a listener comes to its limit again. Return whether
+        that has made room.
         """
         for listener in self._at_limit():
             listener.overflow(why)
-        results, has_room = self._results, False
-        try:
-            while results is not None and not self._at_limit() and self._give_next(results):
-                has_room = True
-        except Exception:  # noqa: BLE001 - the end of the upstream: `_distribute` meets it too
-            has_room = True
-        return has_room
+        if self._results is None:
+            return False
+        taken = 0
+        # The end of the upstream can't come up: the connection has more results than this.
+        while taken < TAKEN_FOR_ROOM and not self._at_limit() and self._give_next(self._results):
+            taken += 1
+        return taken > 0
 
     def _at_limit(self) -> list[Backlog]:
         return [each for each in self.flow.full if each.queued >= each.delivery.hard_limit]
