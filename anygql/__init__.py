@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from .session.pages import Page, Pages
     from .session.policy import is_retryable
     from .session.session import Session
+    from .session.sharing import SharedSubscription
     from .session.split import SplitTransport
     from .session.subscription import Subscription
     from .version import __version__ as __version__
@@ -130,6 +131,7 @@ _MODULES = {
     ".session.pages": ("Page", "Pages"),
     ".session.policy": ("is_retryable",),
     ".session.session": ("Session",),
+    ".session.sharing": ("SharedSubscription",),
     ".session.split": ("SplitTransport",),
     ".session.subscription": ("Subscription",),
     ".version": ("__version__",),
@@ -174,6 +176,7 @@ __all__ = [
     "Session",
     "SessionEvent",
     "SessionState",
+    "SharedSubscription",
     "SplitTransport",
     "StreamConnector",
     "Subscription",

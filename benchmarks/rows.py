@@ -217,6 +217,17 @@ ROWS = (
         least=40,
     ),
     Row(
+        key="share",
+        title="one subscription shared by 1,000 listeners, for each listener and event",
+        task="share",
+        contenders=(*_OURS, "anygql uvloop"),
+        claims=(),
+        params={"size": 140, "listeners": 1000},
+        warm=100,
+        least=40,
+        quick=False,
+    ),
+    Row(
         key="concurrent",
         title="100 concurrent execute on one WebSocket",
         task="execute",

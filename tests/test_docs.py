@@ -210,6 +210,7 @@ MADE_BY_OTHERS = {
     "PeerConnection",
     "ServerConnection",
     "Session",
+    "SharedSubscription",
     "Subscription",
 }
 #: What is no parameter to a user: `mistaken` is there for its message; protocols have `args`.

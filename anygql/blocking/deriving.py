@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ..session.tracebacks import short_tracebacks
@@ -12,16 +12,22 @@ from .words import without_await
 __all__ = ["derive"]
 
 
-def derive(blocking: type[Any], twin: type[Any], run: Callable[..., Any]) -> None:
+def derive(
+    blocking: type[Any],
+    twin: type[Any],
+    run: Callable[..., Any],
+    without: Collection[str] = (),
+) -> None:
     """Give a class the public properties and methods of its async twin that it lacks.
 
     Args:
         blocking: The class. Its objects have their twin as ``_twin``.
         twin: The async class.
         run: Called with an object, a function of ``twin``, and its arguments.
+        without: Names that only tasks have a use for. Default: none.
     """
     for name, member in vars(twin).items():
-        if name.startswith("_") or name in vars(blocking) or name == "aclose":
+        if name.startswith("_") or name in {*vars(blocking), "aclose", *without}:
             continue
         if isinstance(member, property):
             setattr(blocking, name, _property(name, member))

@@ -139,4 +139,5 @@ def _abandon(host: Host) -> None:
         )
 
 
-derive(Session, AsyncSession, Session._run)  # pyright: ignore[reportPrivateUsage]
+# `share` hands results to many tasks of one loop; between threads, a queue for each does that.
+derive(Session, AsyncSession, Session._run, without=["share"])  # pyright: ignore[reportPrivateUsage]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
@@ -28,6 +29,9 @@ class Delivery(msgspec.Struct, frozen=True):
     on_overflow: OnOverflow = "pause"
     #: For how many seconds a consumer at the hard limit may take nothing; ``None``: no limit.
     stall_timeout: float | None = 10
+    #: Called instead of an overflow, with its reason, where many share the results. It takes some
+    #: at once, and returns whether it could.
+    make_room: Callable[[str], bool] | None = None
 
     def __post_init__(self) -> None:
         if self.buffer_size < 1:

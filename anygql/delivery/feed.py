@@ -134,6 +134,9 @@ class Feed(Route):
             self.on_lost(fault)
 
     def overflow(self, why: str) -> None:
+        make_room = self.delivery.make_room
+        if make_room is not None and make_room(why):
+            return
         self.fail(
             SubscriptionOverflow(
                 f"the subscription has {self.queued} results waiting, {why} "

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .intercepted import InterceptedCalls
     from .interceptors import SubscriptionInterceptors
     from .pages import NextPage, Pages
+    from .sharing import SharedSubscription
     from .subscription import Subscription
 
 # Modules that only some sessions need are imported on use: this makes the first query faster.
@@ -588,6 +589,160 @@ class Session:
             prepared.best_effort_result,
             on_resubscribe,
             transport_args,
+        )
+
+    @overload
+    def share(
+        self,
+        request: GraphQLRequest[_T],
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: None = None,
+        path: None = None,
+        linger: float | None = 0,
+        replay: int = 0,
+        on_resubscribe: OnResubscribe | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> SharedSubscription[_T]: ...
+
+    @overload
+    def share(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: None = None,
+        path: str | None = None,
+        linger: float | None = 0,
+        replay: int = 0,
+        on_resubscribe: OnResubscribe | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> SharedSubscription[Any]: ...
+
+    @overload
+    def share(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: type[_T],
+        path: str | None = None,
+        linger: float | None = 0,
+        replay: int = 0,
+        on_resubscribe: OnResubscribe | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> SharedSubscription[_T]: ...
+
+    @overload
+    def share(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: TypeForm[_T],
+        path: str | None = None,
+        linger: float | None = 0,
+        replay: int = 0,
+        on_resubscribe: OnResubscribe | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+    ) -> SharedSubscription[_T]: ...
+
+    def share(
+        self,
+        request: Request,
+        variable_values: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        result_type: Any = None,
+        path: str | None = None,
+        linger: float | None = 0,
+        replay: int = 0,
+        on_resubscribe: OnResubscribe | None = None,
+        serialize_variables: bool | None = None,
+        parse_results: bool | None = None,
+        camel_case: bool | None = None,
+        transport_args: AnyTransportArgs = None,
+        **mistaken: Unpack[NoOptions],
+    ) -> SharedSubscription[Any]:
+        """Share one subscription among many listeners.
+
+        The server sees one subscription, which begins with the first listener. Each listener has
+        its own buffer and overflow rule. A result with errors raises ``TransportQueryError`` to
+        each listener, and one that doesn't fit ``result_type`` raises ``ResultTypeError``; the
+        subscription goes on after either.
+
+        Args:
+            request: As for ``subscribe``.
+            variable_values: The variables, by name. Default: those of ``request``.
+            operation_name: The operation to run, where the document has several. Default: that of
+                ``request``.
+            extensions: A mapping to send as the request's ``extensions``. Default: that of
+                ``request``.
+            result_type: As for ``subscribe``. A result is converted once, and all listeners get
+                the same object. Default: ``None``.
+            path: As for ``subscribe``. Default: ``None``, the whole data.
+            linger: Seconds that the subscription goes on after its last listener, ``None`` for as
+                long as the block. Default: 0.
+            replay: 1 gives each new listener the newest item first, if there is one, and 0 none.
+                Default: 0.
+            on_resubscribe: As for ``subscribe``. It is called once for all listeners. Default:
+                ``None``.
+            serialize_variables: As for ``Client``, for this call. Default: ``None``, the client's.
+            parse_results: As for ``Client``, for this call. Default: ``None``, the client's.
+            camel_case: As for ``Client``, for this call. Default: ``None``, the client's.
+            transport_args: Arguments for the transport alone, as for ``execute``. Default:
+                ``None``.
+
+        Returns:
+            The shared subscription, to be entered with ``async with``; ``listen`` in its block.
+
+        Raises:
+            ValueError, TypeError, GraphQLSyntaxError: When the request or an option is wrong, as
+                for ``execute``; nothing was sent then.
+        """
+        if mistaken:
+            refuse_call(self.share, mistaken)
+        from .sharing import SharedSubscription
+
+        request = as_request(request, variable_values, operation_name, extensions)
+        result_type, path, camel_case = request.typed_options(result_type, path, camel_case)
+        options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
+        schema, server = self._options.schema.current, self._subscriptions_server
+        prepared = options.prepare(request, schema, result_type, path, server=server)
+        return SharedSubscription(
+            lambda delivery: self._subscription(
+                prepared,
+                delivery,
+                prepared.read_data,
+                prepared.best_effort_data,
+                on_resubscribe,
+                transport_args,
+            ),
+            prepared.read_data,
+            self._label(prepared.request, self._subscriptions),
+            linger=linger,
+            replay=replay,
         )
 
     @overload

@@ -17,7 +17,7 @@ from ..exceptions import TransportError
 from ..results.result import ExecutionResult
 from .tracebacks import short_tracebacks, shorten_traceback
 
-__all__ = ["Subscription", "borrow", "waiting_results"]
+__all__ = ["Subscription", "borrow", "results_of", "waiting_results"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -262,10 +262,16 @@ def borrow(subscription: Subscription[T_co]) -> Subscription[T_co]:
     return _Borrowed(subscription)
 
 
+def results_of(subscription: Subscription[Any]) -> Results:
+    """Return the unconverted results of a subscription that has begun."""
+    results = subscription._results  # pyright: ignore[reportPrivateUsage]
+    assert results is not None  # noqa: S101 - it has begun
+    return results
+
+
 def waiting_results(subscription: Subscription[T_co], limit: int) -> Iterator[T_co]:
     """Yield the results that have come and wait, up to ``limit``. Raises as ``receive`` does."""
-    results, convert = subscription._results, subscription._convert  # pyright: ignore[reportPrivateUsage]
-    assert results is not None  # noqa: S101 - the subscription has just given one
+    results, convert = results_of(subscription), subscription._convert  # pyright: ignore[reportPrivateUsage]
     for _ in range(limit):
         result = results.receive_nowait()
         if result is None:

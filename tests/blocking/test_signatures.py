@@ -32,6 +32,8 @@ NAMES = {
     "connect_async": "open",
     "close_async": "close",
 }
+#: Async methods that aren't here: `share` is for many tasks of one loop.
+ABSENT = {("Session", "share")}
 #: On whom that is called, if not on the same.
 ELSEWHERE = {("Client", "close_async"): "Session"}
 
@@ -46,12 +48,19 @@ METHODS = [
     for name, member in vars(getattr(anygql, kind)).items()
     if inspect.isfunction(member) and is_public(name)
     if not (name == "__init__" and kind != "Client")
+    if (kind, name) not in ABSENT
 ]
 
 
 def blocking_method(kind: str, name: str) -> Any:
     owner = getattr(anygql.blocking, ELSEWHERE.get((kind, name), kind))
     return inspect.getattr_static(owner, NAMES.get(name, name))
+
+
+@pytest.mark.parametrize(("kind", "name"), sorted(ABSENT))
+def test_absent(kind: str, name: str) -> None:
+    assert hasattr(getattr(anygql, kind), name)
+    assert not hasattr(getattr(anygql.blocking, kind), name)
 
 
 def parameters(function: Any) -> list[inspect.Parameter]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -292,13 +293,13 @@ HYPERCORN = "hypercorn --worker-class trio --workers 0 --graceful-timeout 1 --bi
 
 @asynccontextmanager
 async def web_application(
-    url: str, runner: str = UVICORN
+    url: str, runner: str = UVICORN, app: str = "examples.fastapi_app:app"
 ) -> AsyncGenerator[tuple[httpx.AsyncClient, Program]]:
     """It has its port already: who connects before it is up waits for it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, fd = listener.getsockname()[1], listener.fileno()
         bound = f"fd://{fd}" if runner == HYPERCORN else str(fd)
-        command = ["-m", *runner.split(), bound, "examples.fastapi_app:app"]
+        command = ["-m", *runner.split(), bound, app]
         async with program(command, url, pass_fds=[fd]) as application:
             listener.close()
             base_url = f"http://127.0.0.1:{port}"
@@ -415,3 +416,31 @@ async def test_fastapi_app_with_a_server_of_its_own() -> None:
                 await numbers.wait_read(2)
                 tg.cancel_scope.cancel()
         await check_shutdown(application)
+
+
+@in_a_process
+@pytest.mark.parametrize("runner", [UVICORN, HYPERCORN], ids=["uvicorn", "hypercorn"])
+async def test_fan_out_to_many_clients(runner: str) -> None:
+    """Each of them gets values in order, and the GraphQL server has one subscription."""
+    from websockets.sync.client import connect
+
+    def values(base_url: str) -> list[int]:
+        with connect(base_url.replace("http", "ws", 1) + "/countdown", proxy=None) as websocket:
+            return [json.loads(websocket.recv())["value"] for _ in range(3)]
+
+    came: list[list[int]] = []
+    async with graphql_server() as (server, url):
+        app = "examples.fan_out:app"
+        async with web_application(url, runner, app) as (http, _), anyio.create_task_group() as tg:
+
+            async def client() -> None:
+                base_url = str(http.base_url)
+                came.append(await anyio.to_thread.run_sync(values, base_url))
+
+            for _ in range(5):
+                tg.start_soon(client)
+        began = [each for each in server.connections[0].received if each["type"] == "subscribe"]
+    assert len(began) == 1
+    assert len(came) == 5
+    for each in came:
+        assert each == list(range(each[0], each[0] - 3, -1))

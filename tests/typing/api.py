@@ -56,6 +56,7 @@ from anygql import (
     Session,
     SessionEvent,
     SessionState,
+    SharedSubscription,
     SplitTransport,
     Subscription,
     SubscriptionOverflow,
@@ -802,6 +803,26 @@ async def paged(session: Session) -> None:
     async with session.pages(document, path="items", result_type=int | None) as numbers:
         async for number in numbers:
             assert_type(number, int | None)
+
+
+# Shared subscriptions.
+
+
+async def shared(session: Session, request: GraphQLRequest[Person]) -> None:
+    document = "subscription { … }"
+    assert_type(session.share(document), SharedSubscription[Any])
+    assert_type(session.share(request), SharedSubscription[Person])
+    assert_type(session.share(document, path="a", result_type=int), SharedSubscription[int])
+    assert_type(session.share(document, result_type=int | None), SharedSubscription[int | None])
+    async with session.share(document, linger=None, replay=1, result_type=Person) as hub:
+        assert_type(hub, SharedSubscription[Person])
+        assert_type(
+            hub.listen(buffer_size=2, on_overflow="error", stall_timeout=None),
+            Subscription[Person],
+        )
+        async with hub.listen() as events:
+            async for event in events:
+                assert_type(event, Person)
 
 
 # Testing.

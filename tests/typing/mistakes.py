@@ -183,6 +183,12 @@ def files(text: TextIO, pieces: Iterator[bytes]) -> None:
     FileVar(b"", filename=b"a.txt")  # type: ignore[arg-type]
 
 
+async def shared(session: Session) -> None:
+    await session.share("{ a }")  # type: ignore[misc]
+    session.share("{ a }", buffer_size=2)  # type: ignore[call-overload]
+    session.share("{ a }").listen(linger=2)  # type: ignore[call-arg]
+
+
 async def batches(session: Session) -> None:
     await session.execute_batch("{ a }", "{ b }")  # type: ignore[call-overload]
     await session.execute_batch([{"query": "{ a }"}])  # type: ignore[arg-type]

@@ -33,6 +33,7 @@ from anygql import (
     FileVar,
     HTTPTransport,
     Session,
+    SharedSubscription,
     SplitTransport,
     TransportError,
     WebSocketTransport,
@@ -672,6 +673,73 @@ def pages(prefetch: int) -> Callable[[Body], Setting]:
 
 scenario("pages")(pages(0))
 scenario("pages, the next of which is fetched meanwhile")(pages(1))
+
+
+def sharing(*, first: bool) -> Callable[[Body], Setting]:
+    """Listen to a shared subscription, which another listener must get every item of, once."""
+
+    async def setting(body: Body) -> Setting:
+        document = "subscription { countdown(from: 6, interval: 0.0001) }"
+        async with talking() as (_, session), anyio.create_task_group() as others:
+            share = session.share(document, path="countdown", result_type=int)
+            came: list[int] = []
+            listening, is_begun, is_over = anyio.Event(), False, False
+
+            async def listen(hub: SharedSubscription[int]) -> None:
+                nonlocal is_over
+                async with hub.listen() as events:
+                    listening.set()
+                    came.extend([event async for event in events])
+                is_over = True
+
+            async with share as hub:
+                if not first:
+                    is_begun = True
+                    others.start_soon(listen, hub)
+                    await listening.wait()
+
+                async def run() -> None:
+                    nonlocal is_begun
+                    async with hub.listen(buffer_size=1) as events:
+                        if first:
+                            is_begun = True
+                            others.start_soon(listen, hub)
+                        body.point()
+                        await events.receive()
+                        body.point()
+                        async for _ in events:
+                            pass
+                        body.point()
+
+                yield run
+                await eventually(lambda: is_over or not is_begun, lambda: "the other got no end")
+                whole = came[:1] == [6] or first
+                if not whole or came != [*range(len(came))][::-1]:
+                    raise Violation(f"the other listener got {came}")
+
+    return setting
+
+
+scenario("begin a shared subscription")(sharing(first=True))
+scenario("listen to a shared subscription")(sharing(first=False))
+
+
+@scenario("own a shared subscription")
+async def own_shared(body: Body) -> Setting:
+    async with talking() as (_, session):
+
+        async def run() -> None:
+            document = "subscription { countdown(from: 2, interval: 0.0001) }"
+            async with session.share(document, path="countdown", linger=None) as hub:
+                body.point()
+                async with hub.listen() as first, hub.listen() as second:
+                    body.point()
+                    assert await first.receive() == await second.receive() == 2
+                    body.point()
+                async with hub.listen() as third:
+                    assert [event async for event in third] in ([], [0], [1, 0], [2, 1, 0])
+
+        yield run
 
 
 def leaving(protocol: str) -> Callable[[Body], Setting]:
