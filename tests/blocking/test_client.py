@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextvars
 import gc
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -30,13 +31,8 @@ HELLO = {"hello": "Hello world!"}
 #: Bound and not listening: nobody else gets the port, and connections to it are refused.
 _BOUND = socket.socket()
 _BOUND.bind(("127.0.0.1", 0))
+atexit.register(_BOUND.close)  # a process that runs none of these tests has it, too
 NOBODY = f"ws://127.0.0.1:{_BOUND.getsockname()[1]}/graphql"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bound() -> Iterator[None]:
-    with _BOUND:
-        yield
 
 
 def threads() -> set[threading.Thread]:
