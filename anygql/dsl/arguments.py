@@ -205,8 +205,13 @@ def _input(value: Any) -> Input:
     return ListInput(tuple(map(_input, items)))
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def _has_variable(value: Any) -> bool:
     """Return whether there is a variable in a mapping or list, at any depth."""
+    if value.__class__ in _SCALARS:  # whether something is a mapping takes longer to find out
+        return False
     if isinstance(value, Variable):
         return True
     if is_mapping(value):

@@ -308,6 +308,10 @@ def _levels(selections: tuple[Selection, ...]) -> int:
     return levels
 
 
+#: What is written in the wrong place, and can't be selected.
+_NO_SELECTIONS = (Mapping, list, set, Variable, Directive)
+
+
 def selections_of(parts: tuple[Any, ...]) -> tuple[Selection, ...]:
     """Return the selections of names, selections and types."""
     return tuple(map(_selection, parts))
@@ -320,7 +324,7 @@ def _selection(part: Any) -> Selection:
         return leaf
     if isinstance(part, Selection):
         return part
-    if part is None or isinstance(part, Mapping | list | set | Variable | Directive):
+    if part is None or isinstance(part, _NO_SELECTIONS):
         raise TypeError(
             f"{type(cast('object', part)).__name__} can't be selected: write names of fields, "
             "selections or a type; arguments come first"

@@ -30,13 +30,13 @@ class Position(NamedTuple):
 
     def root(self, kind: OperationKind) -> Position:
         """Return the position at the top of an operation."""
-        return self._replace(type=getattr(self.schema, f"{kind}_type", None))
+        return Position(self.schema, getattr(self.schema, f"{kind}_type", None))
 
     def on(self, name: str | None) -> Position:
         """Return the position in a fragment for a type; ``None`` for the same type."""
         if name is None or self.schema is None:
             return self
-        return self._replace(type=self.schema.get_type(name))
+        return Position(self.schema, self.schema.get_type(name))
 
     def field(self, name: str) -> Any:
         """Return the definition of a field, or ``None``."""
@@ -45,7 +45,8 @@ class Position(NamedTuple):
     def within(self, name: str) -> Position:
         """Return the position in what is selected of a field."""
         definition = self.field(name)
-        return self._replace(type=None if definition is None else named_type(definition.type))
+        type_ = None if definition is None else named_type(definition.type)
+        return Position(self.schema, type_)
 
     def argument_type(self, owner: str, name: str) -> Any:
         """Return the type of an argument of a field or ``@directive``; ``None`` if unknown."""
