@@ -173,10 +173,9 @@ class SharedSubscription(AsyncContextManagerMixin, Generic[T_co]):
         was = "was left" if self._left else "was not entered"
         raise RuntimeError(f"the block of this shared subscription {was}: {_HOW}")
 
-    def _forget(self, upstream: _Upstream) -> None:
+    def _forget(self) -> None:
         """Let the next listener begin another upstream."""
-        if self._upstream is upstream:
-            self._upstream = None
+        self._upstream = None
 
     def _read(self, shared: Any) -> T_co:
         """Convert a result, unless another listener has. Errors are raised anew for each."""
@@ -232,7 +231,7 @@ class _Upstream:
     def __init__(
         self,
         subscribe: Callable[[Delivery], Subscription[Any]],
-        forget: Callable[[_Upstream], None],
+        forget: Callable[[], None],
         linger: float | None,
     ) -> None:
         self.flow = Flow()
@@ -307,7 +306,7 @@ class _Upstream:
             return
         self._is_over = True
         self.error = error
-        self._forget(self)
+        self._forget()
         self.begun.set()
         for listener in tuple(self._listeners):
             self._listeners[listener].end(error)
@@ -375,11 +374,14 @@ class _Upstream:
         """
         for listener in self._at_limit():
             listener.overflow(why)
-        if self._results is None:
-            return False
-        taken = 0
+        results, taken = self._results, 0
         # The end of the upstream can't come up: the connection has more results than this.
-        while taken < TAKEN_FOR_ROOM and not self._at_limit() and self._give_next(self._results):
+        while (
+            results is not None
+            and taken < TAKEN_FOR_ROOM
+            and not self._at_limit()
+            and self._give_next(results)
+        ):
             taken += 1
         return taken > 0
 

@@ -547,3 +547,35 @@ async def test_retry_on_an_extension_code() -> None:
     async with Client(Stub({"A": answer}), interceptors=[retry_throttled]) as session:
         assert await session.execute("query A { a }") == {"a": 1}
     assert answer.calls == 3
+
+
+async def test_an_error_before_anything_was_sent_says_so() -> None:
+    async def refuse(operation: Operation, call: Call) -> ExecutionResult:
+        error = TransportConnectionFailed("not now")
+        error.unsent = True
+        raise error
+
+    client = Client(Stub({"Pay": {"pay": 1}}), attempt_interceptors=[refuse])
+    async with client as session:
+        with pytest.raises(TransportConnectionFailed, match="not now") as caught:
+            await session.execute("mutation Pay { pay }")
+    assert caught.value.unsent
+
+
+def test_a_timeout_before_there_is_a_connection_says_so() -> None:
+    async def go_on(operation: Operation, call: Call) -> ExecutionResult:
+        return await call(operation)
+
+    async def main() -> None:
+        stub = Stub({"Pay": {"pay": 1}})
+        client = Client(stub, interceptors=[go_on])
+        async with client.connect(reconnecting=True) as session:
+            stub.refuse_with = TransportConnectionFailed("down")
+            stub.drop_connections()
+            with pytest.raises(
+                TransportTimeout, match=r"no connection for .* 'Pay' within 2 s"
+            ) as e:
+                await session.execute("mutation Pay { pay }", timeout=2)
+            assert e.value.unsent
+
+    on_mock_clock(main)

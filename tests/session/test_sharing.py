@@ -499,6 +499,28 @@ async def test_the_first_listener_is_canceled(session: Session, ticker: Ticker) 
     assert len(ticker.begun) == 1
 
 
+async def test_the_hub_is_left_while_a_listener_begins(
+    server: GraphQLServer, ticker: Ticker
+) -> None:
+    refused: list[str] = []
+    client = Client(server.transport())
+    async with client.connect(reconnecting=True) as session, anyio.create_task_group() as tg:
+        await server.stop()
+
+        async def listen(hub: Any) -> None:
+            with pytest.raises(RuntimeError, match="was left") as caught:
+                async with hub.listen():
+                    raise AssertionError("it has begun")
+            refused.append(str(caught.value))
+
+        async with session.share(TICKS, path="tick") as hub:
+            tg.start_soon(listen, hub)
+            await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(5):
+            while not refused:
+                await anyio.lowlevel.checkpoint()
+
+
 # Mistakes.
 
 
