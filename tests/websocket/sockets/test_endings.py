@@ -90,6 +90,30 @@ async def test_ending(connected: Connected, name: str, request: pytest.FixtureRe
         assert seen == [code]
 
 
+async def test_sending_when_the_server_has_closed_and_nobody_has_read_it(
+    connected: Connected, request: pytest.FixtureRequest
+) -> None:
+    closed = anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.raw(close(4401, "Unauthorized"))
+        if reads_by_itself:
+            await peer.closing()
+        closed.set()
+        await peer.gone()
+
+    reads_by_itself = request.node.callspec.params["connector"] == "trio-websocket"
+    async with connected(script) as websocket:
+        await closed.wait()
+        if reads_by_itself:
+            with pytest.raises(WebSocketEnded) as caught:
+                await websocket.send([b"too late"])
+            assert (caught.value.code, caught.value.ours) == (4401, False)
+        ended = await end_of(websocket)
+        assert (ended.code, ended.reason, ended.ours) == (4401, "Unauthorized", False)
+
+
 async def test_messages_that_are_not_utf_8(
     connected: Connected, request: pytest.FixtureRequest
 ) -> None:
