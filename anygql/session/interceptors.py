@@ -28,7 +28,7 @@ __all__ = [
 class Operation(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """One operation, as interceptors see it. Immutable, but for ``context``.
 
-    Args:
+    Attributes:
         request: What is to be sent, with its variables.
         transport_args: The arguments for the transport alone. Default: ``None``.
         attempt: The number of the attempt within the call, from 1; for a subscription, of the times
