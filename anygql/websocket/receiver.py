@@ -144,9 +144,7 @@ class Receiver:
         events = self._codec.receive_many(messages)
         for message, event in zip(messages, events, strict=True):
             if flow.full:
-                self._wake_consumers()
-                await flow.admit()
-                self._monitor.note_activity()
+                await self._wait_for_room()
             if type(event) is Next:
                 route = route_of(event.id)
                 if route is None:
@@ -174,9 +172,7 @@ class Receiver:
         events = self._codec.receive_undecoded(messages)
         for message, event in zip(messages, events, strict=True):
             if flow.full:
-                self._wake_consumers()
-                await flow.admit()
-                self._monitor.note_activity()
+                await self._wait_for_room()
             if type(event) is not UndecodedNext and type(event) is not Next:
                 if type(event) is Several:
                     await self._hand_out_several(event)
@@ -197,15 +193,19 @@ class Receiver:
         """Hand out the events of one message, each as if it had come alone."""
         for event in several.events:
             if self._flow.full:
-                self._wake_consumers()
-                await self._flow.admit()
-                self._monitor.note_activity()
+                await self._wait_for_room()
             if type(event) is not Next:
                 self._handle(event)
                 continue
             route = self._routes.by_id.get(event.id)
             if route is not None and route.next(event.payload):
                 self._routes.answered(event.id)
+
+    async def _wait_for_room(self) -> None:
+        """Let the consumers take what has come, until more may be handed out."""
+        self._wake_consumers()
+        await self._flow.admit()
+        self._monitor.note_activity()
 
     def _handle_next(self, route: Route, event: Next | UndecodedNext, message: bytes | str) -> None:
         """Handle a result that is a part, has data of doubtful kind, or has to be decoded."""
