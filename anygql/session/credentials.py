@@ -1,4 +1,4 @@
-"""What a session does with credentials that are refreshed (``auth.py``).
+"""What a session does with credentials that are refreshed (``tokens.py``).
 
 An operation whose credentials are refused is replayed once. A connection that was opened with old
 ones gets a successor: calls that run on it end there, and then it is closed.
@@ -28,10 +28,10 @@ from ..exceptions import (
 )
 from ..net.statuses import REFUSING_STATUSES
 from ..results.result import ExecutionResult, data_or_raise
-from .auth import Opening, Refreshing, opening
 from .connect_attempts import STABLE_AFTER
 from .outage import loggable
 from .retry import wait_after
+from .tokens import Opening, TokenSource, opening
 
 if TYPE_CHECKING:
     from .session import Session
@@ -46,12 +46,12 @@ class SessionCredentials:
     """The credentials of one supervisor's connections and operations.
 
     Args:
-        auth: The credentials, which other sessions may share.
+        source: The token, which other sessions may share.
         supervisor: The supervisor.
     """
 
-    def __init__(self, auth: Refreshing[Any], supervisor: Supervisor) -> None:
-        self._auth = auth
+    def __init__(self, source: TokenSource[Any], supervisor: Supervisor) -> None:
+        self._source = source
         self._supervisor = supervisor
         self._openings: dict[Connection, Opening] = {}
         #: What is being opened.
@@ -71,11 +71,11 @@ class SessionCredentials:
     @contextmanager
     def in_task_group(self, session: Callable[[], Session]) -> Generator[None]:
         """Let refreshes run in the supervisor's task group."""
-        self._auth.add(self._supervisor, session)
+        self._source.add(self._supervisor, session)
         try:
             yield
         finally:
-            self._auth.remove(self._supervisor)
+            self._source.remove(self._supervisor)
 
     # Connections.
 
@@ -88,8 +88,8 @@ class SessionCredentials:
             refused = self._opening
             if refused is None or refused.generation is None or not self._is_news(error):
                 raise
-        self._auth.invalidate(refused.generation)
-        await self._auth.ensure()
+        self._source.invalidate(refused.generation)
+        await self._source.ensure()
         self._renewed_at = current_time()
         return await self._open(connect)
 
@@ -108,7 +108,7 @@ class SessionCredentials:
         assert opened is not None  # noqa: S101 - `open` has set it
         opened.is_open = True
         self._openings[connection] = opened
-        if opened.generation is not None and self._auth.reconnects:
+        if opened.generation is not None and self._source.reconnects:
             self._supervisor.task_group.start_soon(
                 self._renew_in_time, connection, opened.generation, name="anygql: credentials"
             )
@@ -120,7 +120,7 @@ class SessionCredentials:
     @uninterruptible
     async def _renew_in_time(self, connection: Connection, generation: int) -> None:
         """Replace a connection when the token that it was opened with expires."""
-        due = self._auth.expires_at() if generation == self._auth.generation else current_time()
+        due = self._source.expires_at() if generation == self._source.generation else current_time()
         failures = 0
         while due is not None:
             with move_on_after(max(0, due - current_time())):
@@ -128,36 +128,36 @@ class SessionCredentials:
             if connection.fault is not None:
                 return
             try:
-                await self._auth.ensure()
+                await self._source.ensure()
             except Exception as exc:  # noqa: BLE001 - nobody waits for it; the next call is told
                 failures += 1
                 server = self._supervisor.description
                 logger.warning("%s: the token was not refreshed: %s", server, loggable(exc))
                 due = current_time() + 1 + wait_after(failures)
                 continue
-            if generation < self._auth.generation:
+            if generation < self._source.generation:
                 self._supervisor.replace(connection)
                 return
-            due = self._auth.expires_at()
+            due = self._source.expires_at()
 
     def is_in_vain(self, error: Exception) -> bool:
         """Return whether an error refuses credentials that were renewed for a refusal just now."""
         is_recent = current_time() - self._renewed_at < STABLE_AFTER
-        return is_recent and self._auth.is_refused(error)
+        return is_recent and self._source.is_refused(error)
 
     def _is_news(self, error: Exception) -> bool:
-        return self._auth.is_refused(error) and not self.is_in_vain(error)
+        return self._source.is_refused(error) and not self.is_in_vain(error)
 
     def may_pass(self, error: Exception) -> bool:
         """Return whether calls that were lost with a connection may go on with a fresh token."""
-        return self._auth.is_refused(error)
+        return self._source.is_refused(error)
 
     def renew_after_loss(self, connection: Connection, fault: Exception) -> bool:
         """Return whether a connection was lost for its credentials, and the next has fresh ones."""
         generation = self._generation_of(connection)
         if generation is None or not self._is_news(fault):
             return False
-        self._auth.invalidate(generation)
+        self._source.invalidate(generation)
         self._renewed_at = current_time()
         return True
 
@@ -170,7 +170,7 @@ class SessionCredentials:
     @property
     def is_bypassed(self) -> bool:
         """Whether the current task refreshes these credentials, so that it does without them."""
-        return self._auth.is_refreshing_here
+        return self._source.is_refreshing_here
 
     async def _connected_without(self) -> None:
         """Wait until there is a connection, for what ``refresh`` runs in the session.
@@ -192,13 +192,13 @@ class SessionCredentials:
         if self.is_bypassed:
             await self._connected_without()
         else:
-            await self._auth.ensure()
+            await self._source.ensure()
 
     def used_on(self, connection: Connection) -> int:
         """Return the generation of the token with which an operation is sent on a connection."""
         generation = self._generation_of(connection)
         if generation is None or getattr(connection, "authorizes", False):
-            return self._auth.generation
+            return self._source.generation
         return generation
 
     @contextmanager
@@ -227,13 +227,15 @@ class SessionCredentials:
             return bool(outcome.errors) and not _has_data(outcome) and self._is_refusing(outcome)
         if not isinstance(outcome, TransportServerError | TransportQueryError):
             return False
-        return not isinstance(outcome, TransportConnectionFailed) and self._auth.is_refused(outcome)
+        return not isinstance(outcome, TransportConnectionFailed) and self._source.is_refused(
+            outcome
+        )
 
     def _is_refusing(self, result: ExecutionResult) -> bool:
         try:
             data_or_raise(result)
         except TransportQueryError as error:
-            return self._auth.is_refused(error)
+            return self._source.is_refused(error)
         return False
 
     async def renew(self, generation: int) -> None:
@@ -241,20 +243,20 @@ class SessionCredentials:
 
         Raises what the refresh raises, of an operation that was sent.
         """
-        self._auth.invalidate(generation)
+        self._source.invalidate(generation)
         try:
-            await self._auth.ensure()
+            await self._source.ensure()
         except TransportError as error:
             error.unsent = False
             raise
         for connection, opened in list(self._openings.items()):
-            is_old = opened.generation is not None and opened.generation < self._auth.generation
+            is_old = opened.generation is not None and opened.generation < self._source.generation
             if is_old and not getattr(connection, "authorizes", False):
                 self._supervisor.replace(connection)
 
     def invalidate(self, generation: int) -> None:
         """Have the token refreshed before the next operation, after a refusal."""
-        self._auth.invalidate(generation)
+        self._source.invalidate(generation)
 
 
 def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Exception) -> bool:

@@ -104,9 +104,10 @@ class Supervisor:
     def _make_credentials(self) -> SessionCredentials | None:
         if self.options.auth is None:
             return None
+        from .auth import source_of
         from .credentials import SessionCredentials
 
-        return SessionCredentials(self.options.auth, self)
+        return SessionCredentials(source_of(self.options.auth), self)
 
     @property
     def subscriptions(self) -> Supervisor:
