@@ -89,7 +89,8 @@ class SessionCredentials:
             if refused is None or refused.generation is None or not self._is_news(error):
                 raise
         self._source.invalidate(refused.generation)
-        await self._source.ensure()
+        with refused.waiting():
+            await self._source.ensure()
         self._renewed_at = current_time()
         return await self._open(connect)
 
@@ -152,9 +153,12 @@ class SessionCredentials:
         """Return whether calls that were lost with a connection may go on with a fresh token."""
         return self._source.is_refused(error)
 
-    def renew_after_loss(self, connection: Connection, fault: Exception) -> bool:
-        """Return whether a connection was lost for its credentials, and the next has fresh ones."""
-        generation = self._generation_of(connection)
+    def renew_after_loss(self, fault: Exception) -> bool:
+        """Return whether the newest connection was lost for credentials that the next won't have.
+
+        Call this before another is opened.
+        """
+        generation = None if self._opening is None else self._opening.generation
         if generation is None or not self._is_news(fault):
             return False
         self._source.invalidate(generation)
@@ -172,27 +176,22 @@ class SessionCredentials:
         """Whether the current task refreshes these credentials, so that it does without them."""
         return self._source.is_refreshing_here
 
-    async def _connected_without(self) -> None:
-        """Wait until there is a connection, for what ``refresh`` runs in the session.
-
-        Raises:
-            RuntimeError: When the session waits for that refresh to connect.
-        """
-        supervisor = self._supervisor
-        while not supervisor.has_connection and supervisor.fault is None:
-            if self._opening is not None and self._opening.is_waiting:
-                raise RuntimeError(
-                    f"{supervisor.description}: refresh has called the session, which waits for "
-                    "refresh to connect: use another client in refresh"
-                )
-            await supervisor.wait_changed()
+    def refuse_deadlock(self) -> None:
+        """Raise ``RuntimeError`` if ``refresh`` waits here for a connection that waits for it."""
+        if self.is_bypassed and self._opening is not None and self._opening.is_waiting:
+            raise RuntimeError(
+                f"{self._supervisor.description}: refresh has called the session, which waits for "
+                "refresh to connect: use another client in refresh"
+            )
 
     async def ready(self) -> None:
         """Wait until the token is fresh, before an operation. Raises what the refresh raises."""
         if self.is_bypassed:
-            await self._connected_without()
-        else:
-            await self._source.ensure()
+            return
+        before = self._source.generation
+        await self._source.ensure()
+        if self._source.generation != before and self._source.reconnects:
+            self._replace_outdated()
 
     def used_on(self, connection: Connection) -> int:
         """Return the generation of the token with which an operation is sent on a connection."""
@@ -223,8 +222,10 @@ class SessionCredentials:
 
         Never if there are data, and never for the end of the connection, which is no answer.
         """
+        if _has_data(getattr(outcome, "data", None)):
+            return False
         if isinstance(outcome, ExecutionResult):
-            return bool(outcome.errors) and not _has_data(outcome) and self._is_refusing(outcome)
+            return bool(outcome.errors) and self._is_refusing(outcome)
         if not isinstance(outcome, TransportServerError | TransportQueryError):
             return False
         return not isinstance(outcome, TransportConnectionFailed) and self._source.is_refused(
@@ -249,6 +250,10 @@ class SessionCredentials:
         except TransportError as error:
             error.unsent = False
             raise
+        self._replace_outdated()
+
+    def _replace_outdated(self) -> None:
+        """Make others in the place of connections that were opened with an older token."""
         for connection, opened in list(self._openings.items()):
             is_old = opened.generation is not None and opened.generation < self._source.generation
             if is_old and not getattr(connection, "authorizes", False):
@@ -267,14 +272,11 @@ def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Except
     """
     if request.kind != "mutation":
         return True
-    if isinstance(outcome, ExecutionResult):
-        if outcome.data is not None:
-            return False
-        errors = outcome.errors or []
-    elif isinstance(outcome, TransportQueryError):
-        errors = outcome.errors
-    else:
+    if not isinstance(outcome, ExecutionResult | TransportQueryError):
         return getattr(outcome, "code", None) in REFUSING_STATUSES
+    if outcome.data is not None:
+        return False
+    errors = outcome.errors or []
     depth = max((_depth(error) for error in errors), default=0)
     return not depth or (depth == 1 and request.has_one_field)
 
@@ -285,8 +287,7 @@ def _depth(error: Any) -> int:
     return len(cast("list[Any]", path)) if isinstance(path, list) else 0
 
 
-def _has_data(result: ExecutionResult) -> bool:
-    data = result.data
+def _has_data(data: Any) -> bool:
     if isinstance(data, Mapping):
         return any(value is not None for value in cast("Mapping[str, Any]", data).values())
     return data is not None

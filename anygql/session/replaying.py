@@ -41,6 +41,8 @@ class Replaying(Resuming):
         #: What was refused, and by which result, if it was by one.
         self._refused: ConnectionResults | None = None
         self._refusal: ExecutionResult | None = None
+        #: Whether the consumer has had a result of the oldest feed.
+        self._has_begun = False
 
     async def _connect(self, *, is_call: bool = False) -> Connection:
         await self._credentials.ready()
@@ -60,11 +62,12 @@ class Replaying(Resuming):
             result = super().receive_nowait()
             if result is None:
                 return None
-            if not result.errors:
-                self._has_replayed = False
-                return result
             feed = self._feeds[0]
+            if not result.errors:
+                self._has_begun, self._has_replayed = True, False
+                return result
             if not self._begin_replay(result, feed):
+                self._has_begun = True
                 return result
             self._refusal = result
             feed.leave()  # the server may go on with it
@@ -94,9 +97,10 @@ class Replaying(Resuming):
         feed = self._feeds[0]
         super()._cross_gap()
         if feed is self._refused:
-            if feed.last is None or feed.last is self._refusal:
+            if not (self._has_begun or feed.dropped):
                 self.reconnects -= 1  # it had not begun
             self._refused = self._refusal = None
+        self._has_begun = False
 
     # The supervisor's side.
 
@@ -110,7 +114,11 @@ class Replaying(Resuming):
             self.fail(fault)
 
     def _feed_lost(self, fault: TransportError) -> None:
-        if self._begin_replay(fault, self._feeds[-1]):
+        try:
+            if self._begin_replay(fault, self._feeds[-1]):
+                return
+        except Exception as exc:  # noqa: BLE001 - the consumer gets what `refused` raises
+            self.fail(exc)
             return
         if self._supervisor.retry_subscribe.is_disabled:
             self.fail(fault)
