@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,14 +18,13 @@ from anygql import (
     SplitTransport,
     Subscription,
     TransportConnectionFailed,
-    WebSocketTransport,
 )
 from anygql.appsync import Token
 from anygql.testing.waiting import wait_until
 from tests.support.tokens import Issuer, TokenServer
 
 COUNT = "mutation ($key: String!, $wait: Int = 0) { count(key: $key, wait: $wait) }"
-TICKS = "subscription { ticks(every: 40) }"
+TICKS = "subscription { ticks(every: 20) }"
 HELLO = "{ hello }"
 
 #: How the servers of the storms refuse, and how their clients connect.
@@ -64,14 +63,19 @@ class Watcher:
             changed, self.changed = self.changed, anyio.Event()
             changed.set()
 
-    async def more(self, count: int) -> None:
-        until = self.seen + count
-        while self.seen < until:
+    async def reach(self, count: int) -> None:
+        while self.seen < count:
             await self.changed.wait()
 
     @property
     def gaps(self) -> int:
         return self._gaps
+
+
+async def more(watchers: Sequence[Watcher], count: int = 2) -> None:
+    """Wait until each has seen so many events more."""
+    for watcher, reached in [(watcher, watcher.seen) for watcher in watchers]:
+        await watcher.reach(reached + count)
 
 
 @asynccontextmanager
@@ -115,13 +119,11 @@ async def test_one_refresh_for_all_at_the_moment_of_expiry(way: str) -> None:
                     watcher = Watcher(await session.subscribe(TICKS).__aenter__())
                     watchers.append(watcher)
                     tg.start_soon(watcher.watch)
-                for watcher in watchers:
-                    await watcher.more(2)
+                await more(watchers)
                 assert issuer.issued == 1
                 issuer.revoke()
                 await storm(session, "first")
-                for watcher in watchers:
-                    await watcher.more(2)
+                await more(watchers)
                 tg.cancel_scope.cancel()
             assert issuer.issued == 2
             assert set(server.counted.values()) == {1}
@@ -165,8 +167,7 @@ async def test_a_server_that_closes_at_expiry(code: int) -> None:
                 assert len(lost) == 100
                 assert {error.code for error in lost} == {code}
                 assert set(server.counted.values()) == {1}
-                for watcher in watchers:
-                    await watcher.more(2)
+                await more(watchers)
                 assert {watcher.gaps for watcher in watchers} == {1}
                 tg.cancel_scope.cancel()
         assert len(server.connections) == 2
@@ -197,16 +198,14 @@ async def test_appsync() -> None:
             watchers = [Watcher(await session.subscribe(TICKS).__aenter__()) for _ in range(25)]
             for watcher in watchers:
                 tg.start_soon(watcher.watch)
-            for watcher in watchers:
-                await watcher.more(2)
+            await more(watchers)
             issuer.revoke()
             others: list[Watcher] = []
             for _ in range(25):  # refused, each by an `error` for itself
                 others.append(Watcher(await session.subscribe(TICKS).__aenter__()))
                 tg.start_soon(others[-1].watch)
             await storm(session, "first")
-            for watcher in watchers + others:
-                await watcher.more(2)
+            await more(watchers + others)
             assert issuer.issued == 2
             assert set(server.counted.values()) == {1}
             assert {watcher.gaps for watcher in watchers + others} == {0}
