@@ -162,8 +162,12 @@ async def start_replaying(
     """
     await credentials.ready()
     started = await _Started.begin(credentials, start)
-    if credentials.is_bypassed or not credentials.is_refused(started.first):
-        return started
+    try:
+        if credentials.is_bypassed or not credentials.is_refused(started.first):
+            return started
+    except BaseException:  # what `refused` raises
+        started.leave()
+        raise
     if not is_wholly_refused(request, started.first):
         credentials.invalidate(started.generation)
         return started
