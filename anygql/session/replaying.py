@@ -45,7 +45,11 @@ class Replaying(Resuming):
         self._has_begun = False
 
     async def _connect(self, *, is_call: bool = False) -> Connection:
-        await self._credentials.ready()
+        if self._needs_renewal:
+            self._needs_renewal = False
+            await self._credentials.renew(self._generation)
+        else:
+            await self._credentials.ready()
         return await super()._connect(is_call=is_call)
 
     def _subscribe(
@@ -133,16 +137,14 @@ class Replaying(Resuming):
             return False
         if self._credentials.is_bypassed or not self._credentials.is_refused(outcome):
             return False
-        self._has_replayed = self._resuming = self._needs_renewal = True
         self._refused = feed
-        self._supervisor.task_group.start_soon(self._resume, name="anygql: resubscribe")
+        if feed is not self._feeds[-1]:
+            return True  # its connection was lost after that, and it runs on the next one already
+        self._has_replayed = self._needs_renewal = True
+        if not self._resuming:
+            self._resuming = True
+            self._supervisor.task_group.start_soon(self._resume, name="anygql: resubscribe")
         return True
-
-    async def _send_again(self) -> None:
-        if self._needs_renewal:
-            self._needs_renewal = False
-            await self._credentials.renew(self._generation)
-        await super()._send_again()
 
 
 _Start: TypeAlias = Callable[[], Awaitable[tuple[Connection, Results]]]

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from graphql import GraphQLError
 
@@ -409,6 +410,33 @@ async def test_a_subscription_that_is_left_while_it_is_refused() -> None:
         await server.connections[-1].wait_operations(0)
 
 
+@pytest.mark.parametrize("resumes", [True, False])
+async def test_a_refusal_that_is_read_after_its_connection_was_lost(resumes: bool) -> None:
+    """What has been sent again already, or is about to be, isn't sent another time."""
+    connect = {"reconnecting": True}
+    async with talking("websocket", pushes=True, connect=connect) as (issuer, server, session):
+        async with session.subscribe("subscription { ticks(every: 100000) }") as events:
+            first = await server.wait_connection(1)
+            await first.wait_sent("next")
+            (id,) = first.operations
+            payload = {"data": None, "errors": [REFUSED]}
+            await first.send({"type": "next", "id": id, "payload": payload})
+            await session.execute("{ __typename }")  # so that it has come
+            if resumes:
+                server.drop_connections()
+                await (await server.wait_connection(2)).wait_sent("next")
+            else:
+                session.reconnect()
+            assert await events.receive() == {"ticks": 0}
+            assert await events.receive() == {"ticks": 0}
+            assert events.reconnects == 1
+            await session.execute("{ __typename }")
+            await anyio.wait_all_tasks_blocked()
+            assert [len(each.operations) for each in server.connections] == [0, 1]
+            assert issuer.issued == (1 if resumes else 2)
+
+
+@pytest.mark.usefixtures("soon")
 async def test_shared_subscriptions() -> None:
     async with talking("websocket") as (issuer, _, session):
         await session.execute(HELLO)
@@ -434,6 +462,21 @@ async def test_losses_of_other_kinds_are_as_ever(policy: bool) -> None:
                 while True:
                     await events.receive()
             assert events.reconnects == 0
+
+
+class Maybe(msgspec.Struct):
+    maybe: str | None
+
+
+@pytest.mark.parametrize("way", ["http", "websocket"])
+async def test_a_field_that_is_null_is_no_data(way: str) -> None:
+    async with talking(way, refuse_by_status=False) as (issuer, _, session):
+        await session.execute(HELLO)
+        for number, options in enumerate([{}, {"result_type": Maybe}]):
+            issuer.revoke()
+            data = await session.execute("{ maybe }", **options)
+            assert data in ({"maybe": "yes"}, Maybe("yes"))
+            assert issuer.issued == 2 + number
 
 
 async def test_a_stream_over_http_that_is_lost_in_a_plain_session() -> None:

@@ -111,6 +111,10 @@ class TokenServer(GraphQLServer):
             await anyio.sleep(wait / 1000)
             return "hello"
 
+        def maybe(_source: Any, info: Any) -> str:
+            self._check(info)
+            return "yes"
+
         async def count(_source: Any, info: Any, key: str, wait: float = 0) -> int:
             self._check(info)
             self.counted[key] += 1
@@ -135,7 +139,13 @@ class TokenServer(GraphQLServer):
         key = {"key": GraphQLArgument(text), **wait}
         every = {"every": GraphQLArgument(GraphQLInt, default_value=1)}
         return GraphQLSchema(
-            GraphQLObjectType("Query", {"hello": GraphQLField(text, wait, hello)}),
+            GraphQLObjectType(
+                "Query",
+                {
+                    "hello": GraphQLField(text, wait, hello),
+                    "maybe": GraphQLField(GraphQLString, {}, maybe),
+                },
+            ),
             GraphQLObjectType("Mutation", {"count": GraphQLField(number, key, count)}),
             GraphQLObjectType(
                 "Subscription",
