@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any, TypeAlias
 
-from anyio import EndOfStream
+from anyio import EndOfStream, current_time
 from anyio.abc import TaskGroup
 
 from ..concurrency.interrupts import uninterruptible
@@ -14,6 +14,7 @@ from ..delivery.interfaces import AnyTransportArgs, Connection, ConnectionResult
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, copy_to_raise
 from ..results.result import ExecutionResult
+from .connect_attempts import STABLE_AFTER
 from .credentials import SessionCredentials, is_wholly_refused
 from .resuming import Resuming
 
@@ -34,7 +35,8 @@ class Replaying(Resuming):
         self._credentials = credentials
         #: The generation of the token with which it was sent.
         self._generation = 0
-        #: Whether it was sent again for a refusal, and no result has come since.
+        #: Whether it was sent again for a refusal, and has not run for ``STABLE_AFTER`` since: else
+        #: a server that refuses it after some results would have it sent again without end.
         self._has_replayed = False
         #: Whether fresh credentials are needed before it is sent again.
         self._needs_renewal = False
@@ -68,7 +70,9 @@ class Replaying(Resuming):
                 return None
             feed = self._feeds[0]
             if not result.errors:
-                self._has_begun, self._has_replayed = True, False
+                self._has_begun = True
+                if self._has_replayed and current_time() - self._began_at >= STABLE_AFTER:
+                    self._has_replayed = False
                 return result
             if not self._begin_replay(result, feed):
                 self._has_begun = True

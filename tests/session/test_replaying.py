@@ -9,7 +9,9 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
+import trio
 from graphql import GraphQLError
+from trio.testing import MockClock
 
 from anygql import (
     Client,
@@ -336,14 +338,33 @@ async def test_a_subscription_that_is_refused_has_no_gap(way: str, reconnecting:
 async def test_a_subscription_that_ran_and_is_refused_has_one(way: str) -> None:
     async with talking(way, pushes=True, refuse_by_status=False) as (issuer, _, session):
         async with session.subscribe(TICKS) as events:
-            for number in range(3):
-                for _ in range(3):
+            for _ in range(3):
+                await events.receive()
+            issuer.revoke()
+            while not events.reconnects:
+                data = await events.receive()
+            assert (events.reconnects, data) == (1, {"ticks": 0})
+            # If that happens again soon, there is no end of it.
+            issuer.revoke()
+            with pytest.raises(TransportQueryError, match="log in first"):
+                while True:
                     await events.receive()
-                issuer.revoke()
-                while events.reconnects == number:
-                    data = await events.receive()
-                assert (events.reconnects, data) == (number + 1, {"ticks": 0})
-        assert issuer.issued == 4
+        assert issuer.issued == 2
+
+
+def test_a_subscription_that_is_refused_from_time_to_time() -> None:
+    async def main() -> None:
+        async with talking("websocket", pushes=True) as (issuer, _, session):
+            async with session.subscribe("subscription { ticks(every: 1000) }") as events:
+                for number in range(3):
+                    for _ in range(15):
+                        await events.receive()
+                    issuer.revoke()
+                    while events.reconnects == number:
+                        await events.receive()
+            assert issuer.issued == 4
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 @pytest.mark.parametrize("way", ["http", "websocket"])
