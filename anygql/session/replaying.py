@@ -47,11 +47,7 @@ class Replaying(Resuming):
         self._has_begun = False
 
     async def _connect(self, *, is_call: bool = False) -> Connection:
-        if self._needs_renewal:
-            self._needs_renewal = False
-            await self._credentials.renew(self._generation)
-        else:
-            await self._credentials.ready()
+        await self._credentials.ready()
         return await super()._connect(is_call=is_call)
 
     def _subscribe(
@@ -144,11 +140,19 @@ class Replaying(Resuming):
         self._refused = feed
         if feed is not self._feeds[-1]:
             return True  # its connection was lost after that, and it runs on the next one already
-        self._has_replayed = self._needs_renewal = True
-        if not self._resuming:
-            self._resuming = True
+        self._has_replayed = True
+        if self._resuming:
+            self._credentials.invalidate(self._generation)
+        else:
+            self._resuming = self._needs_renewal = True
             self._supervisor.task_group.start_soon(self._resume, name="anygql: resubscribe")
         return True
+
+    async def _send_again(self) -> None:
+        if self._needs_renewal:
+            self._needs_renewal = False
+            await self._credentials.renew(self._generation)
+        await super()._send_again()
 
 
 _Start: TypeAlias = Callable[[], Awaitable[tuple[Connection, Results]]]

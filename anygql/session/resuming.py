@@ -224,15 +224,19 @@ class Resuming:
             return
         try:
             with CancelScope() as self._scope:
-                await self._supervisor.retry_subscribe.call(
-                    self._resubscribe, self._may_retry, sleep=self._supervisor.sleep
-                )
+                await self._send_again()
         except Exception as exc:  # noqa: BLE001 - the consumer gets what on_resubscribe raises
             self.fail(exc)
         finally:
             self._scope = None
             self._resuming = False
             self._changed.notify()
+
+    async def _send_again(self) -> None:
+        """Subscribe again, as often as the retry policy allows."""
+        await self._supervisor.retry_subscribe.call(
+            self._resubscribe, self._may_retry, sleep=self._supervisor.sleep
+        )
 
     def _may_retry(self, error: Exception) -> bool:
         if self._is_over or self._supervisor.fault is not None:
