@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         update_schema_scalar,
         update_schema_scalars,
     )
+    from .session.deduplicate import Deduplicate
     from .session.events import (
         Closed,
         Connected,
@@ -113,6 +114,7 @@ _MODULES = {
         "update_schema_scalar",
         "update_schema_scalars",
     ),
+    ".session.deduplicate": ("Deduplicate",),
     ".session.events": (
         "Closed",
         "Connected",
@@ -157,6 +159,7 @@ __all__ = [
     "Connected",
     "Connecting",
     "Connector",
+    "Deduplicate",
     "Disconnected",
     "ExecutionResult",
     "FileVar",

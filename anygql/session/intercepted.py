@@ -24,7 +24,7 @@ from .batch import Batcher
 from .interceptors import Operation, around
 from .supervisor import Supervisor
 
-__all__ = ["InterceptedCalls"]
+__all__ = ["InterceptedCall", "InterceptedCalls"]
 
 #: Seconds for which the operations of an explicit batch wait for those that an interceptor holds.
 _TOGETHER = 0.01
@@ -55,11 +55,12 @@ class InterceptedCalls:
         options = self._supervisor.options
         limit = options.execute_timeout if isinstance(timeout, EllipsisType) else None
         may_repeat = options.retry_mutations if retry_mutations is None else retry_mutations
-        call = _InterceptedCall(self._supervisor, send or self._send, limit, may_repeat)
+        call = InterceptedCall(self._supervisor, send or self._send, limit, may_repeat)
         operation = Operation(
             request=request,
             transport_args=transport_args,
             connection=self._supervisor.description,
+            _origin=call,
         )
         if isinstance(timeout, EllipsisType):
             return await call.run(operation)
@@ -123,7 +124,7 @@ class _Together:
         self._batcher.expect_fewer()
 
 
-class _InterceptedCall:
+class InterceptedCall:
     """One call with its interceptors, and what they have sent.
 
     Args:
@@ -136,17 +137,22 @@ class _InterceptedCall:
     def __init__(
         self, supervisor: Supervisor, send: _Send, limit: float | None, may_repeat: bool
     ) -> None:
-        self._supervisor = supervisor
+        self.supervisor = supervisor
         self._send = send
-        self._limit = limit
+        self.limit = limit
         self._may_repeat = may_repeat
         self._attempts_begun = 0
         #: One for each time that an interceptor has called on.
         self._sent: list[CallAttempts[ExecutionResult]] = []
+        self._followed: InterceptedCall | None = None
 
     def run(self, operation: Operation) -> Awaitable[ExecutionResult]:
         """Run an operation through the interceptors."""
-        return around(self._supervisor.options.interceptors, self._make_attempts)(operation)
+        return around(self.supervisor.options.interceptors, self._make_attempts)(operation)
+
+    def follow(self, other: InterceptedCall) -> None:
+        """Learn that this call waits for the outcome of another one, and sends nothing itself."""
+        self._followed = other
 
     @uninterruptible
     async def _make_attempts(self, operation: Operation) -> ExecutionResult:
@@ -155,7 +161,7 @@ class _InterceptedCall:
         at_most_once = kind == "mutation" and not self._may_repeat
         run = partial(self._attempt, operation, kind)
         label = _label(operation)
-        attempts = CallAttempts(self._supervisor, label, run, self._limit, at_most_once)
+        attempts = CallAttempts(self.supervisor, label, run, self.limit, at_most_once)
         self._sent.append(attempts)
         try:
             return await attempts.run()
@@ -170,7 +176,7 @@ class _InterceptedCall:
         """Make one attempt, through the interceptors for attempts."""
         self._attempts_begun += 1
         attempt = _Attempt(connection, kind, self._send)
-        call = around(self._supervisor.options.attempt_interceptors, attempt.send)
+        call = around(self.supervisor.options.attempt_interceptors, attempt.send)
         try:
             return await call(operation.in_attempt(self._attempts_begun))
         except TransportError as error:
@@ -185,7 +191,9 @@ class _InterceptedCall:
             if any(each.may_have_arrived for each in self._sent):
                 error.unsent = False
             return error
-        server, label = self._supervisor.description, _label(operation)
+        if self._followed is not None:
+            return self._followed.timeout_error(operation, timeout)
+        server, label = self.supervisor.description, _label(operation)
         error = TransportTimeout(
             f"{server}: the interceptors have not sent {label} within {timeout:g} s (timeout)"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -14,6 +14,9 @@ from ..delivery.interfaces import AnyTransportArgs
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
 from ..results.result import ExecutionResult
 
+if TYPE_CHECKING:
+    from .intercepted import InterceptedCall
+
 __all__ = [
     "Call",
     "Interceptor",
@@ -22,6 +25,7 @@ __all__ = [
     "SubscriptionInterceptors",
     "around",
     "check_interceptors",
+    "origin_of",
 ]
 
 
@@ -45,6 +49,7 @@ class Operation(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     attempt: int = 0
     connection: str = ""
     context: dict[Any, Any] = msgspec.field(default_factory=dict[Any, Any])
+    _origin: InterceptedCall | None = None
 
     @property
     def name(self) -> str | None:
@@ -77,6 +82,7 @@ class Operation(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             attempt=self.attempt,
             connection=self.connection,
             context=self.context,
+            _origin=self._origin,
         )
 
     def in_attempt(self, attempt: int) -> Operation:
@@ -98,6 +104,14 @@ Interceptor: TypeAlias = Callable[[Operation, Call], Awaitable[ExecutionResult]]
 
 #: A function or async function of the operation, which returns it, changed or not.
 SubscriptionInterceptor: TypeAlias = Callable[[Operation], Awaitable[Operation] | Operation]
+
+
+def origin_of(operation: Operation) -> InterceptedCall | None:
+    """Return the session's call that an operation belongs to, for interceptors of this package.
+
+    An operation that a user has made has none.
+    """
+    return operation._origin  # pyright: ignore[reportPrivateUsage]
 
 
 def check_interceptors(name: str, interceptors: Sequence[Any]) -> tuple[Any, ...]:
