@@ -32,8 +32,12 @@ logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-#: When a token expires: a POSIX time, a time with its zone, or ``None`` if that isn't known.
+#: When a token expires: a POSIX time or one of the loop's clock, a time with its zone, or ``None``
+#: if that isn't known.
 Expiry: TypeAlias = "float | datetime | None"
+
+#: POSIX times are later than this, in 2001. Loops' clocks count from when the machine was started.
+_EARLIEST_POSIX_TIME = 1e9
 
 
 class CredentialsOwner(Protocol):
@@ -275,6 +279,8 @@ class TokenSource(Generic[_T]):
             raise TypeError(
                 "expires returns POSIX seconds, a datetime or None, not " + type(at).__name__
             )
+        elif at is not None and at < _EARLIEST_POSIX_TIME:
+            at += time.time() - current_time()
         self._token = token
         self._expires_at = at
         self._is_stale = False
