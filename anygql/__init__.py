@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         update_schema_scalar,
         update_schema_scalars,
     )
+    from .session.auth import Refreshing, default_refused
     from .session.deduplicate import Deduplicate
     from .session.events import (
         Closed,
@@ -114,6 +115,7 @@ _MODULES = {
         "update_schema_scalar",
         "update_schema_scalars",
     ),
+    ".session.auth": ("Refreshing", "default_refused"),
     ".session.deduplicate": ("Deduplicate",),
     ".session.events": (
         "Closed",
@@ -175,6 +177,7 @@ __all__ = [
     "Pages",
     "PermanentOptions",
     "Phoenix",
+    "Refreshing",
     "ResultTypeError",
     "Session",
     "SessionEvent",
@@ -199,6 +202,7 @@ __all__ = [
     "VariableError",
     "WebSocketTransport",
     "build_client_schema",
+    "default_refused",
     "document_id",
     "execute",
     "gql",

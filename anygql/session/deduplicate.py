@@ -69,7 +69,7 @@ class Deduplicate:
                 "attempt_interceptors"
             )
         origin = origin_of(operation)
-        if origin is None:
+        if origin is None or origin.refreshes_credentials:
             return await call(operation)
         origin.supervisor.loop.check("the session")
         if operation.kind != "query":

@@ -32,6 +32,7 @@ from anygql import (
     HTTPTransport,
     LocalSchemaTransport,
     Operation,
+    Refreshing,
     Session,
     SplitTransport,
     TransportClosed,
@@ -839,6 +840,26 @@ async def test_the_call_that_it_is_part_of_is_not_waited_for() -> None:
     async with Client(stub, interceptors=[both, both, Deduplicate(), ask_again]) as session:
         assert await session.execute(QUERY) == {"a": 1}
     assert len(stub.calls) == 2
+
+
+async def test_what_refreshes_credentials_does_not_wait_for_those_who_wait_for_it() -> None:
+    gate = Gate()
+
+    async def refresh(_last: object, session: Session) -> str:
+        await gate.opened.wait()
+        await session.execute(QUERY)
+        return "token"
+
+    stub = Stub({"A": {"a": 1}, "B": {"b": 1}})
+    client = client_of(stub, auth=Refreshing(refresh=refresh))
+    async with client as session, anyio.create_task_group() as tasks:
+        calls = Calls(tasks)
+        await calls.begin(session.execute, "query B { b }")
+        await begun(calls, 2, session.execute, QUERY)
+        assert not stub.calls
+        gate.opened.set()
+    assert calls.outcomes == [{"b": 1}, {"a": 1}, {"a": 1}]
+    assert sorted(str(call.name) for call in stub.calls) == ["A", "A", "B"]
 
 
 async def test_it_may_be_called_by_an_interceptor() -> None:
