@@ -24,7 +24,7 @@ from ..exceptions import TransportTimeout, copy_to_raise
 from ..json import MsgspecJSON
 from ..results.result import ExecutionResult, copy_result, decode_data, json_text
 from .intercepted import InterceptedCall
-from .interceptors import Call, Operation, origin_of
+from .interceptors import Call, Operation, SessionOperation
 from .supervisor import Supervisor
 
 __all__ = ["Deduplicate"]
@@ -68,7 +68,7 @@ class Deduplicate:
                 "Deduplicate() shares whole calls: put it into interceptors=[…], not into "
                 "attempt_interceptors"
             )
-        origin = origin_of(operation)
+        origin = operation.origin if isinstance(operation, SessionOperation) else None
         if origin is None or origin.refreshes_credentials:
             return await call(operation)
         origin.supervisor.loop.check("the session")

@@ -23,7 +23,7 @@ from ..results.result import ExecutionResult
 from .attempts import CallAttempts
 from .batch import Batcher
 from .credentials import is_wholly_refused
-from .interceptors import Operation, around
+from .interceptors import Operation, SessionOperation, around
 from .supervisor import Supervisor
 
 __all__ = ["InterceptedCall", "InterceptedCalls"]
@@ -61,11 +61,11 @@ class InterceptedCalls:
         limit = options.execute_timeout if isinstance(timeout, EllipsisType) else None
         may_repeat = options.retry_mutations if retry_mutations is None else retry_mutations
         call = InterceptedCall(self._supervisor, send or self._send, limit, may_repeat)
-        operation = Operation(
+        operation = SessionOperation(
             request=request,
             transport_args=transport_args,
             connection=self._supervisor.description,
-            _origin=call,
+            origin=call,
         )
         if isinstance(timeout, EllipsisType):
             return await call.run(operation)

@@ -21,11 +21,11 @@ __all__ = [
     "Call",
     "Interceptor",
     "Operation",
+    "SessionOperation",
     "SubscriptionInterceptor",
     "SubscriptionInterceptors",
     "around",
     "check_interceptors",
-    "origin_of",
 ]
 
 
@@ -49,7 +49,6 @@ class Operation(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     attempt: int = 0
     connection: str = ""
     context: dict[Any, Any] = msgspec.field(default_factory=dict[Any, Any])
-    _origin: InterceptedCall | None = None
 
     @property
     def name(self) -> str | None:
@@ -76,13 +75,10 @@ class Operation(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             GraphQLSyntaxError, ValueError, TypeError: When the request is wrong, as for
                 ``execute``.
         """
-        return Operation(
+        return msgspec.structs.replace(
+            self,
             request=self.request if request is None else as_request(request),
             transport_args=self.transport_args if transport_args is None else transport_args,
-            attempt=self.attempt,
-            connection=self.connection,
-            context=self.context,
-            _origin=self._origin,
         )
 
     def in_attempt(self, attempt: int) -> Operation:
@@ -95,6 +91,15 @@ class Operation(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         return f"<Operation: {kind}{f' {name!r}' if name else ''}, attempt {self.attempt}>"
 
 
+class SessionOperation(Operation, frozen=True, eq=False, kw_only=True):
+    """An operation that knows the session's call which it belongs to.
+
+    That is for interceptors of this package. An operation that a user has made belongs to none.
+    """
+
+    origin: InterceptedCall
+
+
 #: Sends the operation, or what an interceptor has made of it, and returns its result.
 Call: TypeAlias = Callable[[Operation], Awaitable[ExecutionResult]]
 
@@ -104,14 +109,6 @@ Interceptor: TypeAlias = Callable[[Operation, Call], Awaitable[ExecutionResult]]
 
 #: A function or async function of the operation, which returns it, changed or not.
 SubscriptionInterceptor: TypeAlias = Callable[[Operation], Awaitable[Operation] | Operation]
-
-
-def origin_of(operation: Operation) -> InterceptedCall | None:
-    """Return the session's call that an operation belongs to, for interceptors of this package.
-
-    An operation that a user has made has none.
-    """
-    return operation._origin  # pyright: ignore[reportPrivateUsage]
 
 
 def check_interceptors(name: str, interceptors: Sequence[Any]) -> tuple[Any, ...]:
