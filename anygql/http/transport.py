@@ -147,6 +147,14 @@ class HTTPTransport:
         #: The server's URL without its secrets: user, password, query and fragment.
         self.description = "the server" if callable(url) else redact(url)
 
+    @property
+    def carries_headers(self) -> bool:
+        """Whether anything beside the caller may add headers to the request of an operation.
+
+        A request that is signed goes as it is.
+        """
+        return not getattr(self.auth, "signs", False)
+
     def connect(self) -> HTTPConnection | SingleConnection:
         """Return a connection for one session.
 

@@ -22,6 +22,7 @@ from ..results.result import ExecutionResult
 from .attempts import CallAttempts
 from .batch import Batcher
 from .interceptors import Operation, around
+from .observing import TIME_LIMIT
 from .supervisor import Supervisor
 
 __all__ = ["InterceptedCalls"]
@@ -63,7 +64,9 @@ class InterceptedCalls:
         )
         if isinstance(timeout, EllipsisType):
             return await call.run(operation)
-        with move_on_after(timeout):
+        with move_on_after(timeout) as limit_of_call:
+            if options.observer is not None:
+                operation.context[TIME_LIMIT] = limit_of_call
             return await call.run(operation)
         assert timeout is not None  # noqa: S101 - without a limit, nothing else gets here
         raise call.timeout_error(operation, timeout)

@@ -21,6 +21,7 @@ from .retry import Policy
 if TYPE_CHECKING:
     from ..schema.introspection import IntrospectionOptions
     from .interceptors import Interceptor, SubscriptionInterceptor
+    from .observing import SessionObserver
 
 __all__ = ["ConnectOptions", "PermanentOptions", "SessionOptions"]
 
@@ -65,6 +66,8 @@ class SessionOptions(msgspec.Struct, frozen=True):
     interceptors: tuple[Interceptor, ...] = ()
     attempt_interceptors: tuple[Interceptor, ...] = ()
     subscription_interceptors: tuple[SubscriptionInterceptor, ...] = ()
+    #: What follows one session, if one of its interceptors does.
+    observer: SessionObserver | None = None
     conversions: Conversions = msgspec.field(default_factory=Conversions)
     schema: SharedSchema = msgspec.field(default_factory=SharedSchema)
     #: Held by the session that asks for the schema, while the others wait.
