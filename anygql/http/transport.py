@@ -155,6 +155,12 @@ class HTTPTransport:
         """
         return not getattr(self.auth, "signs", False)
 
+    @property
+    def asks_anew(self) -> bool:
+        """Whether what the server is told may change from one request to the next."""
+        asked = (self.url, self.headers)
+        return any(map(callable, asked)) or self.auth is not None or self.client is not None
+
     def connect(self) -> HTTPConnection | SingleConnection:
         """Return a connection for one session.
 

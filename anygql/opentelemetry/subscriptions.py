@@ -15,7 +15,7 @@ from ..delivery.interfaces import ConnectionResults, Results
 from ..documents.request import GraphQLRequest
 from ..results.result import ExecutionResult
 from ..session.interceptors import Operation
-from .errors import error_type, record_end, record_errors
+from .errors import error_type, error_type_of_result, record_end, record_errors
 from .telemetry import Attributes, Server
 
 __all__ = ["TracedIncremental", "TracedSubscription"]
@@ -75,7 +75,7 @@ class _TracedResults:
         """See ``SubscriptionObserver``."""
         raise NotImplementedError
 
-    def lost(self, fault: Exception) -> None:
+    def lost(self, outcome: Exception | ExecutionResult) -> None:
         """See ``SubscriptionObserver``."""
         raise NotImplementedError
 
@@ -184,10 +184,13 @@ class TracedSubscription(_TracedResults):
             span.end()
             self._open.remove(span)
 
-    def lost(self, fault: Exception) -> None:
+    def lost(self, outcome: Exception | ExecutionResult) -> None:
         """See ``SubscriptionObserver``."""
         self._losses += 1
-        self._reason = error_type(fault)
+        if isinstance(outcome, ExecutionResult):
+            self._reason = error_type_of_result(outcome.errors or ())
+        else:
+            self._reason = error_type(outcome)
         # A trace of its own: the one that it began in may be over for days.
         span = self._server.start_span(self._request, Context(), self._links)
         span.set_attribute("anygql.reconnect.count", self._losses)

@@ -13,6 +13,7 @@ from typing import Final, NoReturn, Protocol
 from ..delivery.buffering import Delivery
 from ..delivery.interfaces import ConnectionResults, Results, Transport
 from ..documents.request import GraphQLRequest
+from ..results.result import ExecutionResult
 from .interceptors import Call, Operation
 from .options import SessionOptions
 
@@ -72,8 +73,8 @@ class SubscriptionObserver(Protocol):
         """Learn that it was sent, for the first time or again."""
         ...
 
-    def lost(self, fault: Exception) -> None:
-        """Learn that a loss has ended it for now, and that it is to be sent again."""
+    def lost(self, outcome: Exception | ExecutionResult) -> None:
+        """Learn that a loss or refusal has ended it for now, and that it is to be sent again."""
         ...
 
 
