@@ -20,6 +20,7 @@ from anygql import (
     ExecutionResult,
     HTTPTransport,
     Operation,
+    Refreshing,
     TransportConnectionFailed,
     TransportError,
     TransportQueryError,
@@ -384,3 +385,33 @@ def test_without_await(telemetry: Telemetry) -> None:
     for span in (telemetry.spans[0], *(s for s in telemetry.spans if s.name == "subscription")):
         assert span.parent is not None
         assert span.parent.span_id == parent.get_span_context().span_id
+
+
+async def test_what_was_refused_and_is_replayed(telemetry: Telemetry) -> None:
+    refusal = GraphQLError("expired", extensions={"code": "UNAUTHENTICATED"})
+
+    async def ticks(_call: object) -> AsyncIterator[Any]:
+        yield {"tick": 1}
+        await again.wait()
+        yield ExecutionResult(None, [{"message": "x", "extensions": {"code": "UNAUTHENTICATED"}}])
+
+    again = anyio.Event()
+    stub = Stub({"Hello": [refusal, {"hello": "hi"}], "Ticks": ticks})
+    auth = Refreshing(refresh=lambda: "token")
+    client = Client(stub, auth=auth, interceptors=[telemetry.interceptor()])
+    async with client.connect(reconnecting=True) as session:
+        assert await session.execute(HELLO) == {"hello": "hi"}
+        async with session.subscribe("subscription Ticks { tick }") as events:
+            assert await anext(events) == {"tick": 1}
+            again.set()
+            assert await anext(events) == {"tick": 1}
+    call, first, resent = telemetry.spans
+    assert [dict(event.attributes or {}) for event in call.events] == [
+        {"anygql.retry.attempt": 2, "anygql.retry.reason": "UNAUTHENTICATED"}
+    ]
+    assert call.status.status_code is StatusCode.UNSET
+    assert resent.links[0].context.span_id == first.context.span_id
+    assert dict(resent.events[0].attributes or {}) == {
+        "anygql.reconnect.count": 1,
+        "anygql.reconnect.reason": "UNAUTHENTICATED",
+    }

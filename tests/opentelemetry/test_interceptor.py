@@ -162,7 +162,7 @@ SECRET = "s3cret"
 
 DOCUMENT = f"""query Q($token: String = "{SECRET}") {{
     # {SECRET}
-    a(text: "{SECRET}", block: \"\"\"{SECRET}\"\"\", list: ["{SECRET}"], object: {{ a: "{SECRET}" }})
+    a(text: "{SECRET}", block: \"\"\"{SECRET}\"\"\", list: ["{SECRET}"], o: {{ a: "{SECRET}" }})
     @include(if: true) @d(x: "{SECRET}", y: $token)
 }}"""
 
