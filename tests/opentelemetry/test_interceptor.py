@@ -219,5 +219,23 @@ async def test_nothing_secret_is_exported(telemetry: Telemetry) -> None:
         assert name in exported
 
 
+async def test_nothing_secret_of_http_is_exported(telemetry: Telemetry) -> None:
+    async with GraphQLServer(demo_schema()) as server:
+        await server.listen()
+        secrets = {"Authorization": f"Bearer {SECRET}", "Cookie": SECRET}
+        transport = HTTPTransport(f"{server.http_url}?token={SECRET}", headers=secrets)
+        client = Client(transport, interceptors=[telemetry.interceptor(document=True)])
+        async with client as session:
+            args: Any = {"headers": {"X-Token": SECRET}, "params": {"token": SECRET}}
+            await session.execute(HELLO, transport_args=args)
+            # The server's message quotes what it doesn't know.
+            document = f'query Hello {{ hello(name: {{ x: "{SECRET}" }}) }}'
+            with pytest.raises(TransportError, match=SECRET):
+                await session.execute(document, transport_args=args)
+        await server.stop()
+    assert len(telemetry.spans) == 2
+    assert SECRET not in telemetry.exported()
+
+
 def test_nothing_secret_is_in_its_repr(telemetry: Telemetry) -> None:
     assert SECRET not in repr(telemetry.interceptor())

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import build_schema
 from opentelemetry import propagate
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -216,19 +217,16 @@ async def test_the_global_propagator_is_asked(telemetry: Telemetry, server: Grap
 
 
 async def test_a_server_that_answers_with_the_trace(telemetry: Telemetry) -> None:
-    """A server that isn't ours: it reads the header, and tells it in the result."""
-
-    async def answer(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        body = json.dumps({"data": {"trace": headers["traceparent"]}}).encode()
-        given = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": given})
-        await send({"type": "http.response.body", "body": body})
-
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(answer)) as own:
-        transport = HTTPTransport("http://example.org/graphql", client=own)
-        async with Client(transport, interceptors=[telemetry.interceptor()]) as session:
+    """What the server reads is what the client recorded: a hop over a socket, and back."""
+    schema = build_schema("type Query { trace: String! }")
+    fields: Any = schema.type_map
+    fields["Query"].fields["trace"].resolve = lambda _root, info: info.context.headers[
+        "traceparent"
+    ]
+    async with GraphQLServer(schema, context_value=lambda request: request) as server:
+        await server.listen()
+        client = Client(HTTPTransport(server.http_url), interceptors=[telemetry.interceptor()])
+        async with client as session:
             data = await session.execute("{ trace }")
     context = telemetry.span.context
     assert carried({"traceparent": data["trace"]}) == (context.trace_id, context.span_id)

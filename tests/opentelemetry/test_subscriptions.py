@@ -88,10 +88,11 @@ async def test_a_subscription_that_was_left_before(
         assert telemetry.total(ACTIVE) == 0
 
 
-async def test_a_subscription_that_was_dropped(telemetry: Telemetry) -> None:
+@pytest.mark.parametrize("reconnecting", [False, True])
+async def test_a_subscription_that_was_dropped(telemetry: Telemetry, reconnecting: bool) -> None:
     client = Client(Stub({"Ticks": silent}), interceptors=[telemetry.interceptor()])
-    async with client as session:
-        events = session.subscribe(TICKS)
+    async with client.connect(reconnecting=reconnecting) as session:
+        events = session.subscribe(TICKS, on_resubscribe=lambda _events, _last: None)
         with anyio.move_on_after(0.01):
             await anext(events)
         assert telemetry.total(ACTIVE) == 1
