@@ -21,6 +21,7 @@ Propagation: TypeAlias = Literal["http", "extensions"]
 PROPAGATIONS = ("http", "extensions", None)
 
 _W3C = TraceContextTextMapPropagator()
+_BAGGAGE = "baggage"
 
 
 class Propagator:
@@ -53,8 +54,11 @@ class Propagator:
         carried: dict[str, str] = {}
         propagate.inject(carried, context)
         given = [pair for pair in pairs((args or {}).get("headers")) if pair not in self._added]
-        names = {name.lower() for name, _ in given}
-        self._added = [(name, value) for name, value in carried.items() if name not in names]
+        own = {name.lower() for name, _ in given} & {name.lower() for name in carried}
+        # The headers of one trace belong together: the caller's own has none of ours beside it.
+        if own - {_BAGGAGE}:
+            carried.clear()
+        self._added = [each for each in carried.items() if each[0].lower() not in own]
         if not self._added:
             return operation
         headers = {**(args or {}), "headers": [*given, *self._added]}
@@ -64,8 +68,8 @@ class Propagator:
 def _with_extensions(operation: Operation, context: Context) -> Operation:
     carried: dict[str, Any] = {}
     _W3C.inject(carried, context)
-    if not carried:
-        return operation
     request = operation.request
-    extensions = {**carried, **(request.extensions or {})}
-    return operation.replace(request=request.replace(extensions=extensions))
+    given = request.extensions or {}
+    if not carried or carried.keys() & given.keys():
+        return operation
+    return operation.replace(request=request.replace(extensions={**given, **carried}))

@@ -39,6 +39,7 @@ class _TracedResults:
         #: The spans that are open.
         self._open: list[Span] = []
         # Set by `begin`.
+        self._began_at: float
         self._first_span: Span
         self._loop: RunningLoop
         self._results: Results
@@ -55,6 +56,7 @@ class _TracedResults:
         if self._has_begun:  # in another task: this one is about to leave again
             return await begin()
         self._has_begun = True
+        self._began_at = perf_counter()
         self._loop = RunningLoop()
         self._first_span = self._server.start_span(self._request)
         self._open.append(self._first_span)
@@ -195,7 +197,7 @@ class TracedSubscription(_TracedResults):
         span = self._server.start_span(self._request, Context(), self._links)
         span.set_attribute("anygql.reconnect.count", self._losses)
         self._open.append(span)
-        self._context = set_span_in_context(span, Context())
+        self._context = set_span_in_context(span, self._context)
 
     @property
     def _links(self) -> list[Link]:
@@ -250,7 +252,6 @@ class TracedIncremental(_TracedResults):
     def __init__(self, server: Server, request: GraphQLRequest) -> None:
         super().__init__(server, request)
         self._last: ExecutionResult | None = None
-        self._began = perf_counter()
 
     def _taken(self, result: ExecutionResult) -> None:
         self._last = result
@@ -264,5 +265,5 @@ class TracedIncremental(_TracedResults):
             attributes["error.type"] = record_errors(span, last.errors, self._request)
         span.end()
         self._open.clear()
-        seconds = perf_counter() - self._began
+        seconds = perf_counter() - self._began_at
         self._telemetry.duration.record(seconds, attributes, self._context)

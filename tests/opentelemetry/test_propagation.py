@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from graphql import build_schema
-from opentelemetry import propagate
+from opentelemetry import baggage, context, propagate
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from anygql import (
@@ -55,8 +55,8 @@ async def test_a_client_of_ones_own(telemetry: Telemetry, server: GraphQLServer)
         transport = HTTPTransport(server.http_url, client=own)
         async with Client(transport, interceptors=[telemetry.interceptor()]) as session:
             await session.execute(HELLO)
-    context = telemetry.span.context
-    assert carried(server.requests[0].headers) == (context.trace_id, context.span_id)
+    sent_by = telemetry.span.context
+    assert carried(server.requests[0].headers) == (sent_by.trace_id, sent_by.span_id)
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,20 @@ async def test_a_trace_of_the_callers_own_is_kept(
     client = Client(HTTPTransport(server.http_url), interceptors=[telemetry.interceptor()])
     async with client as session:
         await session.execute(HELLO, transport_args={"headers": {"Traceparent": own}})
+        token = context.attach(baggage.set_baggage("shop", "ours"))
+        await session.execute(HELLO, transport_args={"headers": {"Baggage": "shop=own"}})
+        await session.execute(HELLO)
+        context.detach(token)
         with pytest.raises(TypeError, match="transport_args must be a mapping"):
             await session.execute(HELLO, transport_args=[("headers", {})])  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="headers are a mapping or pairs"):
             await session.execute(HELLO, transport_args={"headers": "x"})  # type: ignore[typeddict-item]
-    assert server.requests[0].headers["traceparent"] == own
+    headers = [request.headers for request in server.requests]
+    assert (headers[0]["traceparent"], "tracestate" in headers[0]) == (own, False)
+    assert headers[1]["baggage"] == "shop=own"
+    assert headers[2]["baggage"] == "shop=ours"
+    sent = [carried(each) for each in headers[1:]]
+    assert sent == [(span.context.trace_id, span.context.span_id) for span in telemetry.spans[1:3]]
 
 
 async def test_files_and_persisted_queries(telemetry: Telemetry, server: GraphQLServer) -> None:
@@ -195,9 +204,9 @@ async def test_extensions_go_everywhere(telemetry: Telemetry, server: GraphQLSer
     assert own["traceparent"] == "own"
     (request,) = server.requests
     assert "traceparent" not in request.headers
-    context = spans[-1].context
+    sent_by = spans[-1].context
     extensions = json.loads(request.body)["extensions"]
-    assert carried(extensions) == (context.trace_id, context.span_id)
+    assert carried(extensions) == (sent_by.trace_id, sent_by.span_id)
 
 
 async def test_the_global_propagator_is_asked(telemetry: Telemetry, server: GraphQLServer) -> None:
@@ -228,5 +237,5 @@ async def test_a_server_that_answers_with_the_trace(telemetry: Telemetry) -> Non
         client = Client(HTTPTransport(server.http_url), interceptors=[telemetry.interceptor()])
         async with client as session:
             data = await session.execute("{ trace }")
-    context = telemetry.span.context
-    assert carried({"traceparent": data["trace"]}) == (context.trace_id, context.span_id)
+    sent_by = telemetry.span.context
+    assert carried({"traceparent": data["trace"]}) == (sent_by.trace_id, sent_by.span_id)
