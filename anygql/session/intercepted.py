@@ -24,6 +24,7 @@ from .attempts import CallAttempts
 from .batch import Batcher
 from .credentials import is_wholly_refused
 from .interceptors import Operation, SessionOperation, around
+from .observing import TIME_LIMIT
 from .supervisor import Supervisor
 
 __all__ = ["InterceptedCall", "InterceptedCalls"]
@@ -69,7 +70,9 @@ class InterceptedCalls:
         )
         if isinstance(timeout, EllipsisType):
             return await call.run(operation)
-        with move_on_after(timeout):
+        with move_on_after(timeout) as limit_of_call:
+            if options.observer is not None:
+                operation.context[TIME_LIMIT] = limit_of_call
             return await call.run(operation)
         assert timeout is not None  # noqa: S101 - without a limit, nothing else gets here
         raise call.timeout_error(operation, timeout)

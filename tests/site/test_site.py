@@ -37,6 +37,7 @@ QUESTIONS = {
     "slow consumer": "delivery/",
     "FastAPI": "recipes/fastapi/",
     "logging": "recipes/logging/",
+    "OpenTelemetry": "tracing/",
     "connection was lost without a close frame": "recipes/troubleshooting/",
     "custom scalars": "schema/",
     "how to send an authorization header": "getting-started/#http-and-a-token",
