@@ -151,9 +151,13 @@ _HTTPX_OF_ONES_OWN = Row(
 )
 
 
-_INTERCEPTED = ("anygql asyncio, 1 interceptor", "anygql asyncio, 10 interceptors")
+_INTERCEPTED = (
+    "anygql asyncio, 1 interceptor",
+    "anygql asyncio, 10 interceptors",
+    "anygql asyncio, tracing on",
+)
 
-#: What interceptors cost that only pass the operation on.
+#: What interceptors cost that only pass the operation on, and those that come with anygql.
 _INTERCEPTORS = Row(
     key="interceptors",
     title="execute one at a time through interceptors",

@@ -70,9 +70,10 @@ class Refreshing(Generic[_T]):
             named ``session``. What it runs in the session goes without these credentials.
         token: The first token; or a function or async function that returns it, called once, when
             it is needed. Default: ``None``, and ``refresh`` makes the first one too.
-        expires: A function from a token to the time from which it is to be refreshed: POSIX seconds
-            or a ``datetime`` with a zone, or ``None`` if that isn't known. Default: ``None``, a
-            token is refreshed once the server has refused it.
+        expires: A function from a token to the time from which it is to be refreshed: POSIX
+            seconds, a ``datetime`` with a zone, seconds of ``anyio.current_time()``, or ``None`` if
+            that isn't known. Default: ``None``, a token is refreshed once the server has refused
+            it.
         refused: A function from an error to whether it refuses the credentials. Default:
             ``default_refused``.
         make_headers: A function from a token to HTTP headers. Default: ``None``, the header

@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from anyio import current_time, move_on_after
 
@@ -21,10 +21,12 @@ from ..concurrency.signal import Signal
 from ..delivery.interfaces import Connection
 from ..documents.request import GraphQLRequest
 from ..exceptions import (
+    TransportClosed,
     TransportConnectionFailed,
     TransportError,
     TransportQueryError,
     TransportServerError,
+    TransportTimeout,
 )
 from ..net.statuses import REFUSING_STATUSES
 from ..results.result import ExecutionResult, data_or_raise
@@ -41,6 +43,10 @@ __all__ = ["SessionCredentials", "is_wholly_refused"]
 
 logger = logging.getLogger(__name__)
 
+#: Seconds. A server that lets a connection be for so long has accepted its credentials. Some answer
+#: ``connection_init`` before they have looked at them.
+ACCEPTED_AFTER = 1.0
+
 
 class SessionCredentials:
     """The credentials of one supervisor's connections and operations.
@@ -56,8 +62,11 @@ class SessionCredentials:
         self._openings: dict[Connection, Opening] = {}
         #: What is being opened.
         self._opening: Opening | None = None
-        #: When the credentials were last renewed because a connection was refused.
+        #: When the credentials were last renewed because a connection was refused, unless the
+        #: server has done anything for them since.
         self._renewed_at = -math.inf
+        #: When the last connection was lost for its credentials.
+        self._lost_at = -math.inf
         self._calls: Counter[Connection] = Counter()
         self._calls_changed = Signal()
 
@@ -107,7 +116,7 @@ class SessionCredentials:
         """Keep what a connection was opened with, and renew that in time, until its end."""
         opened = opening.get()
         assert opened is not None  # noqa: S101 - `open` has set it
-        opened.is_open = True
+        opened.is_open, opened.opened_at = True, current_time()
         self._openings[connection] = opened
         if opened.generation is not None and self._source.reconnects:
             self._supervisor.task_group.start_soon(
@@ -142,7 +151,10 @@ class SessionCredentials:
             due = self._source.expires_at()
 
     def is_in_vain(self, error: Exception) -> bool:
-        """Return whether an error refuses credentials that were renewed for a refusal just now."""
+        """Return whether an error refuses credentials that were renewed for a refusal just now.
+
+        Never if the server has done anything for them: then they have expired.
+        """
         is_recent = current_time() - self._renewed_at < STABLE_AFTER
         return is_recent and self._source.is_refused(error)
 
@@ -153,17 +165,28 @@ class SessionCredentials:
         """Return whether calls that were lost with a connection may go on with a fresh token."""
         return self._source.is_refused(error)
 
-    def renew_after_loss(self, fault: Exception) -> bool:
-        """Return whether the newest connection was lost for credentials that the next won't have.
+    def renew_after_loss(self, fault: Exception) -> Literal["at once", "later"] | None:
+        """Have the token refreshed after the newest connection was lost for it.
 
-        Call this before another is opened.
+        Call this before another is opened. Return when to connect again, ``None`` if that isn't why
+        it was lost.
         """
-        generation = None if self._opening is None else self._opening.generation
-        if generation is None or not self._is_news(fault):
-            return False
-        self._source.invalidate(generation)
-        self._renewed_at = current_time()
-        return True
+        # Not by the connection: its task may have ended first.
+        opened, now = self._opening, current_time()
+        if opened is None or opened.generation is None:
+            return None
+        if now - opened.opened_at >= ACCEPTED_AFTER:
+            self.accepted()
+        if not self._is_news(fault):
+            return None
+        self._source.invalidate(opened.generation)
+        is_first = now - self._lost_at >= STABLE_AFTER
+        self._renewed_at = self._lost_at = now
+        return "at once" if is_first else "later"
+
+    def accepted(self) -> None:
+        """Learn that the server has done something for these credentials."""
+        self._renewed_at = -math.inf
 
     def _generation_of(self, connection: Connection) -> int | None:
         opened = self._openings.get(connection)
@@ -226,11 +249,9 @@ class SessionCredentials:
             return False
         if isinstance(outcome, ExecutionResult):
             return bool(outcome.errors) and self._is_refusing(outcome)
-        if not isinstance(outcome, TransportServerError | TransportQueryError):
+        if isinstance(outcome, TransportConnectionFailed | TransportTimeout | TransportClosed):
             return False
-        return not isinstance(outcome, TransportConnectionFailed) and self._source.is_refused(
-            outcome
-        )
+        return self._source.is_refused(outcome)
 
     def _is_refusing(self, result: ExecutionResult) -> bool:
         try:
@@ -272,11 +293,13 @@ def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Except
     """
     if request.kind != "mutation":
         return True
-    if not isinstance(outcome, ExecutionResult | TransportQueryError):
-        return getattr(outcome, "code", None) in REFUSING_STATUSES
-    if outcome.data is not None:
+    if getattr(outcome, "data", None) is not None:
         return False
-    errors = outcome.errors or []
+    if isinstance(outcome, TransportServerError):
+        return outcome.code in REFUSING_STATUSES
+    errors: list[Any] = getattr(outcome, "errors", None) or []
+    if not errors and not isinstance(outcome, ExecutionResult):
+        return False
     depth = max((_depth(error) for error in errors), default=0)
     return not depth or (depth == 1 and request.has_one_field)
 

@@ -67,6 +67,7 @@ class Replaying(Resuming):
             feed = self._feeds[0]
             if not result.errors:
                 self._has_begun = True
+                self._credentials.accepted()
                 if self._has_replayed and current_time() - self._began_at >= STABLE_AFTER:
                     self._has_replayed = False
                 return result
@@ -145,6 +146,8 @@ class Replaying(Resuming):
             self._credentials.invalidate(self._generation)
         else:
             self._resuming = self._needs_renewal = True
+            if self._observer is not None:
+                self._observer.lost(outcome)
             self._supervisor.task_group.start_soon(self._resume, name="anygql: resubscribe")
         return True
 

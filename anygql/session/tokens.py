@@ -36,8 +36,12 @@ logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-#: When a token expires: a POSIX time, a time with its zone, or ``None`` if that isn't known.
+#: When a token expires: a POSIX time or one of the loop's clock, a time with its zone, or ``None``
+#: if that isn't known.
 Expiry: TypeAlias = "float | datetime | None"
+
+#: POSIX times are later than this, in 2001. Loops' clocks count from when the machine was started.
+_EARLIEST_POSIX_TIME = 1e9
 
 
 class CredentialsOwner(Protocol):
@@ -55,7 +59,7 @@ class CredentialsOwner(Protocol):
 class Opening:
     """What is known of the credentials that one connection was opened with."""
 
-    __slots__ = ("_on_waiting", "generation", "is_open", "is_waiting")
+    __slots__ = ("_on_waiting", "generation", "is_open", "is_waiting", "opened_at")
 
     def __init__(self, on_waiting: Callable[[], None]) -> None:
         #: The generation of the oldest token that the transport asked for; ``None`` if it asked
@@ -63,6 +67,7 @@ class Opening:
         self.generation: int | None = None
         #: Whether the connection is open, so that what is asked from now on isn't for it.
         self.is_open = False
+        self.opened_at = 0.0
         #: Whether it waits for a refresh.
         self.is_waiting = False
         self._on_waiting = on_waiting
@@ -297,6 +302,8 @@ class TokenSource(Generic[_T]):
             )
         elif at is not None and math.isnan(at):
             raise ValueError("expires returned nan: return None if the time isn't known")
+        elif at is not None and at < _EARLIEST_POSIX_TIME:
+            at += time.time() - current_time()
         self._token = token
         self._expires_at = at
         self._is_stale = False
