@@ -47,6 +47,9 @@ logger = logging.getLogger(__name__)
 #: ``connection_init`` before they have looked at them.
 ACCEPTED_AFTER = 1.0
 
+#: What operations fail with that the server has not answered.
+_NO_ANSWERS = (TransportConnectionFailed, TransportTimeout, TransportClosed)
+
 
 class SessionCredentials:
     """The credentials of one supervisor's connections and operations.
@@ -248,9 +251,8 @@ class SessionCredentials:
             try:
                 data_or_raise(outcome)
             except TransportQueryError as error:
-                return self._source.is_refused(error)
-            return False
-        if isinstance(outcome, TransportConnectionFailed | TransportTimeout | TransportClosed):
+                outcome = error
+        if isinstance(outcome, (ExecutionResult, *_NO_ANSWERS)):
             return False
         return self._source.is_refused(outcome)
 

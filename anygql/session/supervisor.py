@@ -321,8 +321,8 @@ class Supervisor:
     async def _close_after_calls(self, connection: Connection) -> None:
         while not self.has_connection and self.fault is None:
             await self._changed.wait()
-        if self.credentials is not None:
-            await self.credentials.wait_without_calls(connection)
+        assert self.credentials is not None  # noqa: S101 - they alone replace connections
+        await self.credentials.wait_without_calls(connection)
         connection.close(reason="another connection has taken its place")
 
     async def _open_connection(self) -> Connection:

@@ -16,9 +16,11 @@ from trio.testing import MockClock
 from anygql import (
     AppSyncTransport,
     Client,
+    Connected,
     HTTPTransport,
     Refreshing,
     Session,
+    SessionEvent,
     SplitTransport,
     Subscription,
     TransportClosed,
@@ -593,3 +595,49 @@ async def test_a_transport_that_asks_for_something_else() -> None:
                 assert await session.execute("{ __typename }")
                 await server.connections[-1].close(4401)
                 await session.wait_closed()
+
+
+def test_a_connection_that_is_replaced_as_soon_as_it_is_there() -> None:
+    issuer = Issuer()
+    sessions: list[Session] = []
+
+    def on_event(event: SessionEvent) -> None:
+        if isinstance(event, Connected) and sessions:
+            supervisor = sessions.pop()._supervisor
+            assert supervisor._connection is not None
+            supervisor.replace(supervisor._connection)
+
+    async def main() -> None:
+        auth = hourly(issuer)
+        async with in_memory(auth, issuer, reconnecting=True, on_event=on_event) as it:
+            server, session = it
+            sessions.append(session)
+            session.reconnect()
+            await anyio.sleep(1)
+            assert await session.execute(HELLO)
+            assert len(server.connections) == 3
+            assert [it.closed is None for it in server.connections] == [False, False, True]
+
+    run(main)
+
+
+def test_a_connection_that_is_idle_while_its_successor_cannot_be_made() -> None:
+    issuer = Issuer()
+    options: dict[str, Any] = {"reconnecting": True, "lazy": True, "idle_timeout": 60}
+
+    async def main() -> None:
+        async with in_memory(hourly(issuer), issuer, **options) as (server, session):
+            async with session.subscribe("subscription { ticks(every: 60000) }") as events:
+                for _ in range(50):
+                    await events.receive()
+                server._accepting = False
+                for _ in range(30):
+                    await events.receive()
+                assert len(server.connections) == 1
+            await anyio.sleep(120)  # it is closed, since nothing runs on it
+            assert server.connections[0].closed is not None
+            server._accepting = True
+            assert await session.execute(HELLO)
+            assert len(server.connections) == 2
+
+    run(main)

@@ -322,6 +322,23 @@ async def test_the_first_part_is_there_at_once() -> None:
                 it.receive_nowait()
 
 
+async def test_results_in_parts_that_fail_for_another_reason() -> None:
+    async with talking("http", refuse_by_status=False) as (issuer, server, session):
+        server.refuse_with = 404
+        with pytest.raises(TransportServerError, match="404"):
+            await session.execute_incremental(HELLO).receive()
+        assert issuer.issued == 1
+    async with talking("websocket") as (_, server, session), anyio.create_task_group() as tg:
+
+        @tg.start_soon
+        async def drop() -> None:
+            await server.connections[0].wait_operations(1)
+            server.drop_connections()
+
+        with pytest.raises(TransportConnectionFailed):
+            await session.execute_incremental("{ hello(wait: 10000) }").receive()
+
+
 async def test_canceled_while_the_first_part_is_waited_for() -> None:
     async with talking("websocket") as (_, server, session):
         with anyio.move_on_after(0.02):
@@ -439,6 +456,8 @@ async def test_a_subscription_that_is_left_while_it_is_refused() -> None:
             with anyio.move_on_after(0):  # another consumer, which waits too
                 await events.receive()
             await events.aclose()
+            with pytest.raises(anyio.EndOfStream):
+                results_of(events).receive_nowait()
         gate.set()
         assert await session.execute(HELLO)
         await server.connections[-1].wait_operations(0)
