@@ -21,7 +21,7 @@ from ..exceptions import TransportError, TransportTimeout
 from ..results.result import ExecutionResult
 from .attempts import CallAttempts
 from .batch import Batcher
-from .interceptors import Operation, around
+from .interceptors import NOT_RETRIED, Operation, around
 from .supervisor import Supervisor
 
 __all__ = ["InterceptedCalls"]
@@ -155,7 +155,14 @@ class _InterceptedCall:
         at_most_once = kind == "mutation" and not self._may_repeat
         run = partial(self._attempt, operation, kind)
         label = _label(operation)
-        attempts = CallAttempts(self._supervisor, label, run, self._limit, at_most_once)
+        attempts = CallAttempts(
+            self._supervisor,
+            label,
+            run,
+            self._limit,
+            at_most_once,
+            operation.context.get(NOT_RETRIED),
+        )
         self._sent.append(attempts)
         try:
             return await attempts.run()

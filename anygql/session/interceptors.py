@@ -15,6 +15,7 @@ from ..documents.request import GraphQLRequest, OperationKind, Request, as_reque
 from ..results.result import ExecutionResult
 
 __all__ = [
+    "NOT_RETRIED",
     "Call",
     "Interceptor",
     "Operation",
@@ -23,6 +24,11 @@ __all__ = [
     "around",
     "check_interceptors",
 ]
+
+
+#: In an operation's context, a predicate: the errors that the session's retries leave to an
+#: interceptor.
+NOT_RETRIED = "anygql.not_retried"
 
 
 class Operation(msgspec.Struct, frozen=True, eq=False, kw_only=True):
