@@ -103,6 +103,7 @@ class Ledger:
         """Correct what an operation under way may cost."""
         more = points - charge.points
         charge.points = points
+        charge.charged += more
         self._change(more)
         for budget in charge.holders:
             budget.held += more

@@ -95,6 +95,8 @@ class Line:
         with self._lock:
             insort(self._places, place, key=_number)
             place.is_waiting = True
+            if self._places[0].clock is not place.clock:
+                self._wake_first(place.clock)  # or it goes, if its loop is over
             return self._go(place) == 0
 
     def expect(self, place: Place) -> tuple[float, Reason]:
