@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         update_schema_scalar,
         update_schema_scalars,
     )
+    from .session.auth import Refreshing, default_refused
     from .session.events import (
         Closed,
         Connected,
@@ -113,6 +114,7 @@ _MODULES = {
         "update_schema_scalar",
         "update_schema_scalars",
     ),
+    ".session.auth": ("Refreshing", "default_refused"),
     ".session.events": (
         "Closed",
         "Connected",
@@ -172,6 +174,7 @@ __all__ = [
     "Pages",
     "PermanentOptions",
     "Phoenix",
+    "Refreshing",
     "ResultTypeError",
     "Session",
     "SessionEvent",
@@ -196,6 +199,7 @@ __all__ = [
     "VariableError",
     "WebSocketTransport",
     "build_client_schema",
+    "default_refused",
     "document_id",
     "execute",
     "gql",

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from .schema import IntrospectionOptions, SchemaSource
+    from .session.auth import Refreshing
     from .session.interceptors import Interceptor, SubscriptionInterceptor
 
 _T = TypeVar("_T")
@@ -55,12 +56,19 @@ def _as_transport(
     headers: Provider[Headers] | None,
     init_payload: Provider[Mapping[str, Any] | None],
     ssl: SSLContext | None,
+    auth: Refreshing[Any] | None = None,
 ) -> Transport:
     """Return the transport that was given, or make the one for a URL's scheme."""
     if not isinstance(given, str) and not is_url(given):
         options = {"headers": headers, "init_payload": init_payload, "ssl": ssl}
         return _check_transport(given, [name for name in options if options[name] is not None])
     url = check_url(given, ("https", "http", "wss", "ws"))
+    if auth is not None:
+        from .session.auth import with_headers, with_payload
+
+        headers = with_headers(auth, headers)
+        if url.startswith("ws"):
+            init_payload = with_payload(auth, init_payload)
     # Only the transport that is used gets imported.
     if url.startswith("http"):
         from .http import HTTPTransport
@@ -95,6 +103,7 @@ def _as_split(
     headers: Provider[Headers] | None,
     init_payload: Provider[Mapping[str, Any] | None],
     ssl: SSLContext | None,
+    auth: Refreshing[Any] | None,
 ) -> SplitTransport:
     """Return both transports as one, each made of its URL, unless it was given."""
     if isinstance(given, SplitTransport):
@@ -110,7 +119,7 @@ def _as_split(
             return _as_transport(each, None, None, None)  # the options are for the URL's
         is_socket = str(each).lower().startswith("ws")
         payload = init_payload if is_socket or not has_socket else None
-        return _as_transport(each, headers, payload, ssl)
+        return _as_transport(each, headers, payload, ssl, auth)
 
     return SplitTransport(make(given), subscriptions=make(subscriptions))
 
@@ -138,6 +147,10 @@ _HINTS = {
     "timeout": "write execute_timeout=",
     "fetch_schema_from_transport": "write fetch_schema=True",
     "introspection": "write schema=",
+    **dict.fromkeys(
+        ("token", "refresh", "credentials"),
+        "write auth=Refreshing(…), or headers= and init_payload=",
+    ),
     "introspection_args": "write fetch_schema=IntrospectionOptions(…)",
     "type_def": "write schema=",
     "parse_result": "write parse_results=",
@@ -185,6 +198,26 @@ def _introspection_options(wanted: bool | IntrospectionOptions) -> Introspection
             f"fetch_schema is True, False or IntrospectionOptions, not {type(wanted).__name__}"
         )
     return wanted
+
+
+def _check_auth(auth: Any, transport: Transport) -> None:
+    """Raise ``TypeError`` for what is no ``Refreshing``, or what no transport asks for a token."""
+    from .session.auth import Refreshing
+
+    if not isinstance(auth, Refreshing):
+        raise TypeError(
+            f"auth is a Refreshing, not {type(auth).__name__}: other credentials go to headers=, "
+            "to init_payload=, or to an HTTP client of your own"
+        )
+    transports = [transport]
+    if isinstance(transport, SplitTransport):
+        transports = [transport.transport, transport.subscriptions]
+    if not any(getattr(each, "asks_anew", True) for each in transports):
+        name = type(transports[0]).__name__
+        raise ValueError(
+            f"nothing asks auth for a token: write {name}(…, headers=auth.headers), or for a "
+            "WebSocket init_payload=auth.payload"
+        )
 
 
 def _checked(name: str, interceptors: Sequence[Any]) -> tuple[Any, ...]:
@@ -240,6 +273,8 @@ class Client:
         subscription_interceptors: Functions or async functions of an ``Operation``, which return it
             changed or not, before a subscription is sent, and each time that it is sent again.
             They run for ``execute_incremental``, too. Default: none.
+        auth: Credentials that expire, as a ``Refreshing``. A transport that a URL makes sends their
+            token. Default: ``None``.
         headers: Headers for each transport that a URL makes, or a function that returns them.
             Default: ``None``.
         init_payload: The payload of ``connection_init`` for each transport that a ``ws(s)://`` URL
@@ -271,6 +306,7 @@ class Client:
         interceptors: Sequence[Interceptor] = (),
         attempt_interceptors: Sequence[Interceptor] = (),
         subscription_interceptors: Sequence[SubscriptionInterceptor] = (),
+        auth: Refreshing[Any] | None = None,
         headers: Provider[Headers] | None = None,
         init_payload: Provider[Mapping[str, Any] | None] = None,
         ssl: SSLContext | None = None,
@@ -279,9 +315,11 @@ class Client:
         if mistaken:
             refuse_options("Client()", mistaken, _HINTS, signature(type(self)).parameters)
         if subscriptions is None:
-            self.transport = _as_transport(transport, headers, init_payload, ssl)
+            self.transport = _as_transport(transport, headers, init_payload, ssl, auth)
         else:
-            self.transport = _as_split(transport, subscriptions, headers, init_payload, ssl)
+            self.transport = _as_split(transport, subscriptions, headers, init_payload, ssl, auth)
+        if auth is not None:
+            _check_auth(auth, self.transport)
         self._schema = SharedSchema(_load_schema(schema))
         self._options = SessionOptions(
             execute_timeout=execute_timeout,
@@ -294,6 +332,7 @@ class Client:
             subscription_interceptors=_checked(
                 "subscription_interceptors", subscription_interceptors
             ),
+            auth=auth,
             conversions=Conversions(serialize_variables, parse_results, camel_case),
             schema=self._schema,
             fetch_schema=_introspection_options(fetch_schema),

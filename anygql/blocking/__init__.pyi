@@ -17,6 +17,7 @@ from anygql.net.headers import Headers
 from anygql.net.options import Provider
 from anygql.results.result import ExecutionResult
 from anygql.schema import IntrospectionOptions, SchemaSource
+from anygql.session.auth import Refreshing
 from anygql.session.events import SessionEvent, SessionState
 from anygql.session.interceptors import Interceptor, SubscriptionInterceptor
 from anygql.session.options import PermanentOptions
@@ -86,6 +87,8 @@ class Client:
         subscription_interceptors: Functions or async functions of an ``Operation``, which return it
             changed or not, before a subscription is sent, and each time that it is sent again.
             They run for ``execute_incremental``, too. Default: none.
+        auth: Credentials that expire, as a ``Refreshing``. A transport that a URL makes sends their
+            token. Default: ``None``.
         headers: Headers for each transport that a URL makes, or a function that returns them.
             Default: ``None``.
         init_payload: The payload of ``connection_init`` for each transport that a ``ws(s)://`` URL
@@ -119,6 +122,7 @@ class Client:
         interceptors: Sequence[Interceptor] = (),
         attempt_interceptors: Sequence[Interceptor] = (),
         subscription_interceptors: Sequence[SubscriptionInterceptor] = (),
+        auth: Refreshing[Any] | None = None,
         headers: Provider[Headers] | None = None,
         init_payload: Provider[Mapping[str, Any] | None] = None,
         ssl: SSLContext | None = None,

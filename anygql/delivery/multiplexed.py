@@ -32,7 +32,7 @@ class MultiplexedConnection(BaseConnection, ABC):
     """The operations of one stream. ``_take_loop`` comes before everything else."""
 
     #: Whether operations are run with what ``authorize`` returns.
-    _authorizes = False
+    authorizes = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class MultiplexedConnection(BaseConnection, ABC):
         Canceled before its request is written, it sends nothing. After that, the server is told
         once.
         """
-        if self._authorizes:
+        if self.authorizes:
             transport_args = await self.authorize(request, transport_args)
         if transport_args is not None:
             self._check_args(transport_args)

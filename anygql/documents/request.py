@@ -254,6 +254,12 @@ class GraphQLRequest(Generic[_T_co]):
         """``"query"``, ``"mutation"`` or ``"subscription"``. Raises as ``operation`` does."""
         return self.operation[1]
 
+    @property
+    def has_one_field(self) -> bool:
+        """Whether the operation surely selects one field at the top, and no more."""
+        selections = self._source.selections.get(self.operation[0])
+        return selections is not None and selections.has_one_field
+
     def check_variables(self) -> None:
         """Raise ``ValueError`` if a required variable is not given, or a name looks misspelled."""
         name = self.operation[0]

@@ -38,6 +38,11 @@ class Selections:
         """Add the fields of a named fragment."""
         self.spreads.append(fragment)
 
+    @property
+    def has_one_field(self) -> bool:
+        """Whether one field is selected here, by no fragment with a name."""
+        return len(self.fields) == 1 and not self.spreads
+
     def check_path(self, path: Sequence[str]) -> None:
         """Raise ``ValueError`` for a path that no result can have.
 

@@ -147,6 +147,12 @@ class HTTPTransport:
         #: The server's URL without its secrets: user, password, query and fragment.
         self.description = "the server" if callable(url) else redact(url)
 
+    @property
+    def asks_anew(self) -> bool:
+        """Whether what the server is told may change from one request to the next."""
+        asked = (self.url, self.headers)
+        return any(map(callable, asked)) or self.auth is not None or self.client is not None
+
     def connect(self) -> HTTPConnection | SingleConnection:
         """Return a connection for one session.
 

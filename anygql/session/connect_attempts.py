@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from anyio import CancelScope, current_time, move_on_after
 from anyio.abc import TaskGroup
@@ -20,6 +20,9 @@ from .outage import Outage
 from .policy import may_connect_again
 from .retry import Policy, Retry, connect_policy, requested_wait, wait_after
 from .status import Status
+
+if TYPE_CHECKING:
+    from .credentials import SessionCredentials
 
 __all__ = ["STABLE_AFTER", "ConnectAttempts"]
 
@@ -41,14 +44,22 @@ class ConnectAttempts:
         transport: The transport, which opens the connections.
         options: The session's options.
         status: What is known of the connection.
+        credentials: The credentials to connect with, if they are refreshed.
     """
 
-    def __init__(self, transport: Transport, options: SessionOptions, status: Status) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        options: SessionOptions,
+        status: Status,
+        credentials: SessionCredentials | None = None,
+    ) -> None:
         policy: Policy = options.retry_connect if options.reconnecting else False
         self._retry = Retry(policy, connect_policy, "retry_connect")
         self._transport = transport
         self._options = options
         self._status = status
+        self._credentials = credentials
         #: How many connections there have been.
         self.connections = 0
         self._attempts = 0
@@ -76,6 +87,8 @@ class ConnectAttempts:
         if error is self._status.event_error:
             return False
         asks_anew: bool = getattr(self._transport, "asks_anew", True)
+        if self._credentials is not None and self._credentials.is_in_vain(error):
+            asks_anew = False
         retryable = may_connect_again(error, acknowledged=self.connections > 0, asks_anew=asks_anew)
         return self._options.decide(error, retryable=retryable)
 

@@ -7,6 +7,7 @@ All run in the caller's task.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import EllipsisType
 from typing import TypeAlias
@@ -21,6 +22,7 @@ from ..exceptions import TransportError, TransportTimeout
 from ..results.result import ExecutionResult
 from .attempts import CallAttempts
 from .batch import Batcher
+from .credentials import is_wholly_refused
 from .interceptors import NOT_RETRIED, Operation, around
 from .supervisor import Supervisor
 
@@ -36,7 +38,10 @@ _Send: TypeAlias = Callable[
 
 
 class InterceptedCalls:
-    """Runs the queries and mutations of a session through its interceptors."""
+    """Runs the queries and mutations of a session through its interceptors.
+
+    The innermost is what replays an operation whose credentials are refused, if they are refreshed.
+    """
 
     def __init__(self, supervisor: Supervisor, send: _Send) -> None:
         self._supervisor = supervisor
@@ -137,16 +142,52 @@ class _InterceptedCall:
         self, supervisor: Supervisor, send: _Send, limit: float | None, may_repeat: bool
     ) -> None:
         self._supervisor = supervisor
+        self._credentials = supervisor.credentials
         self._send = send
         self._limit = limit
         self._may_repeat = may_repeat
         self._attempts_begun = 0
+        #: The generation of the token that the last attempt was made with.
+        self._generation = 0
         #: One for each time that an interceptor has called on.
         self._sent: list[CallAttempts[ExecutionResult]] = []
 
     def run(self, operation: Operation) -> Awaitable[ExecutionResult]:
         """Run an operation through the interceptors."""
-        return around(self._supervisor.options.interceptors, self._make_attempts)(operation)
+        call = self._make_attempts if self._credentials is None else self._replay_if_refused
+        return around(self._supervisor.options.interceptors, call)(operation)
+
+    @uninterruptible
+    async def _replay_if_refused(self, operation: Operation) -> ExecutionResult:
+        """Make the attempts, and once more with fresh credentials if they are refused."""
+        credentials = self._credentials
+        assert credentials is not None  # noqa: S101 - `run` has looked
+        await credentials.ready()
+        try:
+            result = await self._make_attempts(operation)
+        except TransportError as error:
+            if credentials.is_bypassed or not await self._renewed_after(operation, error):
+                raise
+        else:
+            if not result.errors or credentials.is_bypassed:
+                return result
+            if not await self._renewed_after(operation, result):
+                return result
+        return await self._make_attempts(operation)
+
+    async def _renewed_after(
+        self, operation: Operation, outcome: ExecutionResult | TransportError
+    ) -> bool:
+        """Return whether the operation is to be sent again, which there is a fresh token for."""
+        credentials = self._credentials
+        assert credentials is not None  # noqa: S101 - as above
+        if self._supervisor.fault is not None or not credentials.is_refused(outcome):
+            return False
+        if not is_wholly_refused(operation.request, outcome):
+            credentials.invalidate(self._generation)
+            return False
+        await credentials.renew(self._generation)
+        return True
 
     @uninterruptible
     async def _make_attempts(self, operation: Operation) -> ExecutionResult:
@@ -178,8 +219,13 @@ class _InterceptedCall:
         self._attempts_begun += 1
         attempt = _Attempt(connection, kind, self._send)
         call = around(self._supervisor.options.attempt_interceptors, attempt.send)
+        counted: AbstractContextManager[None] = nullcontext()
+        if self._credentials is not None:
+            self._generation = self._credentials.used_on(connection)
+            counted = self._credentials.call_on(connection)
         try:
-            return await call(operation.in_attempt(self._attempts_begun))
+            with counted:
+                return await call(operation.in_attempt(self._attempts_begun))
         except TransportError as error:
             if attempt.may_have_arrived:
                 error.unsent = False
@@ -193,8 +239,9 @@ class _InterceptedCall:
                 error.unsent = False
             return error
         server, label = self._supervisor.description, _label(operation)
+        by = "interceptors" if self._credentials is None else "interceptors or credentials"
         error = TransportTimeout(
-            f"{server}: the interceptors have not sent {label} within {timeout:g} s (timeout)"
+            f"{server}: the {by} have not sent {label} within {timeout:g} s (timeout)"
         )
         error.unsent = True
         return error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import msgspec
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from .retry import Policy
 
 if TYPE_CHECKING:
     from ..schema.introspection import IntrospectionOptions
+    from .auth import Refreshing
     from .interceptors import Interceptor, SubscriptionInterceptor
 
 __all__ = ["ConnectOptions", "PermanentOptions", "SessionOptions"]
@@ -65,6 +66,8 @@ class SessionOptions(msgspec.Struct, frozen=True):
     interceptors: tuple[Interceptor, ...] = ()
     attempt_interceptors: tuple[Interceptor, ...] = ()
     subscription_interceptors: tuple[SubscriptionInterceptor, ...] = ()
+    #: The credentials to refresh, if there are any.
+    auth: Refreshing[Any] | None = None
     conversions: Conversions = msgspec.field(default_factory=Conversions)
     schema: SharedSchema = msgspec.field(default_factory=SharedSchema)
     #: Held by the session that asks for the schema, while the others wait.

@@ -93,7 +93,7 @@ class Resuming:
         """Begin the subscription. If canceled, it has not begun."""
         await checkpoint()
         while True:
-            connection = await self._supervisor.connection(is_call=True)
+            connection = await self._connect(is_call=True)
             request, args = self._request, self._args
             if self._interceptors is not None:
                 request, args = await self._interceptors.change(request, args)
@@ -103,6 +103,10 @@ class Resuming:
         self._subscribe(connection, request, args)
         self._supervisor.resumables.add(self)
         return self
+
+    async def _connect(self, *, is_call: bool = False) -> Connection:
+        """Return the connection to subscribe on, once there is one."""
+        return await self._supervisor.connection(is_call=is_call)
 
     def _subscribe(
         self, connection: Connection, request: GraphQLRequest, args: AnyTransportArgs
@@ -177,7 +181,9 @@ class Resuming:
 
     # The supervisor's side.
 
-    def connection_lost(self, fault: Exception, task_group: TaskGroup) -> None:
+    def connection_lost(
+        self, fault: Exception, task_group: TaskGroup, *, was_replaced: bool = False
+    ) -> None:
         """Begin to resubscribe on the next connection, if the loss ended this subscription."""
         if self._feeds[-1].fault is fault and not self._resuming:
             self._resuming = True
@@ -218,15 +224,19 @@ class Resuming:
             return
         try:
             with CancelScope() as self._scope:
-                await self._supervisor.retry_subscribe.call(
-                    self._resubscribe, self._may_retry, sleep=self._supervisor.sleep
-                )
+                await self._send_again()
         except Exception as exc:  # noqa: BLE001 - the consumer gets what on_resubscribe raises
             self.fail(exc)
         finally:
             self._scope = None
             self._resuming = False
             self._changed.notify()
+
+    async def _send_again(self) -> None:
+        """Subscribe again, as often as the retry policy allows."""
+        await self._supervisor.retry_subscribe.call(
+            self._resubscribe, self._may_retry, sleep=self._supervisor.sleep
+        )
 
     def _may_retry(self, error: Exception) -> bool:
         if self._is_over or self._supervisor.fault is not None:
@@ -236,7 +246,7 @@ class Resuming:
     async def _resubscribe(self) -> None:
         """Subscribe on the next connection, once the consumer has come to the newest feed."""
         while True:
-            connection = await self._supervisor.connection()
+            connection = await self._connect()
             while len(self._feeds) > 1:
                 await self._changed.wait()
             if self._is_over:

@@ -67,6 +67,7 @@ class Session:
         self.owner: object = None
         self._supervisor = supervisor
         self._subscriptions = supervisor.subscriptions
+        self._credentials = supervisor.credentials
         self._options = supervisor.options
         self._attempts = Attempts(supervisor)
         self._batcher: Batcher | None = None
@@ -78,7 +79,11 @@ class Session:
             )
         # Without interceptors, calls are as they were: not one function call more.
         self._intercepted: InterceptedCalls | None = None
-        if self._options.interceptors or self._options.attempt_interceptors:
+        if (
+            self._options.interceptors
+            or self._options.attempt_interceptors
+            or self._options.auth is not None
+        ):
             from .intercepted import InterceptedCalls
 
             self._intercepted = InterceptedCalls(supervisor, self._execute_once)
@@ -953,8 +958,7 @@ class Session:
         if self._options.subscription_interceptors:
             interceptors = self._subscription_interceptors(self._supervisor)
 
-        async def begin() -> Results:
-            await checkpoint()
+        async def start() -> tuple[Connection, Results]:
             connection = await self._supervisor.connection(is_call=True)
             if not isinstance(connection, Incremental):
                 raise TypeError(
@@ -965,7 +969,16 @@ class Session:
             if interceptors is not None:
                 request, args = await interceptors.change(request, args)
             args = await authorized(connection, request, args)
-            return connection.execute_incremental(request, delivery, args)
+            return connection, connection.execute_incremental(request, delivery, args)
+
+        async def begin() -> Results:
+            await checkpoint()
+            credentials = self._supervisor.credentials
+            if credentials is None:
+                return (await start())[1]
+            from .replaying import start_replaying
+
+            return await start_replaying(credentials, prepared.request, start)
 
         from .subscription import Subscription
 
@@ -1128,7 +1141,13 @@ class Session:
         self, connection: Connection, request: GraphQLRequest, args: AnyTransportArgs
     ) -> ExecutionResult:
         """Run a query or mutation on one connection, with others if the client batches."""
-        if self._batcher is not None and args is None and isinstance(connection, Batching):
+        if (
+            self._batcher is not None
+            and args is None
+            and isinstance(connection, Batching)
+            # What `refresh` runs must not wait with those who wait for `refresh`.
+            and not (self._credentials is not None and self._credentials.is_bypassed)
+        ):
             return await self._batcher.execute(connection, request)
         return await connection.execute(request, args)
 
@@ -1171,7 +1190,8 @@ class Session:
         interceptors: SubscriptionInterceptors | None = None
         if self._options.subscription_interceptors:
             interceptors = self._subscription_interceptors(supervisor)
-        if supervisor.retry_subscribe.is_disabled:
+        credentials = supervisor.credentials
+        if supervisor.retry_subscribe.is_disabled and credentials is None:
 
             async def begin() -> Results:
                 await checkpoint()
@@ -1191,7 +1211,13 @@ class Session:
             handed, subscription = borrow(subscription), None
             return on_resubscribe(handed, None if last is None else last_item(last))
 
-        resuming = Resuming(
+        if credentials is None:
+            subscribe = Resuming
+        else:
+            from .replaying import Replaying
+
+            subscribe = Replaying
+        resuming = subscribe(
             supervisor,
             request,
             delivery,

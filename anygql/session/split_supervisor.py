@@ -104,6 +104,8 @@ class _SubscriptionSupervisor(Supervisor):
     ``fault`` is set while it has ended alone. The next subscription clears that.
     """
 
+    _lends_task_group = False
+
     def __init__(
         self,
         transport: Transport,

@@ -8,9 +8,9 @@ likes around an attempt to connect. A plain session is the same with one attempt
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio import CancelScope, Event, create_task_group, current_time, move_on_after
 from anyio.abc import TaskGroup, TaskStatus
@@ -31,14 +31,23 @@ from .policy import may_send_again
 from .retry import Retry, execute_policy, subscribe_policy
 from .status import Status
 
+if TYPE_CHECKING:
+    from .credentials import SessionCredentials
+    from .session import Session
+
 __all__ = ["Resumable", "Supervisor"]
 
 
 class Resumable(Protocol):
     """A subscription that outlives its connection."""
 
-    def connection_lost(self, fault: Exception, task_group: TaskGroup) -> None:
-        """Learn that the connection is gone; what follows runs in ``task_group``."""
+    def connection_lost(
+        self, fault: Exception, task_group: TaskGroup, *, was_replaced: bool = False
+    ) -> None:
+        """Learn that the connection is gone; what follows runs in ``task_group``.
+
+        ``was_replaced``: there is another one, and this one was closed for it.
+        """
         ...
 
     def fail(self, fault: Exception) -> None:
@@ -48,6 +57,9 @@ class Resumable(Protocol):
 
 class Supervisor:
     """Keeps one session connected, and knows its state."""
+
+    #: Whether ``refresh`` of the session's credentials may run in the task group.
+    _lends_task_group = True
 
     def __init__(self, transport: Transport, options: SessionOptions) -> None:
         self.options = options
@@ -73,7 +85,11 @@ class Supervisor:
         self._transport = transport
         self._connection: Connection | None = None
         self._status = Status(transport, options)
-        self._attempts = ConnectAttempts(transport, options, self._status)
+        self.credentials = self._make_credentials()
+        self._attempts = ConnectAttempts(transport, options, self._status, self.credentials)
+        #: Connections that have a successor, and are closed once the calls on them are over.
+        self._replaced: set[Connection] = set()
+        self._waiting_for_end: CancelScope | None = None
         self._is_lazy = options.lazy
         self._connected_at = 0.0
         self._changed = Signal()
@@ -84,6 +100,14 @@ class Supervisor:
         self._cancel_owner: Callable[[], object]
         self.loop: RunningLoop
         self.task_group: TaskGroup
+
+    def _make_credentials(self) -> SessionCredentials | None:
+        if self.options.auth is None:
+            return None
+        from .auth import source_of
+        from .credentials import SessionCredentials
+
+        return SessionCredentials(source_of(self.options.auth), self)
 
     @property
     def subscriptions(self) -> Supervisor:
@@ -139,6 +163,8 @@ class Supervisor:
         """Return whether a call may be tried again. ``lost``: its connection took it along."""
         if not lost:
             return self.options.is_retryable(error)
+        if self.credentials is not None and self.credentials.may_pass(error):
+            return True
         if error.unsent:
             return self._attempts.may_connect_again(error)
         return self.options.decide(error, retryable=may_send_again(error))
@@ -168,6 +194,33 @@ class Supervisor:
             self._unpublish()
             self._connection_wanted.set()
             connection.drop("reconnect() was called")
+
+    def replace(self, connection: Connection) -> None:
+        """Make another connection in the place of one that goes on until its calls are over."""
+        if self._connection is not connection or connection.fault is not None:
+            return
+        self._unpublish()
+        self._connection_wanted.set()
+        self._replaced.add(connection)
+        self.task_group.start_soon(self._close_replaced, connection, name="anygql: replaced")
+        if self._waiting_for_end is not None:
+            self._waiting_for_end.cancel()
+
+    # What the credentials use.
+
+    @property
+    def has_connection(self) -> bool:
+        """Whether there is a connection that operations can use."""
+        return self._connection is not None and self._connection.fault is None
+
+    async def wait_changed(self) -> None:
+        """Ask for a connection, and wait until that may have changed something."""
+        self._connection_wanted.set()
+        await self._changed.wait()
+
+    def wake_waiting(self) -> None:
+        """Let those who wait for a connection look again."""
+        self._changed.notify()
 
     @uninterruptible
     def close(self) -> None:
@@ -205,13 +258,24 @@ class Supervisor:
             async with create_task_group() as tg:
                 self.task_group = tg
                 try:
-                    await self._supervise(tg, task_status)
+                    with self._lending_task_group():
+                        await self._supervise(tg, task_status)
                 except Exception as exc:
                     self._end_with(exc)
                     if not self._attempts.connections and not self._is_lazy:
                         raise
                     if self.options.reconnecting or exc is self._status.event_error:
                         self._raise_to_owner(exc)
+
+    def _lending_task_group(self) -> AbstractContextManager[None]:
+        if self.credentials is None or not self._lends_task_group:
+            return nullcontext()
+        return self.credentials.in_task_group(self._make_session)
+
+    def _make_session(self) -> Session:
+        from .session import Session
+
+        return Session(self)
 
     def _raise_to_owner(self, error: Exception) -> None:
         self.owner_error = error
@@ -226,12 +290,46 @@ class Supervisor:
             connection = await self._attempts.connect(tg, self._open_connection)
             if self._attempts.connections == 1 and not self._is_lazy:
                 task_status.started()
-            await connection.wait_closed()
+            await self._wait_for_end(connection)
             if self.fault is not None:
                 return  # closed by its owner, whose cancellation follows
-            await self._handle_loss(connection, tg)
+            if connection in self._replaced:
+                self._replaced.discard(connection)
+            else:
+                await self._handle_loss(connection, tg)
+
+    async def _wait_for_end(self, connection: Connection) -> None:
+        """Wait until a connection has ended, or has been replaced."""
+        if connection in self._replaced:
+            return
+        with CancelScope() as self._waiting_for_end:
+            await connection.wait_closed()
+        self._waiting_for_end = None
+
+    @uninterruptible
+    async def _close_replaced(self, connection: Connection) -> None:
+        """Close a connection once it has a successor and no calls, and move its subscriptions."""
+        async with create_task_group() as tg:
+            tg.start_soon(self._close_after_calls, connection, name="anygql: replaced")
+            await connection.wait_closed()
+            tg.cancel_scope.cancel()
+        assert connection.fault is not None  # noqa: S101 - wait_closed() has returned
+        for resumable in list(self.resumables):
+            resumable.connection_lost(connection.fault, self.task_group, was_replaced=True)
+
+    async def _close_after_calls(self, connection: Connection) -> None:
+        while not self.has_connection:
+            await self._changed.wait()
+        if self.credentials is not None:
+            await self.credentials.wait_without_calls(connection)
+        connection.close(reason="another connection has taken its place")
 
     async def _open_connection(self) -> Connection:
+        if self.credentials is None:
+            return await self._start_connection()
+        return await self.credentials.open(self._start_connection)
+
+    async def _start_connection(self) -> Connection:
         connection: Connection = await self.task_group.start(self._run_connection)
         return connection
 
@@ -240,16 +338,22 @@ class Supervisor:
         """Open a connection, and hold it until its end."""
         try:
             async with self._transport.connect() as connection:
-                self._publish(connection)
-                task_status.started(connection)
-                if self.options.idle_timeout is not None:
-                    await self._close_when_idle(connection, self.options.idle_timeout)
-                await connection.wait_closed()
+                with self._keeping_credentials(connection):
+                    self._publish(connection)
+                    task_status.started(connection)
+                    if self.options.idle_timeout is not None:
+                        await self._close_when_idle(connection, self.options.idle_timeout)
+                    await connection.wait_closed()
         except BaseException as exc:
             # In this task it would pass for our own, and nobody would be told.
             if stray := stray_cancellation(exc, "the transport", self.description):
                 raise stray from exc
             raise
+
+    def _keeping_credentials(self, connection: Connection) -> AbstractContextManager[None]:
+        if self.credentials is None:
+            return nullcontext()
+        return self.credentials.of_connection(connection)
 
     async def _close_when_idle(self, connection: Connection, timeout: float) -> None:
         """Close a lazy session's connection after ``timeout`` seconds without operations."""
@@ -296,15 +400,21 @@ class Supervisor:
             resumable.connection_lost(fault, tg)
         self._status.last_error = fault
         self.fault_was_told = connection.idle_since is None  # which it was to what ran on it
+        at_once = dropped_by_us or self._has_fresh_credentials_after(connection, fault)
         if not self.options.reconnecting or not (
-            dropped_by_us or self._attempts.may_connect_again(fault)
+            at_once or self._attempts.may_connect_again(fault)
         ):
             self._status.emit_disconnected(fault, will_retry=False)
             raise fault
-        if dropped_by_us:
+        if at_once:
             self._status.emit_disconnected(fault, will_retry=True)
             return
         await self._attempts.wait_after_loss(fault, current_time() - self._connected_at)
+
+    def _has_fresh_credentials_after(self, connection: Connection, fault: Exception) -> bool:
+        """Return whether a loss refuses credentials that the next connection won't have."""
+        credentials = self.credentials
+        return credentials is not None and credentials.renew_after_loss(connection, fault)
 
     def _end_with(self, error: Exception) -> None:
         """End the session with an error."""

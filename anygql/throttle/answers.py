@@ -1,6 +1,6 @@
 """What an answer says about limits: what is left, what the operation cost, when to come back.
 
-Sans I/O. Servers' words are not trusted: what has another type or is out of range counts as unsaid.
+What has another type than expected, or is out of range, counts as unsaid.
 
 - GitHub, "Rate limits and query limits for the GraphQL API": ``x-ratelimit-*`` headers, the field
   ``rateLimit``, errors of the type ``RATE_LIMITED``, and the secondary limits.
@@ -23,6 +23,7 @@ from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
 from ..net.retry_after import MAX_RETRY_AFTER, retry_after, timestamp
 from ..results.result import ExecutionResult
+from ..session.credentials import is_wholly_refused
 
 __all__ = ["Answer", "Report", "is_limit_error", "read_error", "read_result"]
 
@@ -139,13 +140,12 @@ def is_limit_error(error: BaseException) -> bool:
 def _is_refusal(request: GraphQLRequest[Any], result: ExecutionResult) -> bool:
     """Return whether a result says that a limit refused the whole operation.
 
-    There are no data, and all errors say so. An error with a path is one of a field: the fields
-    before it have run, and their data may be gone (specification §6.4.4). A query may be repeated
-    nevertheless, and a mutation may not.
+    There are no data, and all errors say so. If one is of a field, others may have run though their
+    data are gone (specification §6.4.4): a mutation may not be repeated then, and a query may.
     """
     if not result.errors or result.data is not None or not all(map(_is_limit, result.errors)):
         return False
-    return request.kind == "query" or not any(_get(each, "path") for each in result.errors)
+    return is_wholly_refused(request, result)
 
 
 def _is_limit(error: object) -> bool:

@@ -137,7 +137,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
                 opened = await endpoint.open(tg)
                 self._opened = opened
                 self._socket, self._protocol, self._codec, init = opened[:4]
-                self._authorizes = self._protocol.authorizes
+                self.authorizes = self._protocol.authorizes
             except BaseException as exc:
                 if stray := stray_cancellation(exc, "the connector", endpoint.description):
                     raise stray from exc

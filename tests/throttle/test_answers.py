@@ -152,8 +152,8 @@ def test_the_cost_of_shopify() -> None:
         ([{"type": "RATE_LIMIT"}], None, True, True),
         ([SECONDARY], None, True, True),
         ([LIMITED, LIMITED], None, True, True),
-        # A field has failed, so others may have run: it is no sign of a server that did nothing.
-        ([{**LIMITED, "path": ["a"]}], None, True, False),
+        # The only field at the top was refused before it ran.
+        ([{**LIMITED, "path": ["a"]}], None, True, True),
         ([{**LIMITED, "path": ["a", 0, "b"]}], None, True, False),
         # Something was done.
         ([LIMITED], {}, False, False),
@@ -169,6 +169,12 @@ def test_the_cost_of_shopify() -> None:
 def test_refusals(errors: list[Any], data: Any, query: bool, mutation: bool) -> None:
     assert read(errors=errors, data=data).is_refusal is query
     assert read(errors=errors, data=data, request=MUTATION).is_refusal is mutation
+
+
+def test_a_refusal_of_one_of_several_fields() -> None:
+    error = {**LIMITED, "path": ["b"]}
+    assert read(errors=[error], request=gql("{ a b }")).is_refusal
+    assert not read(errors=[error], request=gql("mutation { a b }")).is_refusal
 
 
 def test_the_time_that_a_refusal_names() -> None:

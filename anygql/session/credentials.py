@@ -1,0 +1,292 @@
+"""What a session does with credentials that are refreshed (``tokens.py``).
+
+An operation whose credentials are refused is replayed once. A connection that was opened with old
+ones gets a successor: calls that run on it end there, and then it is closed.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from anyio import current_time, move_on_after
+
+from ..concurrency.interrupts import uninterruptible
+from ..concurrency.loop import RunningLoop
+from ..concurrency.signal import Signal
+from ..delivery.interfaces import Connection
+from ..documents.request import GraphQLRequest
+from ..exceptions import (
+    TransportConnectionFailed,
+    TransportError,
+    TransportQueryError,
+    TransportServerError,
+)
+from ..net.statuses import REFUSING_STATUSES
+from ..results.result import ExecutionResult, data_or_raise
+from .connect_attempts import STABLE_AFTER
+from .outage import loggable
+from .retry import wait_after
+from .tokens import Opening, TokenSource, opening
+
+if TYPE_CHECKING:
+    from .session import Session
+    from .supervisor import Supervisor
+
+__all__ = ["SessionCredentials", "is_wholly_refused"]
+
+logger = logging.getLogger(__name__)
+
+
+class SessionCredentials:
+    """The credentials of one supervisor's connections and operations.
+
+    Args:
+        source: The token, which other sessions may share.
+        supervisor: The supervisor.
+    """
+
+    def __init__(self, source: TokenSource[Any], supervisor: Supervisor) -> None:
+        self._source = source
+        self._supervisor = supervisor
+        self._openings: dict[Connection, Opening] = {}
+        #: What is being opened.
+        self._opening: Opening | None = None
+        #: When the credentials were last renewed because a connection was refused.
+        self._renewed_at = -math.inf
+        self._calls: Counter[Connection] = Counter()
+        self._calls_changed = Signal()
+
+    # The session's life.
+
+    @property
+    def loop(self) -> RunningLoop:
+        """The loop that the session runs on."""
+        return self._supervisor.loop
+
+    @contextmanager
+    def in_task_group(self, session: Callable[[], Session]) -> Generator[None]:
+        """Let refreshes run in the supervisor's task group."""
+        self._source.add(self._supervisor, session)
+        try:
+            yield
+        finally:
+            self._source.remove(self._supervisor)
+
+    # Connections.
+
+    async def open(self, connect: Callable[[], Awaitable[Connection]]) -> Connection:
+        """Open a connection; once more with fresh credentials, if they are refused."""
+        try:
+            return await self._open(connect)
+        except TransportError as error:
+            # Whatever it was opened with: the transport may have asked nothing of the token.
+            refused = self._opening
+            if refused is None or refused.generation is None or not self._is_news(error):
+                raise
+        self._source.invalidate(refused.generation)
+        await self._source.ensure()
+        self._renewed_at = current_time()
+        return await self._open(connect)
+
+    async def _open(self, connect: Callable[[], Awaitable[Connection]]) -> Connection:
+        self._opening = Opening(self._supervisor.wake_waiting)
+        before = opening.set(self._opening)
+        try:
+            return await connect()
+        finally:
+            opening.reset(before)
+
+    @contextmanager
+    def of_connection(self, connection: Connection) -> Generator[None]:
+        """Keep what a connection was opened with, and renew that in time, until its end."""
+        opened = opening.get()
+        assert opened is not None  # noqa: S101 - `open` has set it
+        opened.is_open = True
+        self._openings[connection] = opened
+        if opened.generation is not None and self._source.reconnects:
+            self._supervisor.task_group.start_soon(
+                self._renew_in_time, connection, opened.generation, name="anygql: credentials"
+            )
+        try:
+            yield
+        finally:
+            del self._openings[connection]
+
+    @uninterruptible
+    async def _renew_in_time(self, connection: Connection, generation: int) -> None:
+        """Replace a connection when the token that it was opened with expires."""
+        due = self._source.expires_at() if generation == self._source.generation else current_time()
+        failures = 0
+        while due is not None:
+            with move_on_after(max(0, due - current_time())):
+                await connection.wait_closed()
+            if connection.fault is not None:
+                return
+            try:
+                await self._source.ensure()
+            except Exception as exc:  # noqa: BLE001 - nobody waits for it; the next call is told
+                failures += 1
+                server = self._supervisor.description
+                logger.warning("%s: the token was not refreshed: %s", server, loggable(exc))
+                due = current_time() + 1 + wait_after(failures)
+                continue
+            if generation < self._source.generation:
+                self._supervisor.replace(connection)
+                return
+            due = self._source.expires_at()
+
+    def is_in_vain(self, error: Exception) -> bool:
+        """Return whether an error refuses credentials that were renewed for a refusal just now."""
+        is_recent = current_time() - self._renewed_at < STABLE_AFTER
+        return is_recent and self._source.is_refused(error)
+
+    def _is_news(self, error: Exception) -> bool:
+        return self._source.is_refused(error) and not self.is_in_vain(error)
+
+    def may_pass(self, error: Exception) -> bool:
+        """Return whether calls that were lost with a connection may go on with a fresh token."""
+        return self._source.is_refused(error)
+
+    def renew_after_loss(self, connection: Connection, fault: Exception) -> bool:
+        """Return whether a connection was lost for its credentials, and the next has fresh ones."""
+        generation = self._generation_of(connection)
+        if generation is None or not self._is_news(fault):
+            return False
+        self._source.invalidate(generation)
+        self._renewed_at = current_time()
+        return True
+
+    def _generation_of(self, connection: Connection) -> int | None:
+        opened = self._openings.get(connection)
+        return None if opened is None else opened.generation
+
+    # Operations.
+
+    @property
+    def is_bypassed(self) -> bool:
+        """Whether the current task refreshes these credentials, so that it does without them."""
+        return self._source.is_refreshing_here
+
+    async def _connected_without(self) -> None:
+        """Wait until there is a connection, for what ``refresh`` runs in the session.
+
+        Raises:
+            RuntimeError: When the session waits for that refresh to connect.
+        """
+        supervisor = self._supervisor
+        while not supervisor.has_connection and supervisor.fault is None:
+            if self._opening is not None and self._opening.is_waiting:
+                raise RuntimeError(
+                    f"{supervisor.description}: refresh has called the session, which waits for "
+                    "refresh to connect: use another client in refresh"
+                )
+            await supervisor.wait_changed()
+
+    async def ready(self) -> None:
+        """Wait until the token is fresh, before an operation. Raises what the refresh raises."""
+        if self.is_bypassed:
+            await self._connected_without()
+        else:
+            await self._source.ensure()
+
+    def used_on(self, connection: Connection) -> int:
+        """Return the generation of the token with which an operation is sent on a connection."""
+        generation = self._generation_of(connection)
+        if generation is None or getattr(connection, "authorizes", False):
+            return self._source.generation
+        return generation
+
+    @contextmanager
+    def call_on(self, connection: Connection) -> Generator[None]:
+        """Count a call that runs on a connection."""
+        self._calls[connection] += 1
+        try:
+            yield
+        finally:
+            self._calls[connection] -= 1
+            if not self._calls[connection]:
+                del self._calls[connection]
+                self._calls_changed.notify()
+
+    async def wait_without_calls(self, connection: Connection) -> None:
+        """Wait until no call runs on a connection."""
+        while connection in self._calls:
+            await self._calls_changed.wait()
+
+    def is_refused(self, outcome: ExecutionResult | Exception) -> bool:
+        """Return whether the server refused an operation for its credentials.
+
+        Never if there are data, and never for the end of the connection, which is no answer.
+        """
+        if isinstance(outcome, ExecutionResult):
+            return bool(outcome.errors) and not _has_data(outcome) and self._is_refusing(outcome)
+        if not isinstance(outcome, TransportServerError | TransportQueryError):
+            return False
+        return not isinstance(outcome, TransportConnectionFailed) and self._source.is_refused(
+            outcome
+        )
+
+    def _is_refusing(self, result: ExecutionResult) -> bool:
+        try:
+            data_or_raise(result)
+        except TransportQueryError as error:
+            return self._source.is_refused(error)
+        return False
+
+    async def renew(self, generation: int) -> None:
+        """Get fresh credentials after a refusal of those of a generation.
+
+        Raises what the refresh raises, of an operation that was sent.
+        """
+        self._source.invalidate(generation)
+        try:
+            await self._source.ensure()
+        except TransportError as error:
+            error.unsent = False
+            raise
+        for connection, opened in list(self._openings.items()):
+            is_old = opened.generation is not None and opened.generation < self._source.generation
+            if is_old and not getattr(connection, "authorizes", False):
+                self._supervisor.replace(connection)
+
+    def invalidate(self, generation: int) -> None:
+        """Have the token refreshed before the next operation, after a refusal."""
+        self._source.invalidate(generation)
+
+
+def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Exception) -> bool:
+    """Return whether the server did nothing of an operation that it refused.
+
+    A query may always be sent again. Of a mutation, the errors must say that its execution hasn't
+    begun, or was over with the one field at the top (specification §7.1.2, "Errors").
+    """
+    if request.kind != "mutation":
+        return True
+    if isinstance(outcome, ExecutionResult):
+        if outcome.data is not None:
+            return False
+        errors = outcome.errors or []
+    elif isinstance(outcome, TransportQueryError):
+        errors = outcome.errors
+    else:
+        return getattr(outcome, "code", None) in REFUSING_STATUSES
+    depth = max((_depth(error) for error in errors), default=0)
+    return not depth or (depth == 1 and request.has_one_field)
+
+
+def _depth(error: Any) -> int:
+    """Return how deep in the result an error is: 0 if the request as a whole is wrong."""
+    path = cast("Mapping[str, Any]", error).get("path") if isinstance(error, Mapping) else None
+    return len(cast("list[Any]", path)) if isinstance(path, list) else 0
+
+
+def _has_data(result: ExecutionResult) -> bool:
+    data = result.data
+    if isinstance(data, Mapping):
+        return any(value is not None for value in cast("Mapping[str, Any]", data).values())
+    return data is not None

@@ -1,0 +1,299 @@
+"""One token for a client's sessions, and the refresh of it: one for all who wait.
+
+``auth.py`` has what users see of it. What a session does with it is in ``credentials.py``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, cast
+
+from anyio import Event, current_time, move_on_after
+from anyio.abc import TaskGroup
+from anyio.lowlevel import RunVar
+
+from ..concurrency.interrupts import uninterruptible
+from ..delivery.faults import closed
+from ..exceptions import TransportTimeout, copy_to_raise_unsent
+from ..net.options import Provider, resolve, seconds
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["CredentialsOwner", "Expiry", "Opening", "TokenSource", "opening"]
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+#: When a token expires: a POSIX time or one of the loop's clock, a time with its zone, or ``None``
+#: if that isn't known.
+Expiry: TypeAlias = "float | datetime | None"
+
+#: POSIX times are later than this, in 2001. Loops' clocks count from when the machine was started.
+_EARLIEST_POSIX_TIME = 1e9
+
+
+class CredentialsOwner(Protocol):
+    """A session, as its credentials see it."""
+
+    task_group: TaskGroup
+    fault: Exception | None
+
+    @property
+    def description(self) -> str:
+        """The server, fit for messages."""
+        ...
+
+
+class Opening:
+    """What is known of the credentials that one connection was opened with."""
+
+    __slots__ = ("generation", "is_open", "is_waiting", "on_waiting")
+
+    def __init__(self, on_waiting: Callable[[], None]) -> None:
+        #: The generation of the oldest token that the transport asked for; ``None`` if it asked
+        #: for none, as HTTP asks for each request.
+        self.generation: int | None = None
+        #: Whether the connection is open, so that what is asked from now on isn't for it.
+        self.is_open = False
+        #: Whether it waits for a refresh.
+        self.is_waiting = False
+        self.on_waiting = on_waiting
+
+
+#: The connection that the current task opens.
+opening: ContextVar[Opening | None] = ContextVar("anygql_opening", default=None)
+
+#: The credentials that the current task refreshes.
+_refreshing: ContextVar[object] = ContextVar("anygql_refreshing", default=None)
+
+
+class _Refresh:
+    """One refresh, and how it ended."""
+
+    def __init__(self) -> None:
+        self.over = Event()
+        self.error: Exception | None = None
+        self.succeeded = False
+
+
+class _OnLoop:
+    """What belongs to one event loop."""
+
+    def __init__(self) -> None:
+        #: The open sessions, the newest last. A dict, for its order.
+        self.owners: dict[CredentialsOwner, Callable[[], Session]] = {}
+        self.running: _Refresh | None = None
+        #: When the token of this generation expires, on this loop's clock.
+        self.generation = 0
+        self.expires_at: float | None = None
+
+
+class TokenSource(Generic[_T]):
+    """A token with its number, and the one refresh that may run on each loop.
+
+    Args:
+        refresh: The function that returns a new token.
+        first: The first token or the function that loads it, if there is one.
+        expires: The function from a token to its expiry, if there is one.
+        refused: The function from an error to whether it refuses the token.
+        reconnects: Whether an open WebSocket gets a successor when its token expires.
+        timeout: Seconds for one refresh, or ``None``.
+    """
+
+    def __init__(
+        self,
+        refresh: Callable[..., _T | Awaitable[_T]],
+        first: Provider[_T | None],
+        expires: Callable[[_T], Expiry] | None,
+        refused: Callable[[Exception], bool],
+        *,
+        reconnects: bool,
+        timeout: float | None,
+    ) -> None:
+        self._refresh = refresh
+        self._takes_token, self._takes_session = _parameters(refresh)
+        self._first: Any = first
+        self._expires = expires
+        self.is_refused = refused
+        self.reconnects = reconnects
+        self._timeout = seconds("timeout", timeout)
+        self._token: _T | None = None
+        #: The number of the token, from 1; 0 while there was none.
+        self.generation = 0
+        self._is_stale = False
+        self._expires_at: float | None = None
+        self._here: RunVar[_OnLoop] = RunVar("anygql_credentials")
+
+    async def token(self) -> _T | None:
+        """Return the token, once it is fresh.
+
+        Within ``refresh`` there is none.
+        """
+        if self.is_refreshing_here:
+            return None
+        connecting = opening.get()
+        if connecting is None or connecting.is_open:
+            await self.ensure()
+            return self._token
+        connecting.is_waiting = True
+        connecting.on_waiting()
+        try:
+            await self.ensure()
+        finally:
+            connecting.is_waiting = False
+        if connecting.generation is None:
+            connecting.generation = self.generation
+        return self._token
+
+    @property
+    def is_refreshing_here(self) -> bool:
+        """Whether the current task does ``refresh``'s work, so that it goes without a token."""
+        return _refreshing.get() is self
+
+    def add(self, owner: CredentialsOwner, session: Callable[[], Session]) -> None:
+        """Let refreshes run in the task group of an open session."""
+        self._on_loop().owners[owner] = session
+
+    def remove(self, owner: CredentialsOwner) -> None:
+        """Let no refresh run in that task group any more."""
+        self._on_loop().owners.pop(owner, None)
+
+    def invalidate(self, generation: int) -> None:
+        """Have the token refreshed before it is used again, if it still is of this generation."""
+        if generation == self.generation:
+            self._is_stale = True
+
+    def expires_at(self) -> float | None:
+        """Return when the token is to be refreshed, on the running loop's clock, if it is known."""
+        here = self._on_loop()
+        if here.generation != self.generation:
+            here.generation, at = self.generation, self._expires_at
+            here.expires_at = None if at is None else current_time() + at - time.time()
+        return here.expires_at
+
+    async def ensure(self) -> None:
+        """Wait until the token is fresh: at once, unless it is to be refreshed.
+
+        Raises what the refresh raises, to a caller that has sent nothing.
+        """
+        while self._needs_refresh():
+            here = self._on_loop()
+            refresh = here.running or self._begin(here)
+            await refresh.over.wait()
+            if refresh.error is not None:
+                raise copy_to_raise_unsent(refresh.error) from refresh.error.__cause__
+            if refresh.succeeded:
+                return
+            # It was canceled with the session that it ran in: another one does it.
+
+    def _needs_refresh(self) -> bool:
+        if not self.generation or self._is_stale:
+            return True
+        at = self.expires_at()
+        if at is None:
+            return False
+        # By the wall clock too: the loop's may stand still while the machine sleeps.
+        return current_time() >= at or time.time() >= cast("float", self._expires_at)
+
+    def _on_loop(self) -> _OnLoop:
+        here = self._here.get(None)
+        if here is None:
+            here = _OnLoop()
+            self._here.set(here)
+        return here
+
+    def _begin(self, here: _OnLoop) -> _Refresh:
+        """Begin a refresh in the newest session that isn't about to close."""
+        open_ones = [owner for owner in reversed(here.owners) if owner.fault is None]
+        if not open_ones:
+            if here.owners:
+                raise closed(next(iter(here.owners)).description)
+            raise RuntimeError(
+                "no session is open that has these credentials: write Client(…, auth=auth)"
+            )
+        owner = open_ones[0]
+        refresh = here.running = _Refresh()
+        owner.task_group.start_soon(self._run, here, refresh, owner, name="anygql: refresh")
+        return refresh
+
+    @uninterruptible
+    async def _run(self, here: _OnLoop, refresh: _Refresh, owner: CredentialsOwner) -> None:
+        """Get a new token, and tell all who wait."""
+        _refreshing.set(self)
+        opening.set(None)
+        try:
+            await self._renew_in_time(owner.description, here.owners.get(owner))
+            refresh.succeeded = True
+        except Exception as exc:  # noqa: BLE001 - raised to all who wait
+            refresh.error = exc
+        finally:
+            here.running = None
+            refresh.over.set()
+
+    async def _renew_in_time(self, server: str, session: Callable[[], Session] | None) -> None:
+        with move_on_after(self._timeout):
+            await self._renew(server, session)
+            return
+        raise TransportTimeout(
+            f"{server}: no token within {self._timeout:g} s (the timeout of Refreshing)"
+        )
+
+    async def _renew(self, server: str, session: Callable[[], Session] | None) -> None:
+        if not self.generation and self._first is not None:
+            token = await resolve(self._first, "token", server)
+            if token is not None:
+                self._take(token)
+                if not self._needs_refresh():
+                    return
+        given: list[Any] = [self._token] if self._takes_token else []
+        named = {"session": session()} if self._takes_session and session is not None else {}
+        token = await resolve(partial(self._refresh, *given, **named), "refresh", server)
+        if token is None:
+            raise TypeError("refresh must return the new token, not None")
+        self._take(token)
+        if self._needs_refresh():
+            # Else every use of it would be preceded by a refresh.
+            logger.warning(
+                "%s: the token that refresh returned is to be refreshed already, as expires says: "
+                "it is used until the server refuses it. Is a clock wrong?",
+                server,
+            )
+            self._expires_at = None
+            self._on_loop().generation = 0
+
+    def _take(self, token: _T) -> None:
+        at = None if self._expires is None else self._expires(token)
+        if isinstance(at, datetime):
+            if at.tzinfo is None:
+                raise TypeError("expires returned a datetime without a zone: give it tzinfo=UTC")
+            at = at.timestamp()
+        elif at is not None and not isinstance(at, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                "expires returns POSIX seconds, a datetime or None, not " + type(at).__name__
+            )
+        elif at is not None and at < _EARLIEST_POSIX_TIME:
+            at += time.time() - current_time()
+        self._token = token
+        self._expires_at = at
+        self._is_stale = False
+        self.generation += 1
+        self.expires_at()  # now, since the loop's clock may be a virtual one
+
+
+def _parameters(function: Callable[..., object]) -> tuple[bool, bool]:
+    """Return whether a function takes a token, and whether it takes a session."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # a builtin that doesn't tell
+        return False, False
+    positional = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    others = [each for name, each in parameters.items() if name != "session"]
+    return any(each.kind in positional for each in others), "session" in parameters
