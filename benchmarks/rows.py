@@ -151,9 +151,13 @@ _HTTPX_OF_ONES_OWN = Row(
 )
 
 
-_INTERCEPTED = ("anygql asyncio, 1 interceptor", "anygql asyncio, 10 interceptors")
+_INTERCEPTED = (
+    "anygql asyncio, 1 interceptor",
+    "anygql asyncio, 10 interceptors",
+    "anygql asyncio, throttle on",
+)
 
-#: What interceptors cost that only pass the operation on.
+#: What interceptors cost that only pass the operation on, or let it go at once.
 _INTERCEPTORS = Row(
     key="interceptors",
     title="execute one at a time through interceptors",

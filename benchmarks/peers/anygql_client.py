@@ -27,11 +27,18 @@ async def _pass_on(operation: anygql.Operation, call: anygql.Call) -> anygql.Exe
     return await call(operation)
 
 
+def _interceptors(engine: str) -> list[anygql.Interceptor]:
+    if engine == "throttle":
+        from anygql.throttle import Throttle
+
+        return [Throttle(rate=1_000_000, burst=1_000_000)]
+    return [_pass_on] * int(engine.partition("interceptors=")[2] or 0)
+
+
 @asynccontextmanager
 async def open_websocket(engine: str, port: int) -> AsyncGenerator[_Session]:
-    count = int(engine.partition("interceptors=")[2] or 0)
     url = f"ws://127.0.0.1:{port}/"
-    async with anygql.Client(url, interceptors=[_pass_on] * count) as session:
+    async with anygql.Client(url, interceptors=_interceptors(engine)) as session:
         yield _Session(session)
 
 
