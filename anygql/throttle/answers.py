@@ -96,9 +96,7 @@ def read_result(request: GraphQLRequest[Any], result: ExecutionResult) -> Answer
     is_refusal = _is_refusal(request, result)
     wait = None
     if is_refusal:
-        wait = retry_after(headers)
-        if wait is None and _has_words(result.errors):
-            wait = _SECONDARY_WAIT
+        wait = _wait(retry_after(headers), window, is_secondary=_has_words(result.errors))
         if requested is not None:
             actual = 0.0  # null, where it was refused
     return Answer(
@@ -116,12 +114,16 @@ def read_error(error: TransportError) -> Answer:
     """Return what an error says about limits."""
     if not is_limit_error(error):
         return Answer(is_unsent=error.unsent)
-    wait = error.retry_after
     window = _window_of_headers(error.headers)
-    is_primary = window is not None and not window.available
-    if wait is None and not is_primary and _is_secondary(error):
-        wait = _SECONDARY_WAIT
+    wait = _wait(error.retry_after, window, is_secondary=_is_secondary(error))
     return Answer(is_refusal=True, wait=wait, window=window)
+
+
+def _wait(named: float | None, window: Report | None, *, is_secondary: bool) -> float | None:
+    """Return the seconds that a refusal asks for."""
+    if named is None and window is not None and not window.available:
+        return window.reset
+    return _SECONDARY_WAIT if named is None and is_secondary else named
 
 
 def is_limit_error(error: BaseException) -> bool:

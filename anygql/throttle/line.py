@@ -90,14 +90,17 @@ class Line:
                 self._clocks = clocks
             return Place(next(self._numbers), spending, clock)
 
-    def enter(self, place: Place) -> bool:
-        """Get in line, and return False; or return True if the operation may be sent at once."""
+    def enter(self, place: Place) -> float:
+        """Get in line. Return 0 if the operation may be sent at once: it is out of line then.
+
+        Otherwise return the seconds that it has to wait, infinite if that isn't certain.
+        """
         with self._lock:
             insort(self._places, place, key=_number)
             place.is_waiting = True
             if self._places[0].clock is not place.clock:
                 self._wake_first(place.clock)  # or it goes, if its loop is over
-            return self._go(place) == 0
+            return self._go(place)
 
     def expect(self, place: Place) -> tuple[float, Reason]:
         """Return the seconds that a place has to wait, infinite if unknown, and the reason."""

@@ -143,12 +143,16 @@ class Throttle:
 
     async def _may_send(self, place: Place, operation: Operation) -> bool:
         """Wait until an operation may be sent. Return False if that takes too long."""
-        if self._line.enter(place):
+        delay = self._line.enter(place)
+        if delay == 0:
             return True
+        most = self._max_wait - place.waited
         try:
+            if most < delay < math.inf:
+                return False
             if self._on_wait is not None:
                 self._tell(place, operation, self._on_wait)
-            return await self._line.wait(place, self._max_wait - place.waited)
+            return await self._line.wait(place, most)
         finally:
             self._line.leave(place)
 

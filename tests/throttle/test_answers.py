@@ -182,6 +182,9 @@ def test_the_time_that_a_refusal_names() -> None:
     assert read({"retry-after": "7"}, errors=[LIMITED]).wait == 7
     assert read(errors=[SECONDARY]).wait == 60
     assert read({"retry-after": "7"}, data={"a": 1}).wait is None
+    assert read(github(remaining=0, reset=NOW + 9), errors=[LIMITED]).wait == 9
+    assert read(github(remaining=0, reset=NOW - 9), errors=[LIMITED]).wait == 0
+    assert read(github(remaining=3), errors=[LIMITED]).wait is None
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,7 @@ def test_errors(error: TransportServerError, answer: Answer) -> None:
 def test_errors_with_headers() -> None:
     names = {name.replace("-", "_"): value for name, value in github(remaining=0).items()}
     answer = read_error(refused(403, "a secondary rate limit", **names))
-    assert answer == Answer(is_refusal=True, window=Report(5000, 0, reset=60))
+    assert answer == Answer(is_refusal=True, wait=60, window=Report(5000, 0, reset=60))
     names = {name.replace("-", "_"): value for name, value in github().items()}
     assert read_error(refused(403, "a secondary rate limit", **names)).wait == 60
     assert read_error(refused(403, **names)) == Answer()

@@ -203,6 +203,27 @@ def test_secondary_limits(names_time: bool, limit: str) -> None:
     on_mock_clock(main)
 
 
+def test_two_limits() -> None:
+    async def main() -> None:
+        server = Shopify(50, 1000)
+        requests, points = Throttle(rate=2), Throttle(rate=50, burst=1000, cost=100)
+
+        async def answer(_: StubCall) -> ExecutionResult:
+            return (await server.respond({"cost": 100}, 0)).result()
+
+        async with Client(Stub({"Costly": answer}), interceptors=[requests, points]) as session:
+            begun = anyio.current_time()
+            async with anyio.create_task_group() as tg:
+                for _ in range(21):
+                    tg.start_soon(session.execute, COSTLY)
+            # Ten have their points at once, and one more comes every two seconds; all are spaced.
+            assert anyio.current_time() - begun == pytest.approx((21 - 10) * 100 / 50)
+        assert not server.refused
+        assert all(late - early >= 0.499 for early, late in pairwise(server.times))
+
+    on_mock_clock(main)
+
+
 # Over HTTP, in each kind of session.
 
 
