@@ -82,17 +82,23 @@ class Answer(msgspec.Struct, frozen=True):
     window: Report | None = None
 
 
+_NOTHING_SAID = Answer(has_result=True)
+
+
 def read_result(request: GraphQLRequest[Any], result: ExecutionResult) -> Answer:
     """Return what a result says about limits."""
-    headers = result.headers
+    headers, extensions = result.headers, result.extensions
+    asks = "rateLimit" in request.text
+    if not (headers or extensions or asks or result.errors):
+        return _NOTHING_SAID
     window = _window_of_headers(headers) if headers else None
     cost = None
-    if "rateLimit" in request.text:
+    if asks:
         # Only then are the data looked at: that decodes them.
         told: Any = _get(result.data, "rateLimit")
         cost = _number(_get(told, "cost"))
         window = window or _window_of_field(told, headers)
-    requested, actual, bucket = _shopify(_get(result.extensions, "cost"))
+    requested, actual, bucket = _shopify(_get(extensions, "cost"))
     is_refusal = _is_refusal(request, result)
     wait = None
     if is_refusal:

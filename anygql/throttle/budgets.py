@@ -40,8 +40,8 @@ class Budget:
 
     def _restore(self, now: float, most: float) -> None:
         elapsed, self._at = now - self._at, now
-        if elapsed > 0:
-            self.level = min(max(most, self.level), self.level + self.rate * elapsed)
+        if elapsed > 0 and self.level < most:
+            self.level = min(most, self.level + self.rate * elapsed)
 
     def delay(self, points: float, ahead: float = 0.0) -> float:
         """Return the seconds until so many points are there, after those that go ahead."""
@@ -68,7 +68,10 @@ class Charge:
 
 
 class Ledger:
-    """What was sent to a server, and what is left by what its answers say."""
+    """What was sent to a server, and what is left by what its answers say.
+
+    Let time pass by ``advance`` before anything else.
+    """
 
     def __init__(self) -> None:
         self.open: set[Charge] = set()
@@ -90,7 +93,10 @@ class Ledger:
 
         It is infinite if only an answer can tell.
         """
-        return max((each.delay(points, ahead) for each in self.budgets.values()), default=0.0)
+        delay = 0.0
+        for budget in self.budgets.values():
+            delay = max(delay, budget.delay(points, ahead))
+        return delay
 
     def charge(self, points: float, now: float) -> Charge:
         """Charge for an operation that is about to be sent."""
@@ -123,7 +129,6 @@ class Ledger:
             answer: What its answer says.
             now: The time.
         """
-        self.advance(now)
         self.open.discard(charge)
         self.reserved = self.reserved - charge.points if self.open else 0.0
         for budget in charge.holders:
@@ -131,18 +136,18 @@ class Ledger:
         back = charge.points - actual
         for budget in self.budgets.values():
             budget.level += back
-        self._heed("bucket", answer.bucket, charge, actual, now)
-        self._heed("window", answer.window, charge, actual, now)
+        if answer.bucket is not None:
+            self._heed("bucket", answer.bucket, charge, actual, now)
+        if answer.window is not None:
+            self._heed("window", answer.window, charge, actual, now)
         # Only now: the answer has counted its own operation. What the server has refused it has
         # never charged, so nothing comes back to its budget.
         if answer.has_result and not answer.is_refusal:
             self.refunded += max(0.0, back)
         self.charged += max(0.0, -back)
 
-    def _heed(
-        self, kind: str, report: Report | None, charge: Charge, actual: float, now: float
-    ) -> None:
-        if report is None or not (report.rate or report.reset):
+    def _heed(self, kind: str, report: Report, charge: Charge, actual: float, now: float) -> None:
+        if not (report.rate or report.reset):
             return  # what has been reset meanwhile tells nothing
         budget = self.budgets.get(kind)
         if budget is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from .answers import Answer
@@ -81,21 +82,25 @@ class Limits:
             self._own.advance(now)
 
     def delay(
-        self, spending: Spending, now: float, ahead: list[Spending] | None = None
+        self, spending: Spending, now: float, ahead: Sequence[Spending] = ()
     ) -> tuple[float, Reason]:
         """Return the seconds until an operation may be sent, after others, and what decides that.
 
         They are infinite if only an answer can tell.
         """
-        before = ahead or []
-        pause = self._paused_until - now if self.under_way < self._at_once else math.inf
-        waits: list[tuple[float, Reason]] = [(pause, "refused")]
-        points = sum(map(self._points, before))
-        waits.append((self._ledger.delay(self._points(spending), points), "budget"))
+        delay = self._paused_until - now
+        reason: Reason = "refused"
+        if self.under_way >= self._at_once:
+            delay = math.inf
+        before = sum(map(self._points, ahead))
+        budget = self._ledger.delay(self._points(spending), before)
+        if budget > delay:
+            delay, reason = budget, "budget"
         if self._own is not None:
-            points = sum(map(self._own_points, before))
-            waits.append((self._own.delay(self._own_points(spending), points), "rate"))
-        delay, reason = max(waits)
+            before = sum(map(self._own_points, ahead))
+            own = self._own.delay(self._own_points(spending), before)
+            if own > delay:
+                delay, reason = own, "rate"
         return max(0.0, delay), reason
 
     def charge(self, spending: Spending, now: float) -> None:

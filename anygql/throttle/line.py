@@ -14,7 +14,6 @@ from functools import partial
 from itertools import count
 
 from anyio import move_on_after
-from anyio.lowlevel import EventLoopToken, current_token
 
 from ..concurrency.loop import RunningLoop
 from ..concurrency.waiters import Waiter
@@ -69,7 +68,7 @@ class Line:
         self._lock = threading.Lock()
         self._places: list[Place] = []
         self._numbers = count()
-        self._clocks: dict[EventLoopToken, _Clock] = {}
+        self._clocks: list[_Clock] = []
         self._latest = 0.0
 
     @property
@@ -79,16 +78,15 @@ class Line:
 
     def new_place(self, spending: Spending) -> Place:
         """Return a place behind all others, for an operation of the running task."""
-        token = current_token()
+        for clock in self._clocks:
+            if clock.loop.is_running:
+                return Place(next(self._numbers), spending, clock)
         with self._lock:
-            clock = self._clocks.get(token)
-            if clock is None:
-                # Forget loops that may be over. One that isn't gets a new clock.
-                waiting = {each.clock for each in self._places}
-                clocks = {key: each for key, each in self._clocks.items() if each in waiting}
-                clocks[token] = clock = _Clock(self._latest)
-                self._clocks = clocks
-            return Place(next(self._numbers), spending, clock)
+            clock = _Clock(self._latest)
+            # Others may be of loops that are over. One that isn't gets a new clock.
+            waiting = {each.clock for each in self._places}
+            self._clocks = [clock, *(each for each in self._clocks if each in waiting)]
+        return Place(next(self._numbers), spending, clock)
 
     def enter(self, place: Place) -> float:
         """Get in line. Return 0 if the operation may be sent at once: it is out of line then.

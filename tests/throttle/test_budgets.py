@@ -35,6 +35,7 @@ class Timed:
         return self.ledger.charge(points, now)
 
     def settle(self, charge: Charge, actual: float, answer: Answer, now: float) -> None:
+        self.ledger.advance(now)
         self.ledger.settle(charge, actual, answer, now)
 
     def delay(self, points: float, now: float, ahead: float = 0) -> float:

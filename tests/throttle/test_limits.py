@@ -27,6 +27,7 @@ class Timed:
         return spending
 
     def settle(self, spending: Spending, answer: Answer, now: float = 0) -> None:
+        self.limits.advance(now)
         self.limits.settle(spending, answer, now)
 
     def delay(self, spending: Spending, now: float = 0, *ahead: Spending) -> tuple[float, str]:
