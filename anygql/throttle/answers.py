@@ -53,7 +53,7 @@ _ITEM = re.compile(r";\s*([rt])\s*=\s*([0-9]+)")
 class Report(msgspec.Struct, frozen=True):
     """What the server says that is left."""
 
-    #: Points that can be left at most.
+    #: Points that can be left at most; 0 if that isn't said.
     limit: float
     available: float
     #: Points that come back each second; 0 if all come back at once.
@@ -196,7 +196,7 @@ def _window_of_field(told: object, headers: Mapping[str, str]) -> Report | None:
     except (ValueError, OverflowError, OSError):
         return None
     limit = _number(_get(told, "limit")) or 0.0
-    return Report(max(limit, remaining), remaining, reset=_until(headers, until))
+    return Report(limit, remaining, reset=_until(headers, until))
 
 
 def _window_of_headers(headers: Mapping[str, str]) -> Report | None:
@@ -206,7 +206,7 @@ def _window_of_headers(headers: Mapping[str, str]) -> Report | None:
         reset = _header(headers, f"{prefix}reset", max)
         if remaining is not None and reset is not None:
             limit = _header(headers, f"{prefix}limit", max) or 0.0
-            return Report(max(limit, remaining), remaining, reset=_until(headers, reset))
+            return Report(limit, remaining, reset=_until(headers, reset))
     if "ratelimit" not in headers:
         return None
     # An item for each policy: the one with the least left decides. What each allows is not said.
@@ -215,7 +215,7 @@ def _window_of_headers(headers: Mapping[str, str]) -> Report | None:
     if not complete:
         return None
     left, seconds = min(complete, key=lambda item: (item[0], -item[1]))
-    return Report(max(left, 1.0), left, reset=_delay(seconds))
+    return Report(0.0, left, reset=_delay(seconds))
 
 
 def _until(headers: Mapping[str, str], reset: float) -> float:

@@ -171,11 +171,11 @@ class ServerBudget(Budget):
     """
 
     def __init__(self, report: Report, ledger: Ledger, actual: float, now: float) -> None:
-        super().__init__(report.limit, report.rate, now)
+        super().__init__(_limit(report), report.rate, now)
         self._ledger = ledger
         self._lowered_at = now
         # If nobody else has spent from it, it was full before all that is under way.
-        self.level = min(report.limit - ledger.reserved - actual, report.available)
+        self.level = min(self.limit - ledger.reserved - actual, report.available)
         # If somebody has, each answer that is to come may tell of less.
         self.held = ledger.reserved
         for charge in ledger.open:
@@ -209,7 +209,7 @@ class ServerBudget(Budget):
 
     def correct(self, report: Report, charge: Charge, now: float) -> None:
         """Correct the level by what the answer of a charge says."""
-        self.limit, self.rate = report.limit, report.rate
+        self.limit, self.rate = _limit(report, self.limit), report.rate
         ledger, reset_at = self._ledger, self._reset_of(report, now)
         refunded = ledger.refunded - charge.refunded
         charged = ledger.charged - charge.charged
@@ -232,3 +232,8 @@ class ServerBudget(Budget):
     @staticmethod
     def _reset_of(report: Report, now: float) -> float | None:
         return None if report.rate else now + report.reset
+
+
+def _limit(report: Report, before: float = 1.0) -> float:
+    """Return the points that there can be at most: if that isn't said, the most that there were."""
+    return max(1.0, report.limit or max(report.available, before))

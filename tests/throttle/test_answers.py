@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anygql import (
     ExecutionResult,
@@ -17,8 +19,10 @@ from anygql import (
     TransportServerError,
     gql,
 )
+from anygql.net.retry_after import retry_after
 from anygql.results.result import Origin, ResultWithOrigin, UndecodedResult, json_text
 from anygql.throttle.answers import Answer, Report, is_limit_error, read_error, read_result
+from tests.support.amount import examples
 
 NOW = 1_800_000_000
 DATE = {"date": formatdate(NOW, usegmt=True)}
@@ -39,7 +43,7 @@ def read(
 def refused(code: int, body: str = "", errors: Any = (), **headers: str) -> TransportServerError:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     error = TransportServerError("no", code=code, body=body, errors=errors, headers=names)
-    error.retry_after = float(headers["retry_after"]) if "retry_after" in headers else None
+    error.retry_after = retry_after(error.headers)
     return error
 
 
@@ -59,7 +63,7 @@ def shopify(**changed: Any) -> dict[str, Any]:
     [
         (github(), Report(5000, 3, reset=60)),
         (github(reset=NOW - 1), Report(5000, 3, reset=0)),
-        (github(limit="many"), Report(3, 3, reset=60)),
+        (github(limit="many"), Report(0, 3, reset=60)),
         (github(reset=30), Report(5000, 3, reset=30)),
         (github(reset=10**12), Report(5000, 3, reset=86_400)),
         (github(remaining="5, 3"), Report(5000, 3, reset=60)),
@@ -67,10 +71,10 @@ def shopify(**changed: Any) -> dict[str, Any]:
         (github(remaining="-1"), None),
         (github(remaining="nan"), None),
         (github(reset="inf"), None),
-        ({"ratelimit-remaining": "4", "ratelimit-reset": "9"}, Report(4, 4, reset=9)),
-        ({"ratelimit": '"default";r=50;t=30'}, Report(50, 50, reset=30)),
-        ({"ratelimit": '"a";r=50;t=30, "b" ; t=7 ; r=0'}, Report(1, 0, reset=7)),
-        ({"ratelimit": '"a";r=0;t=30, "b";r=0;t=40'}, Report(1, 0, reset=40)),
+        ({"ratelimit-remaining": "4", "ratelimit-reset": "9"}, Report(0, 4, reset=9)),
+        ({"ratelimit": '"default";r=50;t=30'}, Report(0, 50, reset=30)),
+        ({"ratelimit": '"a";r=50;t=30, "b" ; t=7 ; r=0'}, Report(0, 0, reset=7)),
+        ({"ratelimit": '"a";r=0;t=30, "b";r=0;t=40'}, Report(0, 0, reset=40)),
         ({"ratelimit": "limit=10, remaining=2"}, None),
         ({"x-trace": "9"}, None),
     ],
@@ -98,7 +102,7 @@ RESET_AT = datetime.fromtimestamp(NOW + 60, UTC).isoformat().replace("+00:00", "
             7,
             Report(9, 3, reset=60),
         ),
-        ({"cost": 7, "remaining": 3, "resetAt": RESET_AT}, 7, Report(3, 3, reset=60)),
+        ({"cost": 7, "remaining": 3, "resetAt": RESET_AT}, 7, Report(0, 3, reset=60)),
         ({"cost": 7, "remaining": 3, "resetAt": "soon"}, 7, None),
         ({"cost": 7, "resetAt": RESET_AT}, 7, None),
         ({"cost": 7, "remaining": 3}, 7, None),
@@ -224,3 +228,31 @@ def test_errors_of_what_was_not_sent_are_no_refusals() -> None:
     assert read_error(error) == Answer(is_unsent=True)
     assert read_error(TransportConnectionFailed("lost", code=429)) == Answer()
     assert not is_limit_error(ValueError())
+
+
+NAMES = st.sampled_from(
+    [
+        *("cost", "throttleStatus", "maximumAvailable", "currentlyAvailable", "restoreRate"),
+        *("rateLimit", "remaining", "resetAt", "limit", "type", "path", "extensions", "code"),
+        *("message", "requestedQueryCost", "actualQueryCost"),
+    ]
+)
+TEXTS = st.sampled_from(["THROTTLED", RESET_AT, "1", "-1", "9" * 400, "inf", "; r=1; t=2"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(NAMES, children),
+    max_leaves=12,
+)
+HEADERS = st.dictionaries(
+    st.sampled_from([*github(), "retry-after", "ratelimit", "ratelimit-remaining"]),
+    TEXTS | st.text(),
+)
+
+
+@settings(max_examples=examples(400), deadline=None)
+@given(data=JSON, errors=st.lists(JSON), extensions=JSON, headers=HEADERS)
+def test_any_words_are_read(data: Any, errors: Any, extensions: Any, headers: Any) -> None:
+    request = gql("mutation { a rateLimit { cost } }")
+    read(headers, request, data=data, errors=errors, extensions=extensions)
+    read_error(refused(429, errors=errors, **headers))
+    read_error(refused(403, errors=errors, **headers))

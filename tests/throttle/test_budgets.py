@@ -122,6 +122,16 @@ def test_a_reset_that_has_passed_makes_no_window() -> None:
     assert not Timed(window(0, reset=0)).ledger.budgets
 
 
+def test_a_window_of_unknown_size() -> None:
+    """It is as large as it has ever been."""
+    timed = Timed(window(0, reset=9, limit=0))
+    assert timed.delay(1, 0) == 9
+    timed.settle(timed.charge(1, 9), 1, window(20, reset=9, limit=0), 9)
+    timed.settle(timed.charge(1, 9), 1, window(2, reset=9, limit=0), 9)
+    assert timed.delay(5, 9) == 9
+    assert timed.delay(20, 18) == 0
+
+
 def test_others_spend_from_it() -> None:
     timed = Timed(bucket(1000))
     charge = timed.charge(10, 0)
