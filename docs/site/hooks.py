@@ -22,7 +22,6 @@ WEIGHTS = {
     "delivery.md": 2.0,
     "split.md": 1.5,
     "typed-results.md": 1.5,
-    "throttle.md": 1.3,
     "appsync.md": 0.3,
     "phoenix.md": 0.4,
     "protocols.md": 0.4,

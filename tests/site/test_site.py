@@ -44,7 +44,6 @@ QUESTIONS = {
     "set a timeout for a query": "getting-started/#timeouts-and-canceling-a-query",
     "read a list page by page": "pages/",
     "GitHub rate limit": "recipes/github/",
-    "throttle": "throttle/",
     "query cost": "throttle/",
     "use it in a Jupyter notebook": "recipes/jupyter/",
     "is there a synchronous client": "blocking/",
