@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from anyio import current_time, move_on_after
 
@@ -21,10 +21,12 @@ from ..concurrency.signal import Signal
 from ..delivery.interfaces import Connection
 from ..documents.request import GraphQLRequest
 from ..exceptions import (
+    TransportClosed,
     TransportConnectionFailed,
     TransportError,
     TransportQueryError,
     TransportServerError,
+    TransportTimeout,
 )
 from ..net.statuses import REFUSING_STATUSES
 from ..results.result import ExecutionResult, data_or_raise
@@ -41,6 +43,10 @@ __all__ = ["SessionCredentials", "is_wholly_refused"]
 
 logger = logging.getLogger(__name__)
 
+#: Seconds. A server that lets a connection be for so long has accepted its credentials. Some answer
+#: ``connection_init`` before they have looked at them.
+ACCEPTED_AFTER = 1.0
+
 
 class SessionCredentials:
     """The credentials of one supervisor's connections and operations.
@@ -56,8 +62,11 @@ class SessionCredentials:
         self._openings: dict[Connection, Opening] = {}
         #: What is being opened.
         self._opening: Opening | None = None
-        #: When the credentials were last renewed because a connection was refused.
+        #: When the credentials were last renewed because a connection was refused, unless the
+        #: server has done anything for them since.
         self._renewed_at = -math.inf
+        #: When the last connection was lost for its credentials.
+        self._lost_at = -math.inf
         self._calls: Counter[Connection] = Counter()
         self._calls_changed = Signal()
 
@@ -106,7 +115,7 @@ class SessionCredentials:
         """Keep what a connection was opened with, and renew that in time, until its end."""
         opened = opening.get()
         assert opened is not None  # noqa: S101 - `open` has set it
-        opened.is_open = True
+        opened.is_open, opened.opened_at = True, current_time()
         self._openings[connection] = opened
         if opened.generation is not None and self._source.reconnects:
             self._supervisor.task_group.start_soon(
@@ -141,7 +150,10 @@ class SessionCredentials:
             due = self._source.expires_at()
 
     def is_in_vain(self, error: Exception) -> bool:
-        """Return whether an error refuses credentials that were renewed for a refusal just now."""
+        """Return whether an error refuses credentials that were renewed for a refusal just now.
+
+        Never if the server has done anything for them: then they have expired.
+        """
         is_recent = current_time() - self._renewed_at < STABLE_AFTER
         return is_recent and self._source.is_refused(error)
 
@@ -152,14 +164,28 @@ class SessionCredentials:
         """Return whether calls that were lost with a connection may go on with a fresh token."""
         return self._source.is_refused(error)
 
-    def renew_after_loss(self, connection: Connection, fault: Exception) -> bool:
-        """Return whether a connection was lost for its credentials, and the next has fresh ones."""
-        generation = self._generation_of(connection)
-        if generation is None or not self._is_news(fault):
-            return False
-        self._source.invalidate(generation)
-        self._renewed_at = current_time()
-        return True
+    def renew_after_loss(
+        self, connection: Connection, fault: Exception
+    ) -> Literal["at once", "later"] | None:
+        """Have the token refreshed after a connection was lost for it.
+
+        Return when to connect again, ``None`` if that isn't why it was lost.
+        """
+        opened, now = self._openings.get(connection), current_time()
+        if opened is None or opened.generation is None:
+            return None
+        if now - opened.opened_at >= ACCEPTED_AFTER:
+            self.accepted()
+        if not self._is_news(fault):
+            return None
+        self._source.invalidate(opened.generation)
+        is_first = now - self._lost_at >= STABLE_AFTER
+        self._renewed_at = self._lost_at = now
+        return "at once" if is_first else "later"
+
+    def accepted(self) -> None:
+        """Learn that the server has done something for these credentials."""
+        self._renewed_at = -math.inf
 
     def _generation_of(self, connection: Connection) -> int | None:
         opened = self._openings.get(connection)
@@ -225,11 +251,9 @@ class SessionCredentials:
         """
         if isinstance(outcome, ExecutionResult):
             return bool(outcome.errors) and not _has_data(outcome) and self._is_refusing(outcome)
-        if not isinstance(outcome, TransportServerError | TransportQueryError):
+        if isinstance(outcome, TransportConnectionFailed | TransportTimeout | TransportClosed):
             return False
-        return not isinstance(outcome, TransportConnectionFailed) and self._source.is_refused(
-            outcome
-        )
+        return self._source.is_refused(outcome)
 
     def _is_refusing(self, result: ExecutionResult) -> bool:
         try:
@@ -271,10 +295,12 @@ def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Except
         if outcome.data is not None:
             return False
         errors = outcome.errors or []
-    elif isinstance(outcome, TransportQueryError):
-        errors = outcome.errors
+    elif isinstance(outcome, TransportServerError):
+        return outcome.code in REFUSING_STATUSES
     else:
-        return getattr(outcome, "code", None) in REFUSING_STATUSES
+        errors = getattr(outcome, "errors", [])
+        if not errors:
+            return False
     depth = max((_depth(error) for error in errors), default=0)
     return not depth or (depth == 1 and request.has_one_field)
 

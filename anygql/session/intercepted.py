@@ -169,7 +169,10 @@ class _InterceptedCall:
             if credentials.is_bypassed or not await self._renewed_after(operation, error):
                 raise
         else:
-            if not result.errors or credentials.is_bypassed:
+            if not result.errors:
+                credentials.accepted()
+                return result
+            if credentials.is_bypassed:
                 return result
             if not await self._renewed_after(operation, result):
                 return result

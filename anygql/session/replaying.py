@@ -62,6 +62,7 @@ class Replaying(Resuming):
                 return None
             if not result.errors:
                 self._has_replayed = False
+                self._credentials.accepted()
                 return result
             feed = self._feeds[0]
             if not self._begin_replay(result, feed):

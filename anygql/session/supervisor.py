@@ -400,21 +400,18 @@ class Supervisor:
             resumable.connection_lost(fault, tg)
         self._status.last_error = fault
         self.fault_was_told = connection.idle_since is None  # which it was to what ran on it
-        at_once = dropped_by_us or self._has_fresh_credentials_after(connection, fault)
+        renewal = None
+        if self.credentials is not None and not dropped_by_us:
+            renewal = self.credentials.renew_after_loss(connection, fault)
         if not self.options.reconnecting or not (
-            at_once or self._attempts.may_connect_again(fault)
+            dropped_by_us or renewal is not None or self._attempts.may_connect_again(fault)
         ):
             self._status.emit_disconnected(fault, will_retry=False)
             raise fault
-        if at_once:
+        if dropped_by_us or renewal == "at once":
             self._status.emit_disconnected(fault, will_retry=True)
             return
         await self._attempts.wait_after_loss(fault, current_time() - self._connected_at)
-
-    def _has_fresh_credentials_after(self, connection: Connection, fault: Exception) -> bool:
-        """Return whether a loss refuses credentials that the next connection won't have."""
-        credentials = self.credentials
-        return credentials is not None and credentials.renew_after_loss(connection, fault)
 
     def _end_with(self, error: Exception) -> None:
         """End the session with an error."""

@@ -55,7 +55,7 @@ class CredentialsOwner(Protocol):
 class Opening:
     """What is known of the credentials that one connection was opened with."""
 
-    __slots__ = ("generation", "is_open", "is_waiting", "on_waiting")
+    __slots__ = ("generation", "is_open", "is_waiting", "on_waiting", "opened_at")
 
     def __init__(self, on_waiting: Callable[[], None]) -> None:
         #: The generation of the oldest token that the transport asked for; ``None`` if it asked
@@ -63,6 +63,7 @@ class Opening:
         self.generation: int | None = None
         #: Whether the connection is open, so that what is asked from now on isn't for it.
         self.is_open = False
+        self.opened_at = 0.0
         #: Whether it waits for a refresh.
         self.is_waiting = False
         self.on_waiting = on_waiting
