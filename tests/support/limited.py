@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -178,6 +178,7 @@ class GitHub(Limited):
         at_once: The requests that may be under way, at most.
         names_time: Whether a secondary limit names the time to come back.
         has_headers: Whether answers have headers. Otherwise they have the field ``rateLimit``.
+        hour: The seconds of an hour. The headers of a short one say how long it lasts.
     """
 
     def __init__(
@@ -189,7 +190,7 @@ class GitHub(Limited):
         at_once: int = 10**9,
         names_time: bool = True,
         has_headers: bool = True,
-        clock: Callable[[], float] = anyio.current_time,
+        hour: float = 3600,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -197,6 +198,7 @@ class GitHub(Limited):
         self.left = limit if left is None else left
         self.a_minute, self.at_once = a_minute, at_once
         self.names_time, self.has_headers = names_time, has_headers
+        self.hour = hour
         self.reset = -math.inf
         self.recent: deque[float] = deque()
         self.is_first = True
@@ -213,14 +215,16 @@ class GitHub(Limited):
             "x-ratelimit-limit": int(self.limit),
             "x-ratelimit-remaining": int(self.left),
             "x-ratelimit-used": int(self.limit - self.left),
-            "x-ratelimit-reset": math.ceil(self.reset),
+            "x-ratelimit-reset": self.reset - self.now()
+            if self.hour < 1
+            else math.ceil(self.reset),
             "x-ratelimit-resource": "graphql",
         }
 
     def refuse(self, variables: dict[str, Any]) -> Response | None:
         now = self.now()
         if now >= self.reset:
-            self.reset = now + 3600
+            self.reset = now + self.hour
             if not self.is_first:
                 self.left = self.limit
             self.is_first = False

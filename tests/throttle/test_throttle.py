@@ -251,22 +251,21 @@ async def test_over_http(
     assert len(limited.answered) == 30
 
 
-class Later(GitHub):
-    """Its limits are over as soon as it has told of them, so that no test waits."""
-
-    def headers(self) -> dict[str, Any]:
-        return {**super().headers(), "x-ratelimit-reset": 0, "retry-after": 0}
-
-
 @pytest.mark.parametrize("reconnecting", [False, True])
 async def test_github_over_http(reconnecting: bool) -> None:
     waits: list[Wait] = []
-    throttle = Throttle(on_wait=waits.append)
-    async with over_http(Later(1, left=0)) as url:
-        async with Client(url, interceptors=[throttle]).connect(reconnecting=reconnecting) as s:
-            with pytest.raises(TransportTimeout):
-                await s.execute(COSTLY, timeout=0.2)
-    assert [each.reason for each in waits] == ["refused"]
+    server = GitHub(5, hour=0.2)
+    async with over_http(server) as url:
+        client = Client(url, interceptors=[Throttle(on_wait=waits.append)])
+        async with client.connect(reconnecting=reconnecting) as session:
+            await session.execute(COSTLY)
+            async with anyio.create_task_group() as tg:
+                for _ in range(11):
+                    tg.start_soon(session.execute, COSTLY)
+    assert len(server.answered) == 12
+    assert {each.reason for each in waits} == {"budget"}
+    # What is left of an hour is told before it is heard, so nothing is sent too early.
+    assert not server.refused
 
 
 @pytest.mark.parametrize(
