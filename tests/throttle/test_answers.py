@@ -249,6 +249,7 @@ HEADERS = st.dictionaries(
 )
 
 
+@pytest.mark.sampled
 @settings(max_examples=examples(400), deadline=None)
 @given(data=JSON, errors=st.lists(JSON), extensions=JSON, headers=HEADERS)
 def test_any_words_are_read(data: Any, errors: Any, extensions: Any, headers: Any) -> None:

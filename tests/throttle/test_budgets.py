@@ -206,6 +206,7 @@ def test_what_is_under_way_may_be_counted_late() -> None:
     assert timed.delay(600, 100) == 4  # it is full, but for that
 
 
+@pytest.mark.sampled
 @settings(max_examples=examples(400), deadline=None)
 @given(
     seed=st.integers(0, 2**32),

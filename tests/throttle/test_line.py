@@ -81,6 +81,7 @@ def test_who_leaves_the_line_wakes_the_next() -> None:
     on_mock_clock(main)
 
 
+@pytest.mark.sampled
 @settings(max_examples=examples(200), deadline=None)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 60))
 def test_nobody_starves_and_who_is_canceled_leaves_no_trace(seed: int, count: int) -> None:
