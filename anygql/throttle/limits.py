@@ -115,7 +115,7 @@ class Limits:
         """Learn what the answer to an operation says, which is over."""
         charge, spending.charge = spending.charge, None
         assert charge is not None  # noqa: S101 - it was sent
-        if answer.has_result:
+        if answer.requested is not None or (answer.has_result and not answer.is_refusal):
             self._learn(spending.document, answer.requested)
         self._forget_guess(spending.document, charge)
         self._settle_own(spending, answer)
@@ -140,11 +140,12 @@ class Limits:
         own = self._own
         if own is None:
             return
-        points = self._own_points(spending)
+        back = 0.0
         if answer.is_unsent:
-            own.level += points
+            back = self._own_points(spending)
         elif self._takes_points and answer.actual is not None:
-            own.level += points - answer.actual
+            back = self._own_points(spending) - answer.actual
+        own.level = min(own.limit, own.level + back)
 
     def _heed_refusal(
         self, spending: Spending, charge: Charge, wait: float | None, now: float

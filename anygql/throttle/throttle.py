@@ -110,34 +110,33 @@ class Throttle:
         operation.context[NOT_RETRIED] = is_limit_error
         document = operation.request.text, operation.name
         place = self._line.new_place(Spending(document, self._cost_of(operation)))
-        refusal: ExecutionResult | TransportError | None = None
-        while await self._may_send(place, operation):
-            try:
-                result, answer = await self._send(place, operation, call)
-                if not answer.is_refusal:
-                    return result
-                refusal = result
-            except TransportError as error:
-                if not is_limit_error(error):
-                    raise
-                refusal = error
-        if isinstance(refusal, ExecutionResult):
-            return refusal
-        raise refusal or self._not_sent(operation)
+        outcome: ExecutionResult | TransportError | None = None
+        try:
+            while await self._may_send(place, operation):
+                outcome, is_refusal = await self._send(place, operation, call)
+                if not is_refusal:
+                    break
+            if isinstance(outcome, ExecutionResult):
+                return outcome
+            raise outcome or self._not_sent(operation)
+        finally:
+            outcome = None  # an error has this frame in its traceback
 
     async def _send(
         self, place: Place, operation: Operation, call: Call
-    ) -> tuple[ExecutionResult, Answer]:
-        """Send an operation, and return its result with what that says."""
+    ) -> tuple[ExecutionResult | TransportError, bool]:
+        """Send an operation, and return its outcome, and whether a limit has refused it."""
         answer = Answer()
         try:
             result = await call(operation)
             answer = read_result(operation.request, result)
         except TransportError as error:
             answer = read_error(error)
+            if answer.is_refusal:
+                return error, True
             raise
         else:
-            return result, answer
+            return result, answer.is_refusal
         finally:
             self._line.settle(place, answer)
 

@@ -81,6 +81,22 @@ def test_points_of_our_own_are_settled() -> None:
     assert timed.delay(new(points=50)) == (5, "rate")
 
 
+def test_what_comes_back_late_does_not_overflow() -> None:
+    timed = Timed(10, 100, points=True)
+    sent = timed.send(new(points=100))
+    timed.settle(sent, cost(100, actual=40), 10)  # all has come back in time
+    timed.send(new(points=100), 10)
+    assert timed.delay(new(points=50), 10) == (5, "rate")
+
+
+def test_a_refusal_that_tells_no_cost_teaches_none() -> None:
+    timed = Timed()
+    timed.settle(timed.send(new(B)), cost(700, left=700))
+    timed.settle(timed.send(new()), Answer(has_result=True, is_refusal=True, wait=1))
+    timed.send(new(B), 2)
+    assert timed.delay(new(), 2)[1] == "budget"  # it may cost as much as any
+
+
 def test_costs_are_learned_by_document() -> None:
     timed = Timed()
     timed.settle(timed.send(new()), cost(700, left=300))

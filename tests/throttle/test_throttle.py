@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import re
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import pairwise, repeat
 from typing import Any
@@ -514,6 +516,27 @@ async def test_other_errors_come_out_at_once() -> None:
         with pytest.raises(type(error)):
             await throttle(operation(), fail)
         assert "0 waiting, 0 under way" in repr(throttle)
+
+
+async def test_an_error_that_was_waited_for_is_freed_at_once() -> None:
+    gc.collect()
+    error = limited_error(wait=0)
+    freed = weakref.ref(error)
+    errors = [error]
+    del error
+
+    async def refuse_once(_: Operation) -> ExecutionResult:
+        await checkpoint()
+        if errors:
+            raise errors.pop()
+        return ExecutionResult({})
+
+    gc.disable()
+    try:
+        await Throttle()(operation(), refuse_once)
+        assert freed() is None
+    finally:
+        gc.enable()
 
 
 # Arguments.
