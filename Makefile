@@ -156,10 +156,11 @@ reliability: $(STAMP) $(BENCH)/.installed autobahn node servers codegen
 
 check: lint types api-check test
 
-# The pictures of terminals in the docs, from real runs, and the badges of README.md.
+# The pictures of terminals and of a trace in the docs, from real runs, and the badges of README.md.
 pictures: $(STAMP)
 	$(BIN)/python docs/images/terminal.py
 	$(BIN)/python docs/images/badges.py
+	$(BIN)/python docs/images/trace.py
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         update_schema_scalars,
     )
     from .session.auth import Refreshing, default_refused
+    from .session.deduplicate import Deduplicate
     from .session.events import (
         Closed,
         Connected,
@@ -115,6 +116,7 @@ _MODULES = {
         "update_schema_scalars",
     ),
     ".session.auth": ("Refreshing", "default_refused"),
+    ".session.deduplicate": ("Deduplicate",),
     ".session.events": (
         "Closed",
         "Connected",
@@ -159,6 +161,7 @@ __all__ = [
     "Connected",
     "Connecting",
     "Connector",
+    "Deduplicate",
     "Disconnected",
     "ExecutionResult",
     "FileVar",

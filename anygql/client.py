@@ -585,19 +585,27 @@ class _SessionContext(AsyncContextManagerMixin):
             self._supervisor = _make_supervisor(self._transport, self._options)
         self._is_used = True
         supervisor = self._supervisor
-        with unwrapped():
-            async with create_task_group() as tg:
-                await tg.start(supervisor.run, tg.cancel_scope.cancel)
-                try:
-                    # No variable: see `hosting.py` for who must not keep the session.
-                    yield await _opened(supervisor)
-                finally:
-                    supervisor.close()
+        try:
+            with unwrapped():
+                async with create_task_group() as tg:
+                    await tg.start(supervisor.run, tg.cancel_scope.cancel)
+                    try:
+                        # No variable: see `hosting.py` for who must not keep the session.
+                        yield await _opened(supervisor)
+                    finally:
+                        supervisor.close()
+        finally:
+            if supervisor.options.observer is not None:
+                supervisor.options.observer.closed()
         if supervisor.owner_error is not None:
             raise supervisor.owner_error
 
 
 def _make_supervisor(transport: Transport, options: SessionOptions) -> Supervisor:
+    if options.interceptors:
+        from .session.observing import observed
+
+        options = observed(options, transport)
     if not isinstance(transport, SplitTransport):
         return Supervisor(transport, options)
     from .session.split_supervisor import SplitSupervisor

@@ -155,9 +155,10 @@ _INTERCEPTED = (
     "anygql asyncio, 1 interceptor",
     "anygql asyncio, 10 interceptors",
     "anygql asyncio, throttle on",
+    "anygql asyncio, tracing on",
 )
 
-#: What interceptors cost that only pass the operation on, or let it go at once.
+#: What interceptors cost that only pass the operation on, and those that come with anygql.
 _INTERCEPTORS = Row(
     key="interceptors",
     title="execute one at a time through interceptors",

@@ -34,7 +34,7 @@ FLOORS = (
     ("delivery",),
     ("websocket", "http", "local", "session"),
     ("appsync", "throttle"),
-    ("client", "codegen"),
+    ("client", "codegen", "opentelemetry"),
     ("testing",),
     ("blocking",),
     ("cli",),

@@ -183,6 +183,7 @@ anyio.run(main, backend=sys.argv[2])
 #: loads csv, email and zipfile.)
 RARE = {
     "anygql.results.incremental",
+    "anygql.session.deduplicate",
     "anygql.session.intercepted",
     "anygql.session.interceptors",
     "anygql.websocket.sockets.deflate",

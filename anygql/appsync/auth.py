@@ -145,6 +145,9 @@ class IAM(AppSyncAuthorization):
         ModuleNotFoundError: There are no credentials, and no botocore to find them.
     """
 
+    #: Requests that it authorizes get no headers from anywhere else.
+    signs = True
+
     def __init__(
         self, credentials: Provider[AnyCredentials] | None = None, region: str | None = None
     ) -> None:

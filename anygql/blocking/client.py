@@ -14,6 +14,7 @@ from ..client import execute as execute_async
 from ..session.tracebacks import short_tracebacks
 from .hosting import Context, Host
 from .portal import Portal
+from .refusing import NotAsync
 from .session import Session
 from .words import without_await
 
@@ -33,7 +34,7 @@ _BACKEND_DOC = (
 )
 
 
-class Client:
+class Client(NotAsync):
     """A GraphQL server to open sessions with, without ``await``.
 
     Every session is a connection of its own, in a thread of its own::
@@ -44,6 +45,8 @@ class Client:
 
     Threads may share a client, and its sessions.
     """
+
+    _instead = "a client of anygql.blocking is entered with `with`, not `async with`"
 
     def __init__(self, *args: Any, backend: str = "asyncio", **options: Any) -> None:
         if backend not in _BACKENDS:
@@ -148,12 +151,6 @@ class Client:
                 getattr(AsyncClient, "__getattr__")(self, name)  # noqa: B009
             except AttributeError as error:
                 raise AttributeError(without_await(str(error)), name=name, obj=self) from None
-
-        async def __aenter__(self) -> NoReturn:
-            raise TypeError("a client of anygql.blocking is entered with `with`, not `async with`")
-
-        async def __aexit__(self, *_args: object) -> None:
-            """Do nothing: this is never entered."""
 
 
 class _Connection(AbstractContextManager[Session]):

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from anyio import Event
 
@@ -14,13 +14,14 @@ from ..session.pages import Page, waiting_nodes
 from ..session.pages import Pages as AsyncPages
 from ..session.tracebacks import short_tracebacks
 from .portal import Call, Portal
+from .refusing import NotAsync
 
 __all__ = ["Pages"]
 
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Pages(Generic[T_co]):
+class Pages(NotAsync, Generic[T_co]):
     """The nodes of a list that comes in pages: a context manager and iterator.
 
     ``session.pages`` makes these. Within the block, ``for`` gives one node after another, and a
@@ -31,6 +32,11 @@ class Pages(Generic[T_co]):
     """
 
     __slots__ = ("_block", "_info", "_is_open", "_leave", "_opened", "_portal", "_ready", "_twin")
+
+    _instead = (
+        "pages of anygql.blocking are no async ones: write `with session.pages(…) as nodes:`, then "
+        "`for node in nodes:`"
+    )
 
     def __init__(self, portal: Portal, twin: AsyncPages[T_co]) -> None:
         self._portal = portal
@@ -143,17 +149,6 @@ class Pages(Generic[T_co]):
         self._info = page.page_info
         return page
 
-    if not TYPE_CHECKING:  # type checkers refuse these by themselves
-
-        def __aiter__(self) -> NoReturn:
-            raise TypeError(_HOW)
-
-        async def __aenter__(self) -> NoReturn:
-            raise TypeError(_HOW)
-
-        async def __aexit__(self, *_args: object) -> None:
-            """Do nothing: this is never entered."""
-
 
 class _WholePages(Generic[T_co]):
     """An iterator over the pages of ``Pages``."""
@@ -166,9 +161,3 @@ class _WholePages(Generic[T_co]):
 
     def __next__(self) -> Page[T_co]:
         return self._next()
-
-
-_HOW = (
-    "pages of anygql.blocking are no async ones: write `with session.pages(…) as nodes:`, then "
-    "`for node in nodes:`"
-)

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 from anyio import ClosedResourceError, EndOfStream, fail_after
 
@@ -14,6 +14,7 @@ from ..exceptions import TransportError
 from ..session.subscription import Subscription as AsyncSubscription
 from ..session.subscription import waiting_results
 from ..session.tracebacks import short_tracebacks, shorten_traceback
+from .refusing import NotAsync
 
 __all__ = ["BURST", "Subscription"]
 
@@ -37,7 +38,7 @@ class _Raised:
         self.error = error
 
 
-class Subscription(Generic[T_co]):
+class Subscription(NotAsync, Generic[T_co]):
     """The results of one subscription, as they come: an iterator and context manager.
 
     ``session.subscribe`` makes subscriptions. One begins when it is entered, or first asked for a
@@ -52,6 +53,11 @@ class Subscription(Generic[T_co]):
     """
 
     __slots__ = ("__weakref__", "_call", "_is_closed", "_lock", "_ready", "_reconnects", "_twin")
+
+    _instead = (
+        "a subscription of anygql.blocking is no async one: write "
+        "`with session.subscribe(…) as events:`, then `for event in events:`"
+    )
 
     def __init__(self, call: Callable[..., Any], twin: AsyncSubscription[T_co]) -> None:
         # The session's, which lives as long as this does: it calls an async function in its loop.
@@ -214,20 +220,3 @@ class Subscription(Generic[T_co]):
             pass  # as the next receive() will say
         except Exception as exc:  # noqa: BLE001 - raised when its turn comes
             ready.append(_Raised(exc))
-
-    if not TYPE_CHECKING:  # type checkers refuse these by themselves
-
-        def __aiter__(self) -> NoReturn:
-            raise TypeError(_HOW)
-
-        async def __aenter__(self) -> NoReturn:
-            raise TypeError(_HOW)
-
-        async def __aexit__(self, *_args: object) -> None:
-            """Do nothing: this is never entered."""
-
-
-_HOW = (
-    "a subscription of anygql.blocking is no async one: write "
-    "`with session.subscribe(…) as events:`, then `for event in events:`"
-)

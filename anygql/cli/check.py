@@ -56,7 +56,7 @@ def check(options: Options, paths: tuple[str, ...], source: str | None, strict: 
     """Validate files and folders of documents: *.graphql, and gql("…") in *.py.
 
     Fragments may be in any of the files. Deprecated fields are warnings. Exits with 7 if something
-    is wrong.
+    is wrong, and with 2 for a folder without documents.
     """
     from .running import run_async
     from .schemas import schema_from
@@ -67,8 +67,8 @@ def check(options: Options, paths: tuple[str, ...], source: str | None, strict: 
     found_at = source
 
     async def main() -> int:
+        texts = [text for path in paths for text in _documents(path)]
         schema = await schema_from(found_at, options)
-        texts = list(_documents(paths))
         found = sorted(_check(schema, texts))
         Printer().write("".join(map(str, found)))
         errors = sum(each.kind == "error" for each in found)
@@ -86,17 +86,26 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _documents(paths: Sequence[str]) -> Iterator[_Text]:
-    for path in paths:
-        for file in _files(Path(path)):
-            try:
-                text = file.read_text(encoding="utf-8-sig")
-            except UnicodeDecodeError:
-                raise click.UsageError(f"{file}: it is no text in UTF-8") from None
-            if file.suffix == ".py":
-                yield from _in_python(str(file), text)
-            elif text.strip():
-                yield _Text(str(file), 1, 1, text)
+def _documents(path: str) -> list[_Text]:
+    """Return the documents of a file or folder."""
+    found = [text for file in _files(Path(path)) for text in _in_file(file)]
+    # A file that is named may well have none: hooks before a commit name each that has changed.
+    if not found and Path(path).is_dir():
+        raise click.UsageError(
+            f'{path}: no documents in this folder: no *.graphql, no *.gql, and no gql("…") in *.py'
+        )
+    return found
+
+
+def _in_file(file: Path) -> Iterator[_Text]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{file}: it is no text in UTF-8") from None
+    if file.suffix == ".py":
+        yield from _in_python(str(file), text)
+    elif text.strip():
+        yield _Text(str(file), 1, 1, text)
 
 
 def _files(path: Path) -> Iterator[Path]:

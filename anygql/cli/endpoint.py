@@ -94,7 +94,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         if self.is_local:
             return _local_transport(self.url)
         if self.options.protocol == APPSYNC:
-            return self._appsync()
+            return self._appsync(trace)
         return self._websocket(trace) if self.is_websocket else self._http(trace)
 
     def _websocket(self, trace: Trace | None) -> Transport:
@@ -140,28 +140,39 @@ class Endpoint(msgspec.Struct, frozen=True):
         )
         return transport if trace is None else trace.http(transport)
 
-    def _appsync(self) -> Transport:
-        from ..appsync import AppSyncTransport
+    def _appsync(self, trace: Trace | None) -> Transport:
+        from ..appsync.http import AppSyncHTTPTransport
+        from ..appsync.protocol import AppSync
+        from ..session.split import SplitTransport
+        from ..websocket.sockets.stream import StreamConnector
+        from ..websocket.transport import WebSocketTransport
 
         if self.is_websocket or self.init_payload is not None:
             raise click.UsageError(
                 f"--protocol {APPSYNC} takes the HTTP endpoint, and no --init-payload"
             )
-        limit = self.options.connect_timeout or 10
         headers = {name.lower(): value for name, value in self.headers.items()}
         auth = _appsync_auth(headers.pop("x-api-key", ""), headers.pop("authorization", ""))
+        proxy = True if self.options.proxy is None else self.options.proxy or None
+        more: dict[str, Any] = {
+            "headers": headers,
+            "ssl": self.ssl_context() if self.url.lower().startswith("https") else None,
+            "connect_timeout": self.options.connect_timeout or 10,
+        }
+        # An AppSyncTransport of its two parts, each of which can be traced.
         try:
-            return AppSyncTransport(
+            http = AppSyncHTTPTransport(self.url, auth=auth, proxy=proxy, **more)
+            socket = WebSocketTransport(
                 self.url,
-                auth=auth,
-                headers=headers,
-                ssl=self.ssl_context() if self.url.lower().startswith("https") else None,
-                proxy=True if self.options.proxy is None else self.options.proxy or None,
-                connect_timeout=limit,
+                protocol=AppSync(auth),
+                connector=None if trace is None else trace.connector(StreamConnector()),
+                connect_args={"proxy": proxy},
                 close_timeout=2,
+                **more,
             )
         except ValueError as error:  # the AWS region is unknown
             raise click.UsageError(str(error)) from None
+        return SplitTransport(http if trace is None else trace.http(http), subscriptions=socket)
 
     def client(
         self,

@@ -102,8 +102,11 @@ class Trace:
 
         if self._is_brief:
             return
-        is_init: bool = is_object(value) and value.get("type") == "connection_init"
-        self.line(mark, msgspec.json.encode(_without_secrets(value, hide_all=is_init)).decode())
+        kind = value.get("type") if is_object(value) else None
+        if kind == "start" and mark == ">":
+            value = _read_start(value)
+        shown = _without_secrets(value, hide_all=kind == "connection_init")
+        self.line(mark, msgspec.json.encode(shown).decode())
 
     def headers(self, mark: str, headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> None:
         """Print headers: the names, and values where none can be a secret."""
@@ -118,6 +121,20 @@ class Trace:
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
         return text
+
+
+def _read_start(message: Any) -> Any:
+    """Return AppSync's ``start`` with its operation decoded, and without its authorization.
+
+    The operation is JSON in a text, in which the keys of secrets would not be found.
+    """
+    import msgspec
+
+    payload = message.get("payload")
+    if not is_object(payload) or not isinstance(payload.get("data"), str):
+        return message  # graphql-ws has a "start" of its own
+    operation: Any = msgspec.json.decode(payload["data"])
+    return {**message, "payload": {"data": operation, "extensions": _HIDDEN}}
 
 
 def _without_secrets(value: Any, *, hide_all: bool = False) -> Any:

@@ -13,6 +13,7 @@ from .arguments import TransportArgs
 from .buffering import Delivery
 
 __all__ = [
+    "AnnotatedArgs",
     "AnyTransportArgs",
     "Authorized",
     "Authorizing",
@@ -28,6 +29,28 @@ __all__ = [
 
 #: What a call tells the transport alone, such as the headers of its HTTP request.
 AnyTransportArgs: TypeAlias = TransportArgs | Mapping[str, Any] | None
+
+
+class AnnotatedArgs(dict[str, Any]):
+    """A caller's ``transport_args``, with headers that may differ within one batch.
+
+    They are equal to others if what the callers gave is equal. So operations travel together that
+    would without these headers; a batch has those of one of its operations.
+    """
+
+    __slots__ = ("given",)
+
+    def __init__(self, transport_args: Mapping[str, Any], given: AnyTransportArgs) -> None:
+        super().__init__(transport_args)
+        self.given = given
+
+    def __eq__(self, other: object) -> bool:
+        return self.given == (other.given if isinstance(other, AnnotatedArgs) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
 
 
 class Authorized(dict[str, Any]):
@@ -92,6 +115,8 @@ class ConnectionResults(Results, Protocol):
     transport_args: AnyTransportArgs
     #: Called if the subscription is lost while its connection goes on.
     on_lost: Callable[[TransportError], None] | None
+    #: Called when the server says that the subscription has been started. Some protocols have that.
+    on_started: Callable[[], None] | None
 
     @property
     def fault(self) -> TransportError | None:

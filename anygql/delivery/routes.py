@@ -56,6 +56,8 @@ class Route:
     merge: IncrementalMerge | None = None
     #: Whether the data of its results may be left as JSON text.
     takes_json = False
+    #: Called when the server says that a subscription has been started, where a protocol has that.
+    on_started: Callable[[], None] | None = None
 
     def __init__(self, owner: RouteOwner, id: str) -> None:
         self.id = id

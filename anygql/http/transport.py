@@ -148,6 +148,14 @@ class HTTPTransport:
         self.description = "the server" if callable(url) else redact(url)
 
     @property
+    def carries_headers(self) -> bool:
+        """Whether anything beside the caller may add headers to the request of an operation.
+
+        A request that is signed goes as it is.
+        """
+        return not getattr(self.auth, "signs", False)
+
+    @property
     def asks_anew(self) -> bool:
         """Whether what the server is told may change from one request to the next."""
         asked = (self.url, self.headers)

@@ -16,6 +16,7 @@ __all__ = [
     "Origin",
     "ResultWithOrigin",
     "UndecodedResult",
+    "copy_result",
     "data_or_raise",
     "decode_data",
     "is_result",
@@ -185,6 +186,32 @@ def with_data(result: ExecutionResult, data: Any) -> ExecutionResult:
     again = ExecutionResult(data, result.errors, result.extensions)
     origin = _origin(result)
     return again if origin is None else ResultWithOrigin.make(again, origin)
+
+
+def copy_result(result: ExecutionResult) -> ExecutionResult:
+    """Return an equal result with objects and arrays of its own: a change reaches one of the two.
+
+    Data that are still JSON text are not decoded for it.
+    """
+    data, errors = _copy_json(_raw_data(result)), _copy_json(result.errors)
+    again = ExecutionResult(data, errors, _copy_json(result.extensions))
+    origin = _origin(result)
+    return again if origin is None else ResultWithOrigin.make(again, origin)
+
+
+def _copy_json(value: Any) -> Any:
+    """Copy the dicts and lists of a JSON value, however deep they are; the rest is immutable."""
+    if value.__class__ is not dict and value.__class__ is not list:
+        return value
+    copied = value.copy()
+    unfinished = [copied]
+    while unfinished:
+        container = unfinished.pop()
+        for key, item in container.items() if container.__class__ is dict else enumerate(container):
+            if item.__class__ is dict or item.__class__ is list:
+                container[key] = again = item.copy()
+                unfinished.append(again)
+    return copied
 
 
 _NO_ORIGIN = Origin(0, _NO_HEADERS)

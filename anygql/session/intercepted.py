@@ -23,10 +23,11 @@ from ..results.result import ExecutionResult
 from .attempts import CallAttempts
 from .batch import Batcher
 from .credentials import is_wholly_refused
-from .interceptors import NOT_RETRIED, Operation, around
+from .interceptors import NOT_RETRIED, Operation, SessionOperation, around
+from .observing import TIME_LIMIT
 from .supervisor import Supervisor
 
-__all__ = ["InterceptedCalls"]
+__all__ = ["InterceptedCall", "InterceptedCalls"]
 
 #: Seconds for which the operations of an explicit batch wait for those that an interceptor holds.
 _TOGETHER = 0.01
@@ -60,15 +61,18 @@ class InterceptedCalls:
         options = self._supervisor.options
         limit = options.execute_timeout if isinstance(timeout, EllipsisType) else None
         may_repeat = options.retry_mutations if retry_mutations is None else retry_mutations
-        call = _InterceptedCall(self._supervisor, send or self._send, limit, may_repeat)
-        operation = Operation(
+        call = InterceptedCall(self._supervisor, send or self._send, limit, may_repeat)
+        operation = SessionOperation(
             request=request,
             transport_args=transport_args,
             connection=self._supervisor.description,
+            origin=call,
         )
         if isinstance(timeout, EllipsisType):
             return await call.run(operation)
-        with move_on_after(timeout):
+        with move_on_after(timeout) as limit_of_call:
+            if options.observer is not None:
+                operation.context[TIME_LIMIT] = limit_of_call
             return await call.run(operation)
         assert timeout is not None  # noqa: S101 - without a limit, nothing else gets here
         raise call.timeout_error(operation, timeout)
@@ -128,7 +132,7 @@ class _Together:
         self._batcher.expect_fewer()
 
 
-class _InterceptedCall:
+class InterceptedCall:
     """One call with its interceptors, and what they have sent.
 
     Args:
@@ -141,21 +145,31 @@ class _InterceptedCall:
     def __init__(
         self, supervisor: Supervisor, send: _Send, limit: float | None, may_repeat: bool
     ) -> None:
-        self._supervisor = supervisor
+        self.supervisor = supervisor
         self._credentials = supervisor.credentials
         self._send = send
-        self._limit = limit
+        self.limit = limit
         self._may_repeat = may_repeat
         self._attempts_begun = 0
         #: The generation of the token that the last attempt was made with.
         self._generation = 0
         #: One for each time that an interceptor has called on.
         self._sent: list[CallAttempts[ExecutionResult]] = []
+        self._followed: InterceptedCall | None = None
 
     def run(self, operation: Operation) -> Awaitable[ExecutionResult]:
         """Run an operation through the interceptors."""
         call = self._make_attempts if self._credentials is None else self._replay_if_refused
-        return around(self._supervisor.options.interceptors, call)(operation)
+        return around(self.supervisor.options.interceptors, call)(operation)
+
+    @property
+    def refreshes_credentials(self) -> bool:
+        """Whether it is what a refresh of the session's credentials runs, which others wait for."""
+        return self._credentials is not None and self._credentials.is_bypassed
+
+    def follow(self, other: InterceptedCall) -> None:
+        """Learn that this call waits for the outcome of another one, and sends nothing itself."""
+        self._followed = other
 
     @uninterruptible
     async def _replay_if_refused(self, operation: Operation) -> ExecutionResult:
@@ -184,7 +198,7 @@ class _InterceptedCall:
         """Return whether the operation is to be sent again, which there is a fresh token for."""
         credentials = self._credentials
         assert credentials is not None  # noqa: S101 - as above
-        if self._supervisor.fault is not None or not credentials.is_refused(outcome):
+        if self.supervisor.fault is not None or not credentials.is_refused(outcome):
             return False
         if not is_wholly_refused(operation.request, outcome):
             credentials.invalidate(self._generation)
@@ -200,10 +214,10 @@ class _InterceptedCall:
         run = partial(self._attempt, operation, kind)
         label = _label(operation)
         attempts = CallAttempts(
-            self._supervisor,
+            self.supervisor,
             label,
             run,
-            self._limit,
+            self.limit,
             at_most_once,
             operation.context.get(NOT_RETRIED),
         )
@@ -221,7 +235,7 @@ class _InterceptedCall:
         """Make one attempt, through the interceptors for attempts."""
         self._attempts_begun += 1
         attempt = _Attempt(connection, kind, self._send)
-        call = around(self._supervisor.options.attempt_interceptors, attempt.send)
+        call = around(self.supervisor.options.attempt_interceptors, attempt.send)
         counted: AbstractContextManager[None] = nullcontext()
         if self._credentials is not None:
             self._generation = self._credentials.used_on(connection)
@@ -241,7 +255,9 @@ class _InterceptedCall:
             if any(each.may_have_arrived for each in self._sent):
                 error.unsent = False
             return error
-        server, label = self._supervisor.description, _label(operation)
+        if self._followed is not None:
+            return self._followed.timeout_error(operation, timeout)
+        server, label = self.supervisor.description, _label(operation)
         by = "interceptors" if self._credentials is None else "interceptors or credentials"
         error = TransportTimeout(
             f"{server}: the {by} have not sent {label} within {timeout:g} s (timeout)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -14,11 +14,15 @@ from ..delivery.interfaces import AnyTransportArgs
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
 from ..results.result import ExecutionResult
 
+if TYPE_CHECKING:
+    from .intercepted import InterceptedCall
+
 __all__ = [
     "NOT_RETRIED",
     "Call",
     "Interceptor",
     "Operation",
+    "SessionOperation",
     "SubscriptionInterceptor",
     "SubscriptionInterceptors",
     "around",
@@ -77,12 +81,10 @@ class Operation(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             GraphQLSyntaxError, ValueError, TypeError: When the request is wrong, as for
                 ``execute``.
         """
-        return Operation(
+        return msgspec.structs.replace(
+            self,
             request=self.request if request is None else as_request(request),
             transport_args=self.transport_args if transport_args is None else transport_args,
-            attempt=self.attempt,
-            connection=self.connection,
-            context=self.context,
         )
 
     def in_attempt(self, attempt: int) -> Operation:
@@ -93,6 +95,15 @@ class Operation(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         # Variables, headers and the context may hold secrets, so none is shown.
         name, kind = self.request.operation
         return f"<Operation: {kind}{f' {name!r}' if name else ''}, attempt {self.attempt}>"
+
+
+class SessionOperation(Operation, frozen=True, eq=False, kw_only=True):
+    """An operation that knows the session's call which it belongs to.
+
+    That is for interceptors of this package. An operation that a user has made belongs to none.
+    """
+
+    origin: InterceptedCall
 
 
 #: Sends the operation, or what an interceptor has made of it, and returns its result.

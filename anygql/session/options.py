@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..schema.introspection import IntrospectionOptions
     from .auth import Refreshing
     from .interceptors import Interceptor, SubscriptionInterceptor
+    from .observing import SessionObserver
 
 __all__ = ["ConnectOptions", "PermanentOptions", "SessionOptions"]
 
@@ -66,6 +67,8 @@ class SessionOptions(msgspec.Struct, frozen=True):
     interceptors: tuple[Interceptor, ...] = ()
     attempt_interceptors: tuple[Interceptor, ...] = ()
     subscription_interceptors: tuple[SubscriptionInterceptor, ...] = ()
+    #: What follows one session, if one of its interceptors does.
+    observer: SessionObserver | None = None
     #: The credentials to refresh, if there are any.
     auth: Refreshing[Any] | None = None
     conversions: Conversions = msgspec.field(default_factory=Conversions)

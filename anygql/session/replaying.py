@@ -128,6 +128,8 @@ class Replaying(Resuming):
             return False
         self._has_replayed = self._resuming = self._needs_renewal = True
         self._refused = feed
+        if self._observer is not None:
+            self._observer.lost(outcome)
         self._supervisor.task_group.start_soon(self._resume, name="anygql: resubscribe")
         return True
 

@@ -29,6 +29,7 @@ from .supervisor import Supervisor
 
 if TYPE_CHECKING:
     from .interceptors import SubscriptionInterceptors
+    from .observing import SubscriptionObserver
 
 __all__ = ["Resuming"]
 
@@ -45,6 +46,7 @@ class Resuming:
         with_variables: The function that makes the request with new variables.
         transport_args: Arguments for the transport alone.
         interceptors: The functions that may change what is sent, if there are any.
+        observer: What follows the subscription, if anything does.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class Resuming:
         with_variables: Callable[[Mapping[str, Any]], GraphQLRequest],
         transport_args: AnyTransportArgs = None,
         interceptors: SubscriptionInterceptors | None = None,
+        observer: SubscriptionObserver | None = None,
     ) -> None:
+        self._observer = observer
         self._args = transport_args
         self._interceptors = interceptors
         self._losses = 0
@@ -115,6 +119,8 @@ class Resuming:
         feed.on_lost = self._feed_lost
         self._feeds.append(feed)
         self._began_at = current_time()
+        if self._observer is not None:
+            self._observer.sent(feed)
 
     @property
     def _is_over(self) -> bool:
@@ -187,6 +193,8 @@ class Resuming:
         """Begin to resubscribe on the next connection, if the loss ended this subscription."""
         if self._feeds[-1].fault is fault and not self._resuming:
             self._resuming = True
+            if self._observer is not None:
+                self._observer.lost(fault)
             task_group.start_soon(self._resume, name="anygql: resubscribe")
 
     def _feed_lost(self, fault: TransportError) -> None:
@@ -197,6 +205,8 @@ class Resuming:
         if not self._may_retry(fault):
             self.fail(fault)
             return
+        if self._observer is not None:
+            self._observer.lost(fault)
         stable = current_time() - self._began_at >= STABLE_AFTER
         self._losses = 1 if stable else self._losses + 1
         wait = max(wait_after(self._losses), requested_wait(fault))

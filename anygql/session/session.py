@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
 
@@ -12,6 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from ..delivery.buffering import Delivery, OnOverflow
 from ..delivery.interfaces import (
+    AnnotatedArgs,
     AnyTransportArgs,
     Batching,
     Connection,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from .batch import Batcher
     from .intercepted import InterceptedCalls
     from .interceptors import SubscriptionInterceptors
+    from .observing import SubscriptionObserver
     from .pages import NextPage, Pages
     from .sharing import SharedSubscription
     from .subscription import Subscription
@@ -954,9 +957,12 @@ class Session:
         prepared = options.prepare(
             request, self._options.schema.current, path=path, is_partial=True
         )
+        observer: SubscriptionObserver | None = None
+        if self._options.observer is not None:
+            observer = self._options.observer.incremental(request)
         interceptors: SubscriptionInterceptors | None = None
-        if self._options.subscription_interceptors:
-            interceptors = self._subscription_interceptors(self._supervisor)
+        if self._options.subscription_interceptors or observer is not None:
+            interceptors = self._subscription_interceptors(self._supervisor, observer)
 
         async def start() -> tuple[Connection, Results]:
             connection = await self._supervisor.connection(is_call=True)
@@ -983,7 +989,8 @@ class Session:
         from .subscription import Subscription
 
         label = self._label(prepared.request, self._supervisor)
-        return Subscription(begin, prepared.read_data, label)
+        begins = begin if observer is None else partial(observer.begin, begin)
+        return Subscription(begins, prepared.read_data, label)
 
     @overload
     async def execute_batch(
@@ -1143,12 +1150,12 @@ class Session:
         """Run a query or mutation on one connection, with others if the client batches."""
         if (
             self._batcher is not None
-            and args is None
+            and (args is None or (type(args) is AnnotatedArgs and args.given is None))
             and isinstance(connection, Batching)
             # What `refresh` runs must not wait with those who wait for `refresh`.
             and not (self._credentials is not None and self._credentials.is_bypassed)
         ):
-            return await self._batcher.execute(connection, request)
+            return await self._batcher.execute(connection, request, args)
         return await connection.execute(request, args)
 
     def _server(self) -> str:
@@ -1164,13 +1171,16 @@ class Session:
         name, server = request.operation[0], supervisor.description
         return f"{name!r} at {server}" if name else server
 
-    def _subscription_interceptors(self, supervisor: Supervisor) -> SubscriptionInterceptors:
+    def _subscription_interceptors(
+        self, supervisor: Supervisor, observer: SubscriptionObserver | None
+    ) -> SubscriptionInterceptors:
         """Return the interceptors for one subscription."""
         from .interceptors import SubscriptionInterceptors
 
-        return SubscriptionInterceptors(
-            self._options.subscription_interceptors, supervisor.description
-        )
+        interceptors = self._options.subscription_interceptors
+        if observer is not None:
+            interceptors = (*interceptors, observer.change)
+        return SubscriptionInterceptors(interceptors, supervisor.description)
 
     def _subscription(
         self,
@@ -1187,9 +1197,12 @@ class Session:
 
         request, supervisor = prepared.request, self._subscriptions
         label = self._label(request, supervisor)
+        observer: SubscriptionObserver | None = None
+        if self._options.observer is not None:
+            observer = self._options.observer.subscription(request, delivery)
         interceptors: SubscriptionInterceptors | None = None
-        if self._options.subscription_interceptors:
-            interceptors = self._subscription_interceptors(supervisor)
+        if self._options.subscription_interceptors or observer is not None:
+            interceptors = self._subscription_interceptors(supervisor, observer)
         credentials = supervisor.credentials
         if supervisor.retry_subscribe.is_disabled and credentials is None:
 
@@ -1200,9 +1213,13 @@ class Session:
                 if interceptors is not None:
                     sent, args = await interceptors.change(sent, args)
                 args = await authorized(connection, sent, args)
-                return connection.subscribe(sent, delivery, args)
+                results = connection.subscribe(sent, delivery, args)
+                if observer is not None:
+                    observer.sent(results)
+                return results
 
-            return Subscription(begin, convert, label)
+            begins = begin if observer is None else partial(observer.begin, begin)
+            return Subscription(begins, convert, label)
 
         def resubscribing(last: ExecutionResult | None) -> Any:
             subscription = subscription_ref()
@@ -1225,8 +1242,10 @@ class Session:
             prepared.with_variables,
             transport_args,
             interceptors,
+            observer,
         )
-        subscription = Subscription(resuming.begin, convert, label)
+        begins = resuming.begin if observer is None else partial(observer.begin, resuming.begin)
+        subscription = Subscription(begins, convert, label)
         # A weak reference: dropping the user's last one must still end the subscription.
         subscription_ref = weakref.ref(subscription)
         return subscription

@@ -294,6 +294,9 @@ class Receiver:
             case Started():
                 if self.start_limit is not None:
                     self.start_limit.end(event.id)
+                routes = self._routes.by_id
+                if event.id in routes and (tell := routes[event.id].on_started) is not None:
+                    tell()
             case Failed():
                 if (route := self._routes.ended(event.id)) is not None:
                     route.fail_alone(faults.dropped(self._server, event.payload))

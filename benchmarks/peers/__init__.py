@@ -52,6 +52,13 @@ PEERS = {
             "anygql asyncio, 10 interceptors", "anygql_client", "asyncio", "interceptors=10", _OURS
         ),
         Peer("anygql asyncio, throttle on", "anygql_client", "asyncio", "throttle", _OURS),
+        Peer(
+            "anygql asyncio, tracing on",
+            "anygql_client",
+            "asyncio",
+            "tracing",
+            "OpenTelemetry's SDK, with an exporter that does nothing",
+        ),
         Peer("anygql uvloop", "anygql_client", "uvloop", about=_OURS),
         Peer(
             "anygql asyncio, multipart",

@@ -27,19 +27,41 @@ async def _pass_on(operation: anygql.Operation, call: anygql.Call) -> anygql.Exe
     return await call(operation)
 
 
-def _interceptors(engine: str) -> list[anygql.Interceptor]:
-    if engine == "throttle":
-        from anygql.throttle import Throttle
-
-        return [Throttle(rate=1_000_000, burst=1_000_000)]
-    return [_pass_on] * int(engine.partition("interceptors=")[2] or 0)
-
-
 @asynccontextmanager
 async def open_websocket(engine: str, port: int) -> AsyncGenerator[_Session]:
     url = f"ws://127.0.0.1:{port}/"
     async with anygql.Client(url, interceptors=_interceptors(engine)) as session:
         yield _Session(session)
+
+
+def _interceptors(engine: str) -> list[anygql.Interceptor]:
+    """Return the interceptors that an engine of this name has."""
+    if engine == "tracing":
+        return [_tracing()]
+    if engine == "throttle":
+        from anygql.throttle import Throttle
+
+        return [Throttle(rate=1_000_000, burst=1_000_000)]
+    count = int(engine.partition("interceptors=")[2] or 0)
+    return [_pass_on] * count
+
+
+def _tracing() -> anygql.Interceptor:
+    """Return what traces by the SDK, whose spans and metrics go nowhere."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+
+    from anygql.opentelemetry import OpenTelemetry
+
+    class Nowhere(SpanExporter):
+        def export(self, spans: object) -> SpanExportResult:
+            return SpanExportResult.SUCCESS
+
+    traces = TracerProvider(shutdown_on_exit=False)
+    traces.add_span_processor(SimpleSpanProcessor(Nowhere()))
+    return OpenTelemetry(traces, MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False))
 
 
 @asynccontextmanager

@@ -11,8 +11,8 @@ from mkdocs.structure.pages import Page
 
 #: The mark of a block of code, by which the tests know what to do with it.
 MARK = re.compile(r"^(```\w+) [a-z-]+$", re.MULTILINE)
-#: A link to a file that is in the repository, and not on the site.
-LINK_OUT = re.compile(r"\[([^\]]+)\]\((?:\.\./)+(?!docs/)[^)\s]*\)")
+#: A link upwards: the text, and the way up.
+LINK_UP = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+)(?!docs/)[^)\s]*\)")
 
 #: What counts less in the search, so that the page that explains a thing comes before those that
 #: mention it; and the page that a newcomer needs comes first.
@@ -58,4 +58,10 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         if page.file.src_uri.startswith(start):
             page.meta["search"] = {"boost": weight}
             break
-    return LINK_OUT.sub(r"\1", MARK.sub(r"\1", markdown))
+    depth = page.file.src_uri.count("/")
+
+    def without_link_out(link: re.Match[str]) -> str:
+        # Further up than the pages are, there are files of the repository, and not of the site.
+        return link[1] if link[2].count("../") > depth else link[0]
+
+    return LINK_UP.sub(without_link_out, MARK.sub(r"\1", markdown))

@@ -27,12 +27,39 @@ def test_a_key(command: Command, appsync: Served) -> None:
     given = (appsync.url, "--protocol", "appsync", "--api-key", "KEY")
     assert command("execute", *given, "-q", "{ hello }").out == '{"hello":"Hello world!"}\n'
     assert appsync.server.requests[0].headers["x-api-key"] == "da2-s3cret"
-    ran = command("subscribe", *given, "-q", COUNTDOWN, "-vv")
+    ran = command("subscribe", *given, "-q", COUNTDOWN)
     assert ran.out == '{"countdown":1}\n{"countdown":0}\n'
-    assert "s3cret" not in ran.err
     assert appsync.received() == ["connection_init", "start"]
     authorization = appsync.server.connections[0].received[1]["payload"]["extensions"]
     assert authorization["authorization"]["x-api-key"] == "da2-s3cret"
+
+
+def test_what_is_told(command: Command, appsync: Served) -> None:
+    given = (appsync.url, "--protocol", "appsync", "--api-key", "KEY", "-q")
+    socket = appsync.url.replace("http", "ws") + "/realtime"
+    brief = command("subscribe", *given, COUNTDOWN, "-v").err.splitlines()
+    assert brief == [
+        f"> GET {socket} (WebSocket)",
+        "< 101, subprotocol graphql-ws",
+        "> close 1000",
+    ]
+    assert command(*given, "{ hello }", "-v").err.splitlines() == [
+        f"> POST {appsync.url}",
+        "< 200 OK",
+    ]
+    query = "subscription ($token: Int!) { countdown(from: $token) }"
+    whole = command("subscribe", *given, query, "-V", "token=0", "-V", "n=1", "-vv").err
+    operation = f'{{"query":"{query}","variables":{{"token":"***","n":1}}}}'
+    payload = f'{{"data":{operation},"extensions":"***"}}'
+    for told in (
+        '> {"type":"connection_init"}',
+        f'> {{"id":"1","type":"start","payload":{payload}}}',
+        '< {"type":"start_ack","id":"1"}',
+        '< {"id":"1","type":"data","payload":{"data":{"countdown":0}}}',
+    ):
+        assert f"\n{told}\n" in whole
+    assert '< {"data":{"hello":"Hello world!"}}' in command(*given, "{ hello }", "-vv").err
+    assert "s3cret" not in whole
 
 
 def test_a_token_and_more_headers(command: Command, appsync: Served) -> None:

@@ -136,6 +136,19 @@ def test_checking_documents(command: Command, folder: Path) -> None:
     assert "say where the schema is" in command("check", "docs", code=2).err
 
 
+@pytest.mark.usefixtures("schemas")
+def test_checking_a_folder_without_documents(command: Command, folder: Path) -> None:
+    (folder / "docs").mkdir()
+    (folder / "docs" / "app.py").write_text("X = 1\n")
+    (folder / "docs" / "empty.graphql").write_text("\n")
+    (folder / "good.graphql").write_text("{ c }\n")
+    ran = command("check", "--schema", "old.graphql", "good.graphql", "docs", code=2)
+    assert ran.out == ""
+    assert "docs: no documents in this folder: no *.graphql, no *.gql, and no gql" in ran.err
+    ran = command("check", "--schema", "old.graphql", "docs/app.py", "docs/empty.graphql")
+    assert ran.err == "0 documents: 0 errors, 0 warnings\n"
+
+
 UPLOAD = "mutation ($file: Upload!, $files: [Upload!], $n: Int) { upload(file: $file) }"
 
 

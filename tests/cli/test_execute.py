@@ -251,6 +251,19 @@ def test_the_time_limit(command: Command, served: Served) -> None:
     assert served.received()[-1] == "complete"
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, 1), (415, 1), (500, 1), (401, 4), (403, 4), (429, 3), (503, 3)]
+)
+def test_a_status_with_a_list_of_errors(
+    command: Command, portal: BlockingPortal, status: int, code: int
+) -> None:
+    answer = http('{"errors": [{"message": "not so"}]}', status=f"{status} X")
+    with portal.wrap_async_context_manager(peer(answer)) as server:
+        ran = command(server.url, "-q", "{ a }", code=code)
+    assert ran.out == ""
+    assert "not so" in ran.err
+
+
 def test_a_handshake_that_is_refused(command: Command, served: Served) -> None:
     for status, code in ((401, 4), (403, 4), (404, 3)):
         served.server.refuse_with = status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,8 @@ def test_a_refused_handshake_is_told(command: Command, portal: BlockingPortal) -
         ran = command("ws" + server.url[4:], "-q", "{ a }", "-vv", code=4)
     assert "\n< 401" in ran.err
     assert '\n< www-authenticate: Bearer realm="x"\n' in ran.err
+
+
+def test_what_is_told_of_the_older_protocol(command: Command, served: Served) -> None:
+    ran = command(served.url, "-q", "{ hello }", "--protocol", "graphql-ws", "-vv")
+    assert re.search(r'\n> .*"start".*"query":"{ hello }"', ran.err)

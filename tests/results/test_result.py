@@ -10,7 +10,15 @@ import msgspec
 import pytest
 
 from anygql.exceptions import TransportQueryError
-from anygql.results.result import ExecutionResult, data_or_raise
+from anygql.results.result import (
+    ExecutionResult,
+    Origin,
+    ResultWithOrigin,
+    copy_result,
+    data_or_raise,
+    json_text,
+    read_undecoded,
+)
 
 
 def test_all_parts_are_optional() -> None:
@@ -74,3 +82,48 @@ def test_loads_no_parser() -> None:
 def test_an_error_without_a_message_is_told_as_one(error: Any) -> None:
     with pytest.raises(TransportQueryError, match="the server gave no reason"):
         data_or_raise(ExecutionResult({"a": None}, [error]))
+
+
+def containers(value: Any) -> set[int]:
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return {id(value)}.union(*map(containers, items))
+    return set()
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        ExecutionResult({"a": [{"b": [1, {}]}, "c", [[]]]}, [{"path": ["a"]}], {"e": {"f": []}}),
+        ExecutionResult(None, [{"message": "no"}]),
+        ExecutionResult(errors=["no"]),
+        ExecutionResult({}),
+    ],
+)
+def test_a_copy_has_nothing_in_common(result: ExecutionResult) -> None:
+    copied = copy_result(result)
+    assert copied == result
+    assert copied.has_data == result.has_data
+    for name in ("data", "errors", "extensions"):
+        assert not containers(getattr(copied, name)) & containers(getattr(result, name))
+
+
+def test_a_copy_of_what_is_nested_deeply() -> None:
+    data: Any = {}
+    for _ in range(10_000):
+        data = {"a": [data]}
+    copied = copy_result(ExecutionResult(data)).data
+    for _ in range(10_000):
+        assert copied is not data
+        copied, data = copied["a"][0], data["a"][0]
+
+
+def test_a_copy_keeps_its_text_and_its_headers() -> None:
+    text = read_undecoded(b'{"data": {"a": 1}}')
+    assert text is not None
+    result = ResultWithOrigin.make(text, Origin(200, {"x": "y"}))
+    copied = copy_result(result)
+    assert json_text(copied) is not None
+    assert copied.headers == {"x": "y"}
+    assert copied.data == {"a": 1}
+    assert json_text(result) is not None

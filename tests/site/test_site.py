@@ -37,6 +37,7 @@ QUESTIONS = {
     "slow consumer": "delivery/",
     "FastAPI": "recipes/fastapi/",
     "logging": "recipes/logging/",
+    "OpenTelemetry": "tracing/",
     "connection was lost without a close frame": "recipes/troubleshooting/",
     "custom scalars": "schema/",
     "how to send an authorization header": "getting-started/#http-and-a-token",
@@ -131,6 +132,17 @@ def test_a_click_leads_on(site: Site) -> None:
     assert site.page.wait_for(
         "document.querySelector('h1')?.textContent.includes('Getting started')"
     )
+
+
+def test_a_page_of_a_folder_links_to_other_pages_and_to_no_file_beside_the_site(
+    site: Site,
+) -> None:
+    site.page.open(f"{site.url}recipes/fan-out/")
+    links = "[...document.querySelectorAll('article a[href]')].map(a => a.href)"
+    found = {link.partition("#")[0] for link in site.page.evaluate(links)}
+    assert f"{site.url}sharing/" in found
+    assert f"{site.url}recipes/redis/" in found
+    assert not [link for link in found if "examples/" in link]
 
 
 def search(site: Site, question: str) -> list[str]:

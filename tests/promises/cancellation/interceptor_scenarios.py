@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-from anygql import Call, Client, ExecutionResult, Operation, Session
-from tests.promises.cancellation.checkpoints import Body
+from anygql import Call, Client, Deduplicate, ExecutionResult, Interceptor, Operation, Session
+from tests.promises.cancellation.checkpoints import Body, eventually
 from tests.promises.cancellation.scenarios import Server, Setting, scenario, usable
 
 ENDLESS = "subscription { countdown(from: 1000000, interval: 0.0001) }"
@@ -30,12 +30,14 @@ async def before(operation: Operation) -> Operation:
 
 
 @asynccontextmanager
-async def talking(**options: Any) -> AsyncGenerator[tuple[Server, Session]]:
+async def talking(
+    interceptors: Sequence[Interceptor] = (around, around), **options: Any
+) -> AsyncGenerator[tuple[Server, Session]]:
     """A session and its server; afterwards the session must answer, and nothing be held."""
     async with Server() as server:
         client = Client(
             server.transport(),
-            interceptors=[around, around],
+            interceptors=interceptors,
             attempt_interceptors=[around],
             subscription_interceptors=[before],
         )
@@ -85,3 +87,43 @@ async def resubscribe(body: Body) -> Setting:
                 body.point()
 
         yield run
+
+
+def deduplicating(*, first: bool, joined: bool = True) -> Callable[[Body], Setting]:
+    """Run a query that another task runs too, which must get its answer."""
+
+    async def setting(body: Body) -> Setting:
+        query = "{ slow(seconds: 0.002) }"
+        async with (
+            talking([Deduplicate(), around]) as (server, session),
+            anyio.create_task_group() as others,
+        ):
+            is_begun, answer = not first, None
+
+            async def ask() -> None:
+                nonlocal answer
+                answer = await session.execute(query)
+
+            if not first:
+                others.start_soon(ask)
+                await eventually(lambda: bool(server.operations), "it was not sent")
+
+            async def run() -> None:
+                nonlocal is_begun
+                if first and joined:
+                    is_begun = True
+                    others.start_soon(ask)  # which comes second, since this task runs
+                await session.execute(query)
+                body.point()
+
+            yield run
+            await eventually(
+                lambda: bool(answer) or not (joined and is_begun), "the other got no answer"
+            )
+
+    return setting
+
+
+scenario("a shared query, by its first caller")(deduplicating(first=True))
+scenario("a shared query, by another caller")(deduplicating(first=False))
+scenario("a query that nobody shares")(deduplicating(first=True, joined=False))
