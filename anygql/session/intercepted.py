@@ -23,7 +23,7 @@ from ..results.result import ExecutionResult
 from .attempts import CallAttempts
 from .batch import Batcher
 from .credentials import is_wholly_refused
-from .interceptors import Operation, SessionOperation, around
+from .interceptors import NOT_RETRIED, Operation, SessionOperation, around
 from .supervisor import Supervisor
 
 __all__ = ["InterceptedCall", "InterceptedCalls"]
@@ -212,7 +212,14 @@ class InterceptedCall:
         at_most_once = kind == "mutation" and not self._may_repeat
         run = partial(self._attempt, operation, kind)
         label = _label(operation)
-        attempts = CallAttempts(self.supervisor, label, run, self.limit, at_most_once)
+        attempts = CallAttempts(
+            self.supervisor,
+            label,
+            run,
+            self.limit,
+            at_most_once,
+            operation.context.get(NOT_RETRIED),
+        )
         self._sent.append(attempts)
         try:
             return await attempts.run()

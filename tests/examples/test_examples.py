@@ -170,6 +170,21 @@ async def test_trio_nursery_with_a_server_elsewhere() -> None:
         assert await connection.wait_closed() == (1000, "")
 
 
+# The limits.
+
+
+@in_a_process
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+async def test_limits(backend: str) -> None:
+    lines = (await run_example("limits", backend)).splitlines()
+    assert lines[-1] == "11 points in hours of 5, and 0 refusals"
+    counts = sorted(line for line in lines if "repositories" in line)
+    assert counts == [
+        f"{name} repositories" for name in ("acme has 18", "babbage has 7", "curie has 23")
+    ]
+    assert any(line.startswith("a page waits") for line in lines)
+
+
 # The library.
 
 

@@ -15,6 +15,7 @@ from anyio.lowlevel import checkpoint
 from tests.promises.cancellation import appsync_scenarios as appsync_scenarios
 from tests.promises.cancellation import interceptor_scenarios as interceptor_scenarios
 from tests.promises.cancellation import phoenix_scenarios as phoenix_scenarios
+from tests.promises.cancellation import throttle_scenarios as throttle_scenarios
 from tests.promises.cancellation import tracing_scenarios as tracing_scenarios
 from tests.promises.cancellation.checkpoints import Body, Scenario, cancelled_everywhere, chosen
 from tests.promises.cancellation.conftest import TRIED
