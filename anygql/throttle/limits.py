@@ -59,6 +59,8 @@ class Limits:
         self._own = None if rate is None else Budget(burst, rate, 0.0)
         self._takes_points = takes_points
         self._ledger = Ledger()
+        #: Whether the first answer is waited for, since nothing is known of any limit yet.
+        self._is_probing = rate is None
         #: Nothing is sent before this time, since the server has refused something.
         self._paused_until = -math.inf
         #: How many may be under way, where refusals can't be told in advance; and since when.
@@ -94,6 +96,8 @@ class Limits:
             delay = math.inf
         before = sum(map(self._points, ahead))
         budget = self._ledger.delay(self._points(spending), before)
+        if self._is_probing and (self.under_way or ahead):
+            budget = math.inf
         if budget > delay:
             delay, reason = budget, "budget"
         if self._own is not None:
@@ -115,6 +119,8 @@ class Limits:
         """Learn what the answer to an operation says, which is over."""
         charge, spending.charge = spending.charge, None
         assert charge is not None  # noqa: S101 - it was sent
+        if answer.has_result:
+            self._is_probing = False
         if answer.requested is not None or (answer.has_result and not answer.is_refusal):
             self._learn(spending.document, answer.requested)
         self._forget_guess(spending.document, charge)

@@ -12,7 +12,7 @@ import msgspec
 from ..concurrency.interrupts import interruptible, uninterruptible
 from ..exceptions import TransportError, TransportTimeout
 from ..results.result import ExecutionResult
-from ..session.interceptors import NOT_RETRIED, Call, Operation
+from ..session.interceptors import NOT_RETRIED, Call, Operation, SessionOperation
 from .answers import Answer, is_limit_error, read_error, read_result
 from .limits import Limits, Spending
 from .line import Line, Place
@@ -106,6 +106,9 @@ class Throttle:
     @uninterruptible
     async def __call__(self, operation: Operation, call: Call) -> ExecutionResult:
         """Send an operation when it may be sent, and again when a limit has refused it."""
+        if isinstance(operation, SessionOperation) and operation.origin.refreshes_credentials:
+            # Those in line may be waiting for the credentials.
+            return await call(operation)
         # The session's own retries leave refusals to this.
         operation.context[NOT_RETRIED] = is_limit_error
         document = operation.request.text, operation.name
