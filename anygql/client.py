@@ -200,8 +200,8 @@ def _introspection_options(wanted: bool | IntrospectionOptions) -> Introspection
     return wanted
 
 
-def _check_auth(auth: Any, transport: Transport) -> None:
-    """Raise ``TypeError`` for what is no ``Refreshing``, or what no transport asks for a token."""
+def _check_auth(auth: Any) -> None:
+    """Raise ``TypeError`` for what is no ``Refreshing``."""
     from .session.auth import Refreshing
 
     if not isinstance(auth, Refreshing):
@@ -209,6 +209,10 @@ def _check_auth(auth: Any, transport: Transport) -> None:
             f"auth is a Refreshing, not {type(auth).__name__}: other credentials go to headers=, "
             "to init_payload=, or to an HTTP client of your own"
         )
+
+
+def _check_asked(transport: Transport) -> None:
+    """Raise ``ValueError`` for a transport that surely asks credentials for no token."""
     transports = [transport]
     if isinstance(transport, SplitTransport):
         transports = [transport.transport, transport.subscriptions]
@@ -314,12 +318,14 @@ class Client:
     ) -> None:
         if mistaken:
             refuse_options("Client()", mistaken, _HINTS, signature(type(self)).parameters)
+        if auth is not None:
+            _check_auth(auth)
         if subscriptions is None:
             self.transport = _as_transport(transport, headers, init_payload, ssl, auth)
         else:
             self.transport = _as_split(transport, subscriptions, headers, init_payload, ssl, auth)
         if auth is not None:
-            _check_auth(auth, self.transport)
+            _check_asked(self.transport)
         self._schema = SharedSchema(_load_schema(schema))
         self._options = SessionOptions(
             execute_timeout=execute_timeout,

@@ -91,6 +91,9 @@ class SingleConnection(MultiplexedConnection, AsyncContextManagerMixin):
     it, which ends all operations on the server.
     """
 
+    #: Each operation is a request with headers of its own.
+    authorizes = True
+
     def __init__(self, transport: HTTPEndpoint) -> None:
         super().__init__()
         self._transport = transport

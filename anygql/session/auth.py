@@ -135,7 +135,8 @@ class Refreshing(Generic[_T]):
         Raises:
             Exception: What ``refresh`` raises.
             TransportTimeout: When ``refresh`` takes more than ``timeout``.
-            RuntimeError: When no session is open whose client has these credentials.
+            RuntimeError: When there was no session yet whose client has these credentials.
+            TransportClosed: When all of them are closed.
         """
         return await self._source.token()
 

@@ -98,7 +98,8 @@ class SessionCredentials:
             if refused is None or refused.generation is None or not self._is_news(error):
                 raise
         self._source.invalidate(refused.generation)
-        await self._source.ensure()
+        with refused.waiting():
+            await self._source.ensure()
         self._renewed_at = current_time()
         return await self._open(connect)
 
@@ -164,14 +165,14 @@ class SessionCredentials:
         """Return whether calls that were lost with a connection may go on with a fresh token."""
         return self._source.is_refused(error)
 
-    def renew_after_loss(
-        self, connection: Connection, fault: Exception
-    ) -> Literal["at once", "later"] | None:
-        """Have the token refreshed after a connection was lost for it.
+    def renew_after_loss(self, fault: Exception) -> Literal["at once", "later"] | None:
+        """Have the token refreshed after the newest connection was lost for it.
 
-        Return when to connect again, ``None`` if that isn't why it was lost.
+        Call this before another is opened. Return when to connect again, ``None`` if that isn't why
+        it was lost.
         """
-        opened, now = self._openings.get(connection), current_time()
+        # Not by the connection: its task may have ended first.
+        opened, now = self._opening, current_time()
         if opened is None or opened.generation is None:
             return None
         if now - opened.opened_at >= ACCEPTED_AFTER:
@@ -198,27 +199,22 @@ class SessionCredentials:
         """Whether the current task refreshes these credentials, so that it does without them."""
         return self._source.is_refreshing_here
 
-    async def _connected_without(self) -> None:
-        """Wait until there is a connection, for what ``refresh`` runs in the session.
-
-        Raises:
-            RuntimeError: When the session waits for that refresh to connect.
-        """
-        supervisor = self._supervisor
-        while not supervisor.has_connection and supervisor.fault is None:
-            if self._opening is not None and self._opening.is_waiting:
-                raise RuntimeError(
-                    f"{supervisor.description}: refresh has called the session, which waits for "
-                    "refresh to connect: use another client in refresh"
-                )
-            await supervisor.wait_changed()
+    def refuse_deadlock(self) -> None:
+        """Raise ``RuntimeError`` if ``refresh`` waits here for a connection that waits for it."""
+        if self.is_bypassed and self._opening is not None and self._opening.is_waiting:
+            raise RuntimeError(
+                f"{self._supervisor.description}: refresh has called the session, which waits for "
+                "refresh to connect: use another client in refresh"
+            )
 
     async def ready(self) -> None:
         """Wait until the token is fresh, before an operation. Raises what the refresh raises."""
         if self.is_bypassed:
-            await self._connected_without()
-        else:
-            await self._source.ensure()
+            return
+        before = self._source.generation
+        await self._source.ensure()
+        if self._source.generation != before and self._source.reconnects:
+            self._replace_outdated()
 
     def used_on(self, connection: Connection) -> int:
         """Return the generation of the token with which an operation is sent on a connection."""
@@ -249,8 +245,10 @@ class SessionCredentials:
 
         Never if there are data, and never for the end of the connection, which is no answer.
         """
+        if _has_data(getattr(outcome, "data", None)):
+            return False
         if isinstance(outcome, ExecutionResult):
-            return bool(outcome.errors) and not _has_data(outcome) and self._is_refusing(outcome)
+            return bool(outcome.errors) and self._is_refusing(outcome)
         if isinstance(outcome, TransportConnectionFailed | TransportTimeout | TransportClosed):
             return False
         return self._source.is_refused(outcome)
@@ -273,6 +271,10 @@ class SessionCredentials:
         except TransportError as error:
             error.unsent = False
             raise
+        self._replace_outdated()
+
+    def _replace_outdated(self) -> None:
+        """Make others in the place of connections that were opened with an older token."""
         for connection, opened in list(self._openings.items()):
             is_old = opened.generation is not None and opened.generation < self._source.generation
             if is_old and not getattr(connection, "authorizes", False):
@@ -291,16 +293,13 @@ def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Except
     """
     if request.kind != "mutation":
         return True
-    if isinstance(outcome, ExecutionResult):
-        if outcome.data is not None:
-            return False
-        errors = outcome.errors or []
-    elif isinstance(outcome, TransportServerError):
+    if getattr(outcome, "data", None) is not None:
+        return False
+    if isinstance(outcome, TransportServerError):
         return outcome.code in REFUSING_STATUSES
-    else:
-        errors = getattr(outcome, "errors", [])
-        if not errors:
-            return False
+    errors: list[Any] = getattr(outcome, "errors", None) or []
+    if not errors and not isinstance(outcome, ExecutionResult):
+        return False
     depth = max((_depth(error) for error in errors), default=0)
     return not depth or (depth == 1 and request.has_one_field)
 
@@ -311,8 +310,7 @@ def _depth(error: Any) -> int:
     return len(cast("list[Any]", path)) if isinstance(path, list) else 0
 
 
-def _has_data(result: ExecutionResult) -> bool:
-    data = result.data
+def _has_data(data: Any) -> bool:
     if isinstance(data, Mapping):
         return any(value is not None for value in cast("Mapping[str, Any]", data).values())
     return data is not None

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any, TypeAlias
 
-from anyio import EndOfStream
+from anyio import EndOfStream, current_time
 from anyio.abc import TaskGroup
 
 from ..concurrency.interrupts import uninterruptible
@@ -14,6 +14,7 @@ from ..delivery.interfaces import AnyTransportArgs, Connection, ConnectionResult
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, copy_to_raise
 from ..results.result import ExecutionResult
+from .connect_attempts import STABLE_AFTER
 from .credentials import SessionCredentials, is_wholly_refused
 from .resuming import Resuming
 
@@ -34,13 +35,16 @@ class Replaying(Resuming):
         self._credentials = credentials
         #: The generation of the token with which it was sent.
         self._generation = 0
-        #: Whether it was sent again for a refusal, and no result has come since.
+        #: Whether it was sent again for a refusal, and has not run for ``STABLE_AFTER`` since: else
+        #: a server that refuses it after some results would have it sent again without end.
         self._has_replayed = False
         #: Whether fresh credentials are needed before it is sent again.
         self._needs_renewal = False
         #: What was refused, and by which result, if it was by one.
         self._refused: ConnectionResults | None = None
         self._refusal: ExecutionResult | None = None
+        #: Whether the consumer has had a result of the oldest feed.
+        self._has_begun = False
 
     async def _connect(self, *, is_call: bool = False) -> Connection:
         await self._credentials.ready()
@@ -60,12 +64,15 @@ class Replaying(Resuming):
             result = super().receive_nowait()
             if result is None:
                 return None
-            if not result.errors:
-                self._has_replayed = False
-                self._credentials.accepted()
-                return result
             feed = self._feeds[0]
+            if not result.errors:
+                self._has_begun = True
+                self._credentials.accepted()
+                if self._has_replayed and current_time() - self._began_at >= STABLE_AFTER:
+                    self._has_replayed = False
+                return result
             if not self._begin_replay(result, feed):
+                self._has_begun = True
                 return result
             self._refusal = result
             feed.leave()  # the server may go on with it
@@ -95,9 +102,10 @@ class Replaying(Resuming):
         feed = self._feeds[0]
         super()._cross_gap()
         if feed is self._refused:
-            if feed.last is None or feed.last is self._refusal:
+            if not (self._has_begun or feed.dropped):
                 self.reconnects -= 1  # it had not begun
             self._refused = self._refusal = None
+        self._has_begun = False
 
     # The supervisor's side.
 
@@ -111,7 +119,11 @@ class Replaying(Resuming):
             self.fail(fault)
 
     def _feed_lost(self, fault: TransportError) -> None:
-        if self._begin_replay(fault, self._feeds[-1]):
+        try:
+            if self._begin_replay(fault, self._feeds[-1]):
+                return
+        except Exception as exc:  # noqa: BLE001 - the consumer gets what `refused` raises
+            self.fail(exc)
             return
         if self._supervisor.retry_subscribe.is_disabled:
             self.fail(fault)
@@ -126,11 +138,17 @@ class Replaying(Resuming):
             return False
         if self._credentials.is_bypassed or not self._credentials.is_refused(outcome):
             return False
-        self._has_replayed = self._resuming = self._needs_renewal = True
         self._refused = feed
-        if self._observer is not None:
-            self._observer.lost(outcome)
-        self._supervisor.task_group.start_soon(self._resume, name="anygql: resubscribe")
+        if feed is not self._feeds[-1]:
+            return True  # its connection was lost after that, and it runs on the next one already
+        self._has_replayed = True
+        if self._resuming:
+            self._credentials.invalidate(self._generation)
+        else:
+            self._resuming = self._needs_renewal = True
+            if self._observer is not None:
+                self._observer.lost(outcome)
+            self._supervisor.task_group.start_soon(self._resume, name="anygql: resubscribe")
         return True
 
     async def _send_again(self) -> None:
@@ -157,8 +175,12 @@ async def start_replaying(
     """
     await credentials.ready()
     started = await _Started.begin(credentials, start)
-    if credentials.is_bypassed or not credentials.is_refused(started.first):
-        return started
+    try:
+        if credentials.is_bypassed or not credentials.is_refused(started.first):
+            return started
+    except BaseException:  # what `refused` raises
+        started.leave()
+        raise
     if not is_wholly_refused(request, started.first):
         credentials.invalidate(started.generation)
         return started

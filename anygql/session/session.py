@@ -965,17 +965,19 @@ class Session:
             interceptors = self._subscription_interceptors(self._supervisor, observer)
 
         async def start() -> tuple[Connection, Results]:
-            connection = await self._supervisor.connection(is_call=True)
-            if not isinstance(connection, Incremental):
-                raise TypeError(
-                    f"{self._supervisor.description}: this transport gives no partial results: "
-                    "use execute()"
-                )
-            request, args = prepared.request, transport_args
-            if interceptors is not None:
-                request, args = await interceptors.change(request, args)
-            args = await authorized(connection, request, args)
-            return connection, connection.execute_incremental(request, delivery, args)
+            while True:
+                connection = await self._supervisor.connection(is_call=True)
+                if not isinstance(connection, Incremental):
+                    raise TypeError(
+                        f"{self._supervisor.description}: this transport gives no partial results: "
+                        "use execute()"
+                    )
+                request, args = prepared.request, transport_args
+                if interceptors is not None:
+                    request, args = await interceptors.change(request, args)
+                args = await authorized(connection, request, args)
+                if connection.fault is None:  # it may have ended meanwhile
+                    return connection, connection.execute_incremental(request, delivery, args)
 
         async def begin() -> Results:
             await checkpoint()

@@ -87,8 +87,10 @@ class Supervisor:
         self._status = Status(transport, options)
         self.credentials = self._make_credentials()
         self._attempts = ConnectAttempts(transport, options, self._status, self.credentials)
-        #: Connections that have a successor, and are closed once the calls on them are over.
+        #: Connections that have been replaced, which the supervising task hasn't seen yet.
         self._replaced: set[Connection] = set()
+        #: Those that are closed once they have a successor, and the calls on them are over.
+        self._draining: set[Connection] = set()
         self._waiting_for_end: CancelScope | None = None
         self._is_lazy = options.lazy
         self._connected_at = 0.0
@@ -155,6 +157,8 @@ class Supervisor:
                 await cancelled_first(self.fault)
                 self.fault_was_told = True
                 raise copy_to_raise_unsent(self.fault) from self.fault.__cause__
+            if self.credentials is not None:
+                self.credentials.refuse_deadlock()
             self._connection_wanted.set()
             with self._attempts.for_call() if is_call else nullcontext():
                 await self._changed.wait()
@@ -194,6 +198,8 @@ class Supervisor:
             self._unpublish()
             self._connection_wanted.set()
             connection.drop("reconnect() was called")
+        for replaced in list(self._draining):
+            replaced.drop("reconnect() was called")
 
     def replace(self, connection: Connection) -> None:
         """Make another connection in the place of one that goes on until its calls are over."""
@@ -202,21 +208,15 @@ class Supervisor:
         self._unpublish()
         self._connection_wanted.set()
         self._replaced.add(connection)
+        self._draining.add(connection)
         self.task_group.start_soon(self._close_replaced, connection, name="anygql: replaced")
         if self._waiting_for_end is not None:
             self._waiting_for_end.cancel()
-
-    # What the credentials use.
 
     @property
     def has_connection(self) -> bool:
         """Whether there is a connection that operations can use."""
         return self._connection is not None and self._connection.fault is None
-
-    async def wait_changed(self) -> None:
-        """Ask for a connection, and wait until that may have changed something."""
-        self._connection_wanted.set()
-        await self._changed.wait()
 
     def wake_waiting(self) -> None:
         """Let those who wait for a connection look again."""
@@ -314,11 +314,12 @@ class Supervisor:
             await connection.wait_closed()
             tg.cancel_scope.cancel()
         assert connection.fault is not None  # noqa: S101 - wait_closed() has returned
+        self._draining.discard(connection)
         for resumable in list(self.resumables):
             resumable.connection_lost(connection.fault, self.task_group, was_replaced=True)
 
     async def _close_after_calls(self, connection: Connection) -> None:
-        while not self.has_connection:
+        while not self.has_connection and self.fault is None:
             await self._changed.wait()
         if self.credentials is not None:
             await self.credentials.wait_without_calls(connection)
@@ -361,8 +362,9 @@ class Supervisor:
             since, now = connection.idle_since, current_time()
             due = (now if since is None else since) + timeout
             if due <= now:
-                self._connection_wanted = Event()
-                self._unpublish()
+                if self._connection is connection:  # it isn't, once it is replaced
+                    self._connection_wanted = Event()
+                    self._unpublish()
                 connection.close(reason=f"nothing was asked for {timeout:g} s")
                 return
             with move_on_after(due - now):
@@ -402,7 +404,7 @@ class Supervisor:
         self.fault_was_told = connection.idle_since is None  # which it was to what ran on it
         renewal = None
         if self.credentials is not None and not dropped_by_us:
-            renewal = self.credentials.renew_after_loss(connection, fault)
+            renewal = self.credentials.renew_after_loss(fault)
         if not self.options.reconnecting or not (
             dropped_by_us or renewal is not None or self._attempts.may_connect_again(fault)
         ):

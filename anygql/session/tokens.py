@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from anyio import Event, current_time, move_on_after
 from anyio.abc import TaskGroup
-from anyio.lowlevel import RunVar
+from anyio.lowlevel import current_token
 
+from ..concurrency.cancellation import cancelled_first
 from ..concurrency.interrupts import uninterruptible
 from ..delivery.faults import closed
 from ..exceptions import TransportTimeout, copy_to_raise_unsent
@@ -55,7 +59,7 @@ class CredentialsOwner(Protocol):
 class Opening:
     """What is known of the credentials that one connection was opened with."""
 
-    __slots__ = ("generation", "is_open", "is_waiting", "on_waiting", "opened_at")
+    __slots__ = ("_on_waiting", "generation", "is_open", "is_waiting", "opened_at")
 
     def __init__(self, on_waiting: Callable[[], None]) -> None:
         #: The generation of the oldest token that the transport asked for; ``None`` if it asked
@@ -66,7 +70,17 @@ class Opening:
         self.opened_at = 0.0
         #: Whether it waits for a refresh.
         self.is_waiting = False
-        self.on_waiting = on_waiting
+        self._on_waiting = on_waiting
+
+    @contextmanager
+    def waiting(self) -> Generator[None]:
+        """Let the session know that it waits for a refresh, within this context."""
+        self.is_waiting = True
+        self._on_waiting()
+        try:
+            yield
+        finally:
+            self.is_waiting = False
 
 
 #: The connection that the current task opens.
@@ -91,6 +105,8 @@ class _OnLoop:
     def __init__(self) -> None:
         #: The open sessions, the newest last. A dict, for its order.
         self.owners: dict[CredentialsOwner, Callable[[], Session]] = {}
+        #: The server of the newest session, open or not; "" if there was none.
+        self.server = ""
         self.running: _Refresh | None = None
         #: When the token of this generation expires, on this loop's clock.
         self.generation = 0
@@ -120,7 +136,7 @@ class TokenSource(Generic[_T]):
         timeout: float | None,
     ) -> None:
         self._refresh = refresh
-        self._takes_token, self._takes_session = _parameters(refresh)
+        self._token_parameter, self._takes_session = _parameters(refresh)
         self._first: Any = first
         self._expires = expires
         self.is_refused = refused
@@ -131,7 +147,8 @@ class TokenSource(Generic[_T]):
         self.generation = 0
         self._is_stale = False
         self._expires_at: float | None = None
-        self._here: RunVar[_OnLoop] = RunVar("anygql_credentials")
+        #: By the native token of the loop. (A ``RunVar`` would stay as long as the loop does.)
+        self._by_loop: WeakKeyDictionary[object, _OnLoop] = WeakKeyDictionary()
 
     async def token(self) -> _T | None:
         """Return the token, once it is fresh.
@@ -144,12 +161,8 @@ class TokenSource(Generic[_T]):
         if connecting is None or connecting.is_open:
             await self.ensure()
             return self._token
-        connecting.is_waiting = True
-        connecting.on_waiting()
-        try:
+        with connecting.waiting():
             await self.ensure()
-        finally:
-            connecting.is_waiting = False
         if connecting.generation is None:
             connecting.generation = self.generation
         return self._token
@@ -161,7 +174,9 @@ class TokenSource(Generic[_T]):
 
     def add(self, owner: CredentialsOwner, session: Callable[[], Session]) -> None:
         """Let refreshes run in the task group of an open session."""
-        self._on_loop().owners[owner] = session
+        here = self._on_loop()
+        here.owners[owner] = session
+        here.server = owner.description
 
     def remove(self, owner: CredentialsOwner) -> None:
         """Let no refresh run in that task group any more."""
@@ -187,7 +202,7 @@ class TokenSource(Generic[_T]):
         """
         while self._needs_refresh():
             here = self._on_loop()
-            refresh = here.running or self._begin(here)
+            refresh = here.running or await self._begin(here)
             await refresh.over.wait()
             if refresh.error is not None:
                 raise copy_to_raise_unsent(refresh.error) from refresh.error.__cause__
@@ -205,22 +220,20 @@ class TokenSource(Generic[_T]):
         return current_time() >= at or time.time() >= cast("float", self._expires_at)
 
     def _on_loop(self) -> _OnLoop:
-        here = self._here.get(None)
-        if here is None:
-            here = _OnLoop()
-            self._here.set(here)
-        return here
+        return self._by_loop.setdefault(current_token().native_token, _OnLoop())
 
-    def _begin(self, here: _OnLoop) -> _Refresh:
+    async def _begin(self, here: _OnLoop) -> _Refresh:
         """Begin a refresh in the newest session that isn't about to close."""
-        open_ones = [owner for owner in reversed(here.owners) if owner.fault is None]
-        if not open_ones:
-            if here.owners:
-                raise closed(next(iter(here.owners)).description)
-            raise RuntimeError(
-                "no session is open that has these credentials: write Client(…, auth=auth)"
-            )
-        owner = open_ones[0]
+        owner = next((each for each in reversed(here.owners) if each.fault is None), None)
+        if owner is None:
+            if not here.server:
+                raise RuntimeError(
+                    "no session is open that has these credentials: write Client(…, auth=auth)"
+                )
+            fault = closed(here.server)
+            await cancelled_first(fault)
+            fault.unsent = True
+            raise fault
         refresh = here.running = _Refresh()
         owner.task_group.start_soon(self._run, here, refresh, owner, name="anygql: refresh")
         return refresh
@@ -235,6 +248,9 @@ class TokenSource(Generic[_T]):
             refresh.succeeded = True
         except Exception as exc:  # noqa: BLE001 - raised to all who wait
             refresh.error = exc
+        except BaseException:
+            here.owners.pop(owner, None)  # its session is being closed, which may take a while
+            raise
         finally:
             here.running = None
             refresh.over.set()
@@ -254,8 +270,12 @@ class TokenSource(Generic[_T]):
                 self._take(token)
                 if not self._needs_refresh():
                     return
-        given: list[Any] = [self._token] if self._takes_token else []
-        named = {"session": session()} if self._takes_session and session is not None else {}
+        given: list[Any] = [self._token] if self._token_parameter == "" else []
+        named: dict[str, Any] = (
+            {self._token_parameter: self._token} if self._token_parameter else {}
+        )
+        if self._takes_session and session is not None:
+            named["session"] = session()
         token = await resolve(partial(self._refresh, *given, **named), "refresh", server)
         if token is None:
             raise TypeError("refresh must return the new token, not None")
@@ -280,6 +300,8 @@ class TokenSource(Generic[_T]):
             raise TypeError(
                 "expires returns POSIX seconds, a datetime or None, not " + type(at).__name__
             )
+        elif at is not None and math.isnan(at):
+            raise ValueError("expires returned nan: return None if the time isn't known")
         elif at is not None and at < _EARLIEST_POSIX_TIME:
             at += time.time() - current_time()
         self._token = token
@@ -289,12 +311,24 @@ class TokenSource(Generic[_T]):
         self.expires_at()  # now, since the loop's clock may be a virtual one
 
 
-def _parameters(function: Callable[..., object]) -> tuple[bool, bool]:
-    """Return whether a function takes a token, and whether it takes a session."""
+def _parameters(function: Callable[..., object]) -> tuple[str | None, bool]:
+    """Return how a function takes the last token, and whether it takes the session by name.
+
+    The token's parameter is the first of any other name than ``session``; or ``token``, if it has
+    none but by name. It is given by name: ``""`` says by position, ``None`` not at all.
+    """
     try:
-        parameters = inspect.signature(function).parameters
+        parameters = inspect.signature(function).parameters.values()
     except ValueError:  # a builtin that doesn't tell
-        return False, False
-    positional = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    others = [each for name, each in parameters.items() if name != "session"]
-    return any(each.kind in positional for each in others), "session" in parameters
+        return None, False
+    kinds = inspect.Parameter
+    takes_session, token = False, None
+    for each in parameters:
+        if each.kind is kinds.POSITIONAL_ONLY:
+            token = "" if token is None else token
+        elif each.kind in {kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY}:
+            if each.name == "session":
+                takes_session = True
+            elif token is None and (each.kind is not kinds.KEYWORD_ONLY or each.name == "token"):
+                token = each.name
+    return token, takes_session

@@ -35,6 +35,8 @@ class Issuer:
     def __init__(self) -> None:
         self.issued = 0
         self.good: str | None = None
+        #: What comes before the token.
+        self.scheme = "Bearer "
         self.changed = Signal()
 
     async def __call__(self) -> str:
@@ -49,7 +51,7 @@ class Issuer:
         self.changed.notify()
 
     def accepts(self, authorization: Any) -> bool:
-        return self.good is not None and authorization == f"Bearer {self.good}"
+        return self.good is not None and authorization == f"{self.scheme}{self.good}"
 
 
 class TokenServer(GraphQLServer):
@@ -74,6 +76,7 @@ class TokenServer(GraphQLServer):
         self.pushes = pushes
         #: How often each key was counted.
         self.counted: Counter[str] = Counter()
+        self.changed = Signal()
         self.refused = 0
         on_connect = self._admits if asks_at_connect else None
         super().__init__(
@@ -87,6 +90,8 @@ class TokenServer(GraphQLServer):
         client = info.context
         payload = getattr(client, "init_payload", None)
         given = payload if payload is not None else client.headers
+        if getattr(client, "protocol", None) == "appsync":
+            return  # it has asked `on_connect` for each operation
         if not self.issuer.accepts(given.get("Authorization")):
             self.refused += 1
             raise unauthenticated()
@@ -106,9 +111,14 @@ class TokenServer(GraphQLServer):
             await anyio.sleep(wait / 1000)
             return "hello"
 
+        def maybe(_source: Any, info: Any) -> str:
+            self._check(info)
+            return "yes"
+
         async def count(_source: Any, info: Any, key: str, wait: float = 0) -> int:
             self._check(info)
             self.counted[key] += 1
+            self.changed.notify()
             await anyio.sleep(wait / 1000)
             return self.counted[key]
 
@@ -129,7 +139,13 @@ class TokenServer(GraphQLServer):
         key = {"key": GraphQLArgument(text), **wait}
         every = {"every": GraphQLArgument(GraphQLInt, default_value=1)}
         return GraphQLSchema(
-            GraphQLObjectType("Query", {"hello": GraphQLField(text, wait, hello)}),
+            GraphQLObjectType(
+                "Query",
+                {
+                    "hello": GraphQLField(text, wait, hello),
+                    "maybe": GraphQLField(GraphQLString, {}, maybe),
+                },
+            ),
             GraphQLObjectType("Mutation", {"count": GraphQLField(number, key, count)}),
             GraphQLObjectType(
                 "Subscription",

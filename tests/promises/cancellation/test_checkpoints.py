@@ -14,6 +14,7 @@ from anyio.lowlevel import checkpoint
 
 from tests.promises.cancellation import appsync_scenarios as appsync_scenarios
 from tests.promises.cancellation import around_scenarios as around_scenarios
+from tests.promises.cancellation import auth_scenarios as auth_scenarios
 from tests.promises.cancellation import interceptor_scenarios as interceptor_scenarios
 from tests.promises.cancellation import phoenix_scenarios as phoenix_scenarios
 from tests.promises.cancellation import throttle_scenarios as throttle_scenarios

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 import traceback
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -17,12 +18,22 @@ import httpx
 import pytest
 from websockets.frames import Opcode
 
-from anygql import Client, FileVar, HTTPTransport, Phoenix, WebSocketTransport, gql
+from anygql import (
+    Client,
+    FileVar,
+    HTTPTransport,
+    Phoenix,
+    Refreshing,
+    Session,
+    WebSocketTransport,
+    gql,
+)
 from anygql.session.events import Disconnected
 from anygql.testing import GraphQLServer, demo_schema
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.opening import Opening
 from tests.support.http_peer import cut, http, kept, peer
+from tests.support.tokens import Issuer, TokenServer
 from tests.support.websocket_peer import Peer, frame, refusing, serving, text
 
 pytestmark = [pytest.mark.table, pytest.mark.usefixtures("soon", "brief")]
@@ -571,3 +582,83 @@ def test_what_is_shown_of_values() -> None:
     )
     it.add("repr", request)
     it.check()
+
+
+# Credentials that are refreshed.
+
+
+class Renewing:
+    """A function ``refresh``, whose every token is secret, and which fails when it is told to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.calls = 0
+
+    async def __call__(self, token: str | None, session: Session) -> str:
+        assert token is None or SECRET in token
+        self.calls += 1
+        if self.error is not None and self.calls > 1:
+            raise self.error
+        return f"{SECRET}-{self.calls}"
+
+
+@pytest.mark.parametrize("way", ["http", "websocket", "connect"])
+@pytest.mark.parametrize("fails", [False, True])
+async def test_tokens_that_are_refused(told: Collected, way: str, fails: bool) -> None:
+    issuer = Issuer()
+    issuer.good = f"{SECRET}-1"
+    async with TokenServer(issuer, asks_at_connect=way == "connect") as server:
+        await server.listen()
+        refresh = Renewing(RuntimeError("the provider is down") if fails else None)
+        auth = Refreshing(refresh=refresh)
+        transport: Any = server.transport(init_payload=auth.payload)
+        client = Client(
+            server.http_url if way == "http" else transport, auth=auth, on_event=told.on_event
+        )
+        told.add("repr", auth, client, client.connect())
+        async with recorded(told), client.connect(reconnecting=True) as session:
+            await session.execute("{ hello }")
+            told.add("repr", auth, client, session, server.connections)
+            issuer.revoke()
+            if way == "connect":
+                session.reconnect()
+            async with session.subscribe("subscription { ticks }") as events:
+                told.add("repr", events)
+                try:
+                    await events.receive()
+                except Exception as error:
+                    told.add_error(error)
+            await session.execute("{ hello }")
+
+
+async def test_a_token_that_expires(told: Collected) -> None:
+    issuer = Issuer()
+    issuer.good = f"{SECRET}-1"
+    refresh = Renewing(OSError(SECRET))
+    auth = Refreshing(refresh=refresh, expires=lambda _: time.time() + 0.05)
+    async with TokenServer(issuer) as server:
+        transport = server.transport(init_payload=auth.payload)
+        async with Client(transport, auth=auth, on_event=told.on_event) as session:
+            await session.execute("{ hello }")
+            while refresh.calls < 2:
+                await anyio.sleep(0.01)
+            await anyio.wait_all_tasks_blocked()
+            told.add("repr", session, auth)
+
+
+@pytest.mark.parametrize("options", [{}, {"make_headers": lambda _: {"x y": SECRET}}])
+async def test_tokens_that_make_no_header(told: Collected, options: dict[str, Any]) -> None:
+    async with GraphQLServer(demo_schema()) as server:
+        await server.listen()
+        auth = Refreshing(refresh=lambda: f"{SECRET}\r\nX: y", **options)
+        async with recorded(told), Client(server.http_url, auth=auth) as session:
+            await session.execute("{ hello }")
+
+
+@pytest.mark.parametrize("returned", [SECRET, [SECRET]])
+async def test_an_expiry_that_is_none(told: Collected, returned: Any) -> None:
+    async with GraphQLServer(demo_schema()) as server:
+        await server.listen()
+        auth = Refreshing(refresh=lambda: SECRET, expires=lambda _: returned)
+        async with recorded(told), Client(server.http_url, auth=auth) as session:
+            await session.execute("{ hello }")
