@@ -274,14 +274,21 @@ class _Attempt:
         send: The function that sends a request on the connection.
     """
 
-    __slots__ = ("_connection", "_kind", "_send", "may_have_arrived")
+    __slots__ = ("_arrived", "_connection", "_kind", "_running", "_send")
 
     def __init__(self, connection: Connection, kind: OperationKind, send: _Send) -> None:
         self._connection = connection
         self._kind = kind
         self._send = send
-        #: Whether anything that was sent may have reached the server.
-        self.may_have_arrived = False
+        #: How many requests run: an interceptor may send several at the same time.
+        self._running = 0
+        #: Whether any that is over may have reached the server.
+        self._arrived = False
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether anything that was sent may have reached the server."""
+        return self._arrived or self._running > 0
 
     @uninterruptible
     async def send(self, operation: Operation) -> ExecutionResult:
@@ -292,13 +299,16 @@ class _Attempt:
                 f"an interceptor has made a {kind} of a {self._kind}: only those for a whole call "
                 "may, since retries differ"
             )
-        arrived_before = self.may_have_arrived
-        self.may_have_arrived = True
+        self._running += 1
+        unsent = False
         try:
             return await self._send(self._connection, operation.request, operation.transport_args)
         except TransportError as error:
-            self.may_have_arrived = arrived_before or not error.unsent
+            unsent = error.unsent
             raise
+        finally:
+            self._running -= 1
+            self._arrived = self._arrived or not unsent
 
 
 def _label(operation: Operation) -> str:
