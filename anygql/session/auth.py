@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 from ..exceptions import TransportError
 from ..net.headers import Headers, pairs
@@ -91,6 +91,35 @@ class Refreshing(Generic[_T]):
         ValueError: When ``on_expiry`` or ``timeout`` is none of these.
     """
 
+    # Two, since mypy finds no type for a function that may be async or not.
+    @overload
+    def __init__(
+        self,
+        *,
+        refresh: Callable[..., Awaitable[_T]],
+        token: Provider[_T | None] = None,
+        expires: Callable[[_T], Expiry] | None = None,
+        refused: Callable[[Exception], bool] = default_refused,
+        make_headers: Callable[[_T], Headers] | None = None,
+        make_payload: Callable[[_T], Mapping[str, Any]] | None = None,
+        on_expiry: Literal["reconnect", "nothing"] = "reconnect",
+        timeout: float | None = 30,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        *,
+        refresh: Callable[..., _T],
+        token: Provider[_T | None] = None,
+        expires: Callable[[_T], Expiry] | None = None,
+        refused: Callable[[Exception], bool] = default_refused,
+        make_headers: Callable[[_T], Headers] | None = None,
+        make_payload: Callable[[_T], Mapping[str, Any]] | None = None,
+        on_expiry: Literal["reconnect", "nothing"] = "reconnect",
+        timeout: float | None = 30,
+    ) -> None: ...
+
     def __init__(
         self,
         *,
@@ -126,22 +155,27 @@ class Refreshing(Generic[_T]):
         state = "has a token" if self._source.generation else "no token yet"
         return f"<Refreshing: {state}>"
 
-    async def token(self) -> _T | None:
+    async def token(self) -> _T:
         """Return the token, once it is fresh.
 
-        Returns ``None`` within ``refresh`` alone. Canceling doesn't cancel a refresh that others
-        wait for.
+        Canceling doesn't cancel a refresh that others wait for.
 
         Raises:
             Exception: What ``refresh`` raises.
             TransportTimeout: When ``refresh`` takes more than ``timeout``.
-            RuntimeError: When there was no session yet whose client has these credentials.
-            TransportClosed: When all of them are closed.
+            RuntimeError: When there was no session yet whose client has these credentials, and
+                within ``refresh``.
+            TransportClosed: When all sessions are closed whose clients have these credentials.
         """
-        return await self._source.token()
+        token = await self._source.token()
+        if token is None:
+            raise RuntimeError("refresh has asked for the token that it is to return")
+        return token
 
     async def headers(self) -> dict[str, str]:
         """Return HTTP headers with a fresh token. Raises as ``token`` does.
+
+        Within ``refresh`` there are none.
 
         Give the method itself to a transport, which calls it for each request:
         ``headers=auth.headers``.
@@ -155,6 +189,8 @@ class Refreshing(Generic[_T]):
 
     async def payload(self) -> Mapping[str, Any] | None:
         """Return a payload for ``connection_init`` with a fresh token. Raises as ``token`` does.
+
+        Within ``refresh`` there is none.
 
         Give the method itself to a transport, which calls it for each attempt to connect:
         ``init_payload=auth.payload``.

@@ -130,12 +130,13 @@ class SessionCredentials:
     @uninterruptible
     async def _renew_in_time(self, connection: Connection, generation: int) -> None:
         """Replace a connection when the token that it was opened with expires."""
-        due = self._source.expires_at() if generation == self._source.generation else current_time()
-        failures = 0
-        while due is not None:
-            with move_on_after(max(0, due - current_time())):
+        failures, not_before = 0, -math.inf
+        while generation == self._source.generation:
+            due = self._source.expires_at()
+            if due is None:
+                return
+            with move_on_after(max(0, max(due, not_before) - current_time())):
                 await connection.wait_closed()
-            if connection.fault is not None:
                 return
             try:
                 await self._source.ensure()
@@ -143,12 +144,8 @@ class SessionCredentials:
                 failures += 1
                 server = self._supervisor.description
                 logger.warning("%s: the token was not refreshed: %s", server, loggable(exc))
-                due = current_time() + 1 + wait_after(failures)
-                continue
-            if generation < self._source.generation:
-                self._supervisor.replace(connection)
-                return
-            due = self._source.expires_at()
+                not_before = current_time() + 1 + wait_after(failures)
+        self._supervisor.replace(connection)
 
     def is_in_vain(self, error: Exception) -> bool:
         """Return whether an error refuses credentials that were renewed for a refusal just now.
@@ -248,17 +245,14 @@ class SessionCredentials:
         if _has_data(getattr(outcome, "data", None)):
             return False
         if isinstance(outcome, ExecutionResult):
-            return bool(outcome.errors) and self._is_refusing(outcome)
+            try:
+                data_or_raise(outcome)
+            except TransportQueryError as error:
+                return self._source.is_refused(error)
+            return False
         if isinstance(outcome, TransportConnectionFailed | TransportTimeout | TransportClosed):
             return False
         return self._source.is_refused(outcome)
-
-    def _is_refusing(self, result: ExecutionResult) -> bool:
-        try:
-            data_or_raise(result)
-        except TransportQueryError as error:
-            return self._source.is_refused(error)
-        return False
 
     async def renew(self, generation: int) -> None:
         """Get fresh credentials after a refusal of those of a generation.

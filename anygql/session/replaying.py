@@ -93,8 +93,7 @@ class Replaying(Resuming):
         """See ``Results``."""
         if self._is_refused_by_result:
             self.check_loop()
-            if len(self._feeds) == 1 and not self._is_over:
-                await self._changed.wait()
+            await self._changed.wait()
         else:
             await super().wait()
 

@@ -631,6 +631,37 @@ async def test_refresh_may_use_a_living_socket() -> None:
                 await session.execute(HELLO)
 
 
+async def test_refresh_has_no_token_itself() -> None:
+    async def renew() -> str:
+        assert await auth.headers() == {}
+        assert await auth.payload() is None
+        return await auth.token()
+
+    async with GraphQLServer(demo_schema()) as server:
+        await server.listen()
+        auth = Refreshing(refresh=renew)
+        async with Client(server.http_url, auth=auth) as session:
+            with pytest.raises(RuntimeError, match="that it is to return"):
+                await session.execute(HELLO)
+
+
+async def test_refresh_may_have_a_client_of_its_own_for_the_same_transport() -> None:
+    issuer = Issuer()
+
+    async def renew() -> str:
+        async with Client(transport) as session:
+            await session.execute("{ __typename }")
+        return await issuer()
+
+    async with TokenServer(issuer) as server:
+        auth = Refreshing(refresh=renew)
+        transport = server.transport(init_payload=auth.payload)
+        async with Client(transport, auth=auth) as session:
+            assert await session.execute(HELLO)
+        payloads = [connection.init_payload for connection in server.connections]
+    assert payloads == [None, {"Authorization": "Bearer s3cret-1"}] or len(payloads) == 2
+
+
 @pytest.mark.parametrize("when", ["at first", "refused", "lost"])
 async def test_refresh_waits_for_what_waits_for_refresh(when: str) -> None:
     issuer = Issuer()

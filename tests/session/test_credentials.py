@@ -561,3 +561,35 @@ def test_a_server_that_closes_every_connection(code: int) -> None:
             tg.cancel_scope.cancel()
 
     run(main)
+
+
+@pytest.mark.parametrize("code", [4401, 4403])
+def test_tokens_that_are_revoked_in_quick_succession(code: int) -> None:
+    """A server that has let a connection be for a while has accepted its token."""
+    issuer = Issuer()
+
+    async def main() -> None:
+        async with in_memory(Refreshing(refresh=issuer), issuer, reconnecting=True) as it:
+            server, session = it
+            for number in range(1, 5):
+                await anyio.sleep(2)
+                issuer.revoke()
+                await server.connections[-1].close(code, "revoked")
+                assert await session.execute(HELLO)
+                assert (issuer.issued, len(server.connections)) == (number + 1, number + 1)
+
+    run(main)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_transport_that_asks_for_something_else() -> None:
+    async with serving() as (issuer, server):
+        auth = Refreshing(refresh=issuer)
+        transport = server.transport(headers=lambda: {"x-a": "b"})
+        with pytest.raises(TransportConnectionFailed, match="4401"):
+            async with Client(transport, auth=auth).connect(reconnecting=True) as session:
+                assert await session.execute("{ __typename }")
+                server.drop_connections()
+                assert await session.execute("{ __typename }")
+                await server.connections[-1].close(4401)
+                await session.wait_closed()

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 import pytest
 import trio
+from anyio.lowlevel import checkpoint
 from graphql import GraphQLError
 from trio.testing import MockClock
 
@@ -28,6 +29,7 @@ from anygql import (
     gql,
 )
 from anygql.session.credentials import is_wholly_refused
+from anygql.session.subscription import results_of
 from anygql.testing import Stub
 from tests.support.tokens import Issuer, TokenServer
 
@@ -308,6 +310,18 @@ async def test_results_in_parts_of_which_some_may_have_been_done() -> None:
         assert issuer.issued == 2
 
 
+async def test_the_first_part_is_there_at_once() -> None:
+    async with talking("websocket") as (_, _, session):
+        async with session.execute_incremental(HELLO) as results:
+            it = results_of(results)
+            it.check_loop()
+            await it.wait()
+            assert it.receive_nowait() is not None
+            await it.wait()
+            with pytest.raises(anyio.EndOfStream):
+                it.receive_nowait()
+
+
 async def test_canceled_while_the_first_part_is_waited_for() -> None:
     async with talking("websocket") as (_, server, session):
         with anyio.move_on_after(0.02):
@@ -419,8 +433,7 @@ async def test_a_subscription_that_is_left_while_it_is_refused() -> None:
 
             @tg.start_soon
             async def receive() -> None:
-                with pytest.raises(anyio.ClosedResourceError):
-                    await events.receive()
+                assert [data async for data in events] == []
 
             await anyio.wait_all_tasks_blocked()
             with anyio.move_on_after(0):  # another consumer, which waits too
@@ -455,6 +468,61 @@ async def test_a_refusal_that_is_read_after_its_connection_was_lost(resumes: boo
             await anyio.wait_all_tasks_blocked()
             assert [len(each.operations) for each in server.connections] == [0, 1]
             assert issuer.issued == (1 if resumes else 2)
+
+
+@pytest.mark.parametrize("policy", [True, False])
+@pytest.mark.usefixtures("soon")
+async def test_a_connection_that_is_lost_while_a_refusal_is_dealt_with(policy: bool) -> None:
+    gate = anyio.Event()
+    issuer = Issuer()
+
+    async def refresh() -> str:
+        if issuer.issued:
+            server.drop_connections()
+            await server.connections[0].wait_closed()
+            await gate.wait()
+        return await issuer()
+
+    connect = {"reconnecting": True, "retry_subscribe": policy}
+    async with talking("websocket", issuer, auth={"refresh": refresh}, connect=connect) as it:
+        _, server, session = it
+        await session.execute(HELLO)
+        issuer.revoke()
+        async with session.subscribe(TICKS) as events, anyio.create_task_group() as tg:
+
+            @tg.start_soon
+            async def go_on() -> None:
+                await server.wait_connection(1)
+                await anyio.wait_all_tasks_blocked()
+                gate.set()
+
+            assert [(await events.receive())["ticks"] for _ in range(3)] == [0, 1, 2]
+            assert events.reconnects == 0
+        assert issuer.issued == 2
+        await anyio.wait_all_tasks_blocked()
+        assert sum(len(each.operations) for each in server.connections) == 0
+
+
+async def test_a_refusal_that_is_read_while_it_is_sent_again() -> None:
+    """A result is refused whose connection was lost after it; there is no other yet."""
+    connect = {"reconnecting": True}
+    async with talking("websocket", connect=connect) as (issuer, server, session):
+        async with session.subscribe("subscription { ticks(every: 100000) }") as events:
+            first = await server.wait_connection(1)
+            await first.wait_sent("next")
+            (id,) = first.operations
+            payload = {"data": None, "errors": [REFUSED]}
+            await first.send({"type": "next", "id": id, "payload": payload})
+            await session.execute("{ __typename }")  # so that it has come
+            server._accepting = False
+            server.drop_connections()
+            while session.state == "connected":
+                await checkpoint()
+            await anyio.wait_all_tasks_blocked()  # it waits for another connection
+            server._accepting = True
+            assert await events.receive() == {"ticks": 0}
+            assert await events.receive() == {"ticks": 0}
+            assert (events.reconnects, issuer.issued) == (1, 2)
 
 
 @pytest.mark.usefixtures("soon")

@@ -52,6 +52,7 @@ from anygql import (
     Pages,
     PermanentOptions,
     Phoenix,
+    Refreshing,
     ResultTypeError,
     Session,
     SessionEvent,
@@ -73,6 +74,7 @@ from anygql import (
     WebSocketTransport,
     appsync,
     build_client_schema,
+    default_refused,
     gql,
     load_schema,
     trio_websocket_connector,
@@ -861,6 +863,37 @@ def doubled(cassette: Cassettes) -> None:
     assert_type(Recorded(recorder.path).unused, list[str | None])
     Client(cassette("https://example.org/graphql", speed=2))
     Client(cassette(stub, secrets={"pin"}))
+
+
+@dataclass
+class AccessToken:
+    text: str
+    until: float
+
+
+async def renew(token: AccessToken | None) -> AccessToken:
+    return token or AccessToken("t", 0)
+
+
+async def refreshed() -> None:
+    auth = Refreshing(
+        refresh=renew,
+        token=lambda: None,
+        expires=lambda token: token.until - 30,
+        make_headers=lambda token: {"X-Token": token.text},
+        refused=lambda error: default_refused(error) or isinstance(error, KeyError),
+        on_expiry="nothing",
+    )
+    assert_type(auth, Refreshing[AccessToken])
+    assert_type(await auth.token(), AccessToken)
+    assert_type(await auth.headers(), dict[str, str])
+    assert_type(await auth.payload(), Mapping[str, Any] | None)
+    Client("https://example.org/graphql", auth=auth)
+    HTTPTransport("https://example.org/graphql", headers=auth.headers)
+    WebSocketTransport("wss://example.org/graphql", init_payload=auth.payload)
+    text = Refreshing(refresh=lambda: "t", token="t", timeout=None)
+    assert_type(text, Refreshing[str])
+    AppSyncTransport("https://example.org/graphql", auth=appsync.Token(text.token))
 
 
 assert_type(anygql.__all__, list[str])
