@@ -75,17 +75,17 @@ def warehouse(tokens: TokenService, shipped: Counter[int]) -> GraphQLSchema:
         type Subscription { orders(after: Int! = 0): Int! }
     """)
 
-    def check(info: GraphQLResolveInfo) -> None:
+    def check(info: GraphQLResolveInfo[Any]) -> None:
         if not tokens.accepts(info.context.init_payload):
             raise GraphQLError("the token has expired", extensions={"code": "UNAUTHENTICATED"})
 
-    async def ship(_: object, info: GraphQLResolveInfo, order: int) -> bool:
+    async def ship(_: object, info: GraphQLResolveInfo[Any], order: int) -> bool:
         check(info)
         shipped[order] += 1
         await anyio.sleep(0.02)
         return True
 
-    async def orders(_: object, info: GraphQLResolveInfo, after: int) -> AsyncGenerator[int]:
+    async def orders(_: object, info: GraphQLResolveInfo[Any], after: int) -> AsyncGenerator[int]:
         check(info)
         for order in range(after + 1, COUNT + 1):
             await anyio.sleep(0.04)
