@@ -154,6 +154,7 @@ _HTTPX_OF_ONES_OWN = Row(
 _INTERCEPTED = (
     "anygql asyncio, 1 interceptor",
     "anygql asyncio, 10 interceptors",
+    "anygql asyncio, throttle on",
     "anygql asyncio, tracing on",
 )
 

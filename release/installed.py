@@ -32,6 +32,10 @@ for module in (anygql, anygql.appsync, anygql.codegen, anygql.schema, anygql.tes
     assert all(getattr(module, name) is not None for name in module.__all__)
     assert pathlib.Path(module.__file__).is_relative_to(sys.prefix), module.__file__
 assert anygql.__version__ == version("anygql") == sys.argv[1], anygql.__version__
+try:
+    import anygql.opentelemetry
+except ModuleNotFoundError as error:
+    assert "anygql[otel]" in str(error), error
 """
 
 #: A program with mistakes that only types tell.

@@ -33,7 +33,7 @@ FLOORS = (
     ("net",),
     ("delivery",),
     ("websocket", "http", "local", "session"),
-    ("appsync",),
+    ("appsync", "throttle"),
     ("client", "codegen", "opentelemetry"),
     ("testing",),
     ("blocking",),

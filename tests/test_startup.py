@@ -23,6 +23,7 @@ OPTIONAL = {
     "anygql.schema.client_schema",
     "anygql.websocket.sockets.trio_adapter",
     "anygql.testing",
+    "anygql.throttle",
     "anygql.http",
     "anygql.local",
     "anygql.results.types.shaping",

@@ -49,6 +49,11 @@ class RunningLoop:
         self.new_waiter, self.wake, self._running = waiters_of(self.token)
         self.shields_hold = not is_asyncio(self.token)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether this is the loop that runs here."""
+        return self._running() is self._native
+
     def check(self, what: str) -> None:
         """Raise ``RuntimeError`` if another loop runs here, or none: ``what`` can't wait there."""
         if self._running() is not self._native:

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 
-__all__ = ["MAX_RETRY_AFTER", "retry_after"]
+__all__ = ["MAX_RETRY_AFTER", "retry_after", "timestamp"]
 
 #: Maximum delay that is respected, in seconds: a day. With a longer one, a session would never come
 #: back.
@@ -33,15 +33,16 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         # The float of very many digits is infinite.
         longest = min(max(map(float, value.split(","))), MAX_RETRY_AFTER)
         return float(math.ceil(longest))
-    until = _timestamp(value)
+    until = timestamp(value)
     if until is None:
         return None
     # The server meant its own clock.
-    now = _timestamp(headers.get("date", ""))
+    now = timestamp(headers.get("date", ""))
     return min(max(0.0, until - (time.time() if now is None else now)), MAX_RETRY_AFTER)
 
 
-def _timestamp(date: str) -> float | None:
+def timestamp(date: str) -> float | None:
+    """Return the seconds since 1970 of a date (RFC 9110 §5.6.7); ``None`` if it is none."""
     from email.utils import parsedate_to_datetime  # only a few responses have one
 
     try:

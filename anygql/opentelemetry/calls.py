@@ -13,8 +13,7 @@ from ..delivery.buffering import Delivery
 from ..delivery.interfaces import Transport
 from ..documents.request import GraphQLRequest
 from ..results.result import ExecutionResult
-from ..session.interceptors import Call, Operation
-from ..session.observing import TIME_LIMIT
+from ..session.interceptors import Call, Operation, SessionOperation
 from ..session.options import SessionOptions
 from ..session.split import SplitTransport
 from .connections import Connections
@@ -139,8 +138,13 @@ class SessionTracing:
 
 def _record_end(span: Span, error: BaseException, operation: Operation) -> Attributes:
     """Record what a call ended with instead of a result; return it for the metrics."""
-    limit = operation.context.get(TIME_LIMIT)
-    if was_canceled(error) and limit is not None and limit.cancel_called:
-        # That is the call's `timeout`: the error for it passes no interceptor.
+    if was_canceled(error) and _is_out_of_time(operation):
+        # The error for that passes no interceptor, since it limits these, too.
         return {"error.type": record_kind(span, _TIMEOUT)}
     return record_end(span, error, operation.request)
+
+
+def _is_out_of_time(operation: Operation) -> bool:
+    """Return whether the call's own ``timeout`` has ended it."""
+    limit = operation.origin.time_limit if isinstance(operation, SessionOperation) else None
+    return limit is not None and limit.cancel_called

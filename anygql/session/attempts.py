@@ -80,6 +80,7 @@ class CallAttempts(Generic[_T]):
         run: The function that runs the operation on a connection.
         limit: Seconds for each attempt, or ``None``.
         at_most_once: Whether the operation must not run twice.
+        not_retried: A predicate of errors that are not retried, or ``None``.
     """
 
     __slots__ = (
@@ -89,6 +90,7 @@ class CallAttempts(Generic[_T]):
         "_limit",
         "_lost",
         "_may_have_arrived",
+        "_not_retried",
         "_run",
         "_running",
         "_supervisor",
@@ -101,12 +103,14 @@ class CallAttempts(Generic[_T]):
         run: Callable[[Connection], Awaitable[_T]],
         limit: float | None,
         at_most_once: bool,
+        not_retried: Callable[[Exception], bool] | None = None,
     ) -> None:
         self._supervisor = supervisor
         self._label = label
         self._run = run
         self._limit = limit
         self._at_most_once = at_most_once
+        self._not_retried = not_retried
         #: Whether an attempt is under way.
         self._running = False
         #: How the last attempt failed, and whether its connection took it along.
@@ -174,6 +178,8 @@ class CallAttempts(Generic[_T]):
         if self._supervisor.fault is not None or not isinstance(error, TransportError):
             return False
         if isinstance(error, TransportQueryError | TransportClosed):
+            return False
+        if self._not_retried is not None and self._not_retried(error):
             return False
         # Asked of every error: `error.retryable` is what the session's policy says.
         may_send_again = self._supervisor.may_send_again(error, lost=self._lost)

@@ -12,7 +12,7 @@ from functools import partial
 from types import EllipsisType
 from typing import TypeAlias
 
-from anyio import create_task_group, move_on_after
+from anyio import CancelScope, create_task_group, move_on_after
 
 from ..concurrency.exception_groups import unwrapped
 from ..concurrency.interrupts import uninterruptible
@@ -23,8 +23,7 @@ from ..results.result import ExecutionResult
 from .attempts import CallAttempts
 from .batch import Batcher
 from .credentials import is_wholly_refused
-from .interceptors import Operation, SessionOperation, around
-from .observing import TIME_LIMIT
+from .interceptors import NOT_RETRIED, Operation, SessionOperation, around
 from .supervisor import Supervisor
 
 __all__ = ["InterceptedCall", "InterceptedCalls"]
@@ -70,9 +69,7 @@ class InterceptedCalls:
         )
         if isinstance(timeout, EllipsisType):
             return await call.run(operation)
-        with move_on_after(timeout) as limit_of_call:
-            if options.observer is not None:
-                operation.context[TIME_LIMIT] = limit_of_call
+        with move_on_after(timeout) as call.time_limit:
             return await call.run(operation)
         assert timeout is not None  # noqa: S101 - without a limit, nothing else gets here
         raise call.timeout_error(operation, timeout)
@@ -149,6 +146,8 @@ class InterceptedCall:
         self._credentials = supervisor.credentials
         self._send = send
         self.limit = limit
+        #: The scope that is the call's own ``timeout``, if it has one.
+        self.time_limit: CancelScope | None = None
         self._may_repeat = may_repeat
         self._attempts_begun = 0
         #: The generation of the token that the last attempt was made with.
@@ -213,7 +212,14 @@ class InterceptedCall:
         at_most_once = kind == "mutation" and not self._may_repeat
         run = partial(self._attempt, operation, kind)
         label = _label(operation)
-        attempts = CallAttempts(self.supervisor, label, run, self.limit, at_most_once)
+        attempts = CallAttempts(
+            self.supervisor,
+            label,
+            run,
+            self.limit,
+            at_most_once,
+            operation.context.get(NOT_RETRIED),
+        )
         self._sent.append(attempts)
         try:
             return await attempts.run()
@@ -268,14 +274,21 @@ class _Attempt:
         send: The function that sends a request on the connection.
     """
 
-    __slots__ = ("_connection", "_kind", "_send", "may_have_arrived")
+    __slots__ = ("_arrived", "_connection", "_kind", "_running", "_send")
 
     def __init__(self, connection: Connection, kind: OperationKind, send: _Send) -> None:
         self._connection = connection
         self._kind = kind
         self._send = send
-        #: Whether anything that was sent may have reached the server.
-        self.may_have_arrived = False
+        #: How many requests run: an interceptor may send several at the same time.
+        self._running = 0
+        #: Whether any that is over may have reached the server.
+        self._arrived = False
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether anything that was sent may have reached the server."""
+        return self._arrived or self._running > 0
 
     @uninterruptible
     async def send(self, operation: Operation) -> ExecutionResult:
@@ -286,13 +299,16 @@ class _Attempt:
                 f"an interceptor has made a {kind} of a {self._kind}: only those for a whole call "
                 "may, since retries differ"
             )
-        arrived_before = self.may_have_arrived
-        self.may_have_arrived = True
+        self._running += 1
+        unsent = False
         try:
             return await self._send(self._connection, operation.request, operation.transport_args)
         except TransportError as error:
-            self.may_have_arrived = arrived_before or not error.unsent
+            unsent = error.unsent
             raise
+        finally:
+            self._running -= 1
+            self._arrived = self._arrived or not unsent
 
 
 def _label(operation: Operation) -> str:

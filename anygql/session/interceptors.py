@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .intercepted import InterceptedCall
 
 __all__ = [
+    "NOT_RETRIED",
     "Call",
     "Interceptor",
     "Operation",
@@ -27,6 +28,11 @@ __all__ = [
     "around",
     "check_interceptors",
 ]
+
+
+#: In an operation's context, a predicate: the errors that the session's retries leave to an
+#: interceptor.
+NOT_RETRIED = "anygql.not_retried"
 
 
 class Operation(msgspec.Struct, frozen=True, eq=False, kw_only=True):

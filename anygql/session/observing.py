@@ -8,7 +8,7 @@ its sake.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from ..delivery.buffering import Delivery
 from ..delivery.interfaces import ConnectionResults, Results, Transport
@@ -18,25 +18,11 @@ from .interceptors import Call, Operation
 from .options import SessionOptions
 
 __all__ = [
-    "TIME_LIMIT",
     "ObservingInterceptor",
     "SessionObserver",
     "SubscriptionObserver",
     "observed",
 ]
-
-
-class _Key:
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __repr__(self) -> str:
-        return f"<{self._name}>"
-
-
-#: The key in an operation's ``context`` of the cancel scope that is the call's ``timeout``: without
-#: it, an interceptor can't tell that from a cancellation. Only observed sessions set it.
-TIME_LIMIT: Final = _Key("the time limit of the call")
 
 
 class ObservingInterceptor:

@@ -51,6 +51,7 @@ PEERS = {
         Peer(
             "anygql asyncio, 10 interceptors", "anygql_client", "asyncio", "interceptors=10", _OURS
         ),
+        Peer("anygql asyncio, throttle on", "anygql_client", "asyncio", "throttle", _OURS),
         Peer(
             "anygql asyncio, tracing on",
             "anygql_client",

@@ -38,6 +38,10 @@ def _interceptors(engine: str) -> list[anygql.Interceptor]:
     """Return the interceptors that an engine of this name has."""
     if engine == "tracing":
         return [_tracing()]
+    if engine == "throttle":
+        from anygql.throttle import Throttle
+
+        return [Throttle(rate=1_000_000, burst=1_000_000)]
     count = int(engine.partition("interceptors=")[2] or 0)
     return [_pass_on] * count
 

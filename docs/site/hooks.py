@@ -30,6 +30,8 @@ WEIGHTS = {
     "codegen.md": 0.6,
     "recipes/credentials.md": 1.7,
     "recipes/deploying.md": 6.0,
+    "recipes/github.md": 1.5,
+    "recipes/limits.md": 0.4,
     "recipes/uploads.md": 1.3,
     "recipes/troubleshooting.md": 0.8,
     "reference/": 0.02,

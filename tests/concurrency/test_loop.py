@@ -38,6 +38,12 @@ async def test_whether_shields_hold(anyio_backend_name: str) -> None:
     assert RunningLoop().shields_hold == (anyio_backend_name == "trio")
 
 
+async def test_whether_it_runs_here() -> None:
+    loop = RunningLoop()
+    assert loop.is_running
+    assert not await anyio.to_thread.run_sync(lambda: loop.is_running)
+
+
 def test_no_loop_runs_in_a_thread() -> None:
     assert not is_loop_running()
 

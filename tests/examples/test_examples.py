@@ -115,6 +115,23 @@ def test_the_page_lists_each_example_with_what_it_shows() -> None:
             assert first == f'"""{shows}'.replace("`make demo`", "``make demo``"), name
 
 
+@in_a_process
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+async def test_traced_service(loop: str) -> None:
+    said = await run_example("traced_service", loop)
+    orders, tokens, *spans = said.splitlines()
+    assert orders == "40 orders, each shipped 1 time"
+    issued, connections = map(int, re.findall(r"\d+", tokens))
+    assert issued == connections > 2
+    # Each connection has the subscription sent anew, which has a span of its own.
+    assert spans == [
+        "40 spans 'handle order'",
+        "40 spans 'mutation'",
+        f"{connections} spans 'subscription'",
+        "40 in a span of the service's",
+    ]
+
+
 # The demonstration, and the picture of its second half.
 
 
@@ -168,6 +185,21 @@ async def test_trio_nursery_with_a_server_elsewhere() -> None:
         kinds = [message["type"] for message in connection.received]
         assert kinds.count("complete") == 1  # of the subscription that never ends
         assert await connection.wait_closed() == (1000, "")
+
+
+# The limits.
+
+
+@in_a_process
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+async def test_limits(backend: str) -> None:
+    lines = (await run_example("limits", backend)).splitlines()
+    assert lines[-1] == "11 points in hours of 5, and 0 refusals"
+    counts = sorted(line for line in lines if "repositories" in line)
+    assert counts == [
+        f"{name} repositories" for name in ("acme has 18", "babbage has 7", "curie has 23")
+    ]
+    assert any(line.startswith("a page waits") for line in lines)
 
 
 # The library.

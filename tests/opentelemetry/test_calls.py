@@ -155,6 +155,21 @@ async def test_a_canceled_call_is_no_error(telemetry: Telemetry) -> None:
     assert telemetry.total(DURATION, anygql_cancelled=True) == 2
 
 
+async def test_an_operation_of_the_users_own_was_canceled(telemetry: Telemetry) -> None:
+    async def hang(_call: object) -> Any:
+        await anyio.sleep_forever()
+
+    async def make_another(operation: Operation, call: Call) -> ExecutionResult:
+        return await call(Operation(request=operation.request))
+
+    stub = Stub({"Hello": hang})
+    client = Client(stub, interceptors=[make_another, telemetry.interceptor()])
+    async with client as session:
+        with anyio.move_on_after(0.01):
+            await session.execute(HELLO)
+    assert dict(telemetry.span.attributes or {})["anygql.cancelled"] is True
+
+
 @pytest.mark.parametrize("of_call", [True, False])
 async def test_a_time_limit_is_an_error(telemetry: Telemetry, of_call: bool) -> None:
     async def hang(_call: object) -> Any:

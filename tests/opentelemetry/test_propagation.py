@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from graphql import build_schema
@@ -14,6 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from anygql import (
     Client,
+    Deduplicate,
     FileVar,
     HTTPTransport,
     LocalSchemaTransport,
@@ -239,3 +241,18 @@ async def test_a_server_that_answers_with_the_trace(telemetry: Telemetry) -> Non
             data = await session.execute("{ trace }")
     sent_by = telemetry.span.context
     assert carried({"traceparent": data["trace"]}) == (sent_by.trace_id, sent_by.span_id)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_equal_queries_are_still_sent_once(
+    telemetry: Telemetry, server: GraphQLServer, is_first: bool
+) -> None:
+    interceptors = [telemetry.interceptor(), Deduplicate()][:: 1 if is_first else -1]
+    async with Client(HTTPTransport(server.http_url), interceptors=interceptors) as session:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(session.execute, "{ slow(seconds: 0.02) }")
+    (request,) = server.requests
+    assert len(telemetry.spans) == (3 if is_first else 1)
+    ids = {(span.context.trace_id, span.context.span_id) for span in telemetry.spans}
+    assert carried(request.headers) in ids

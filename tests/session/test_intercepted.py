@@ -205,6 +205,41 @@ async def test_a_mutation_is_retried_only_if_nothing_of_it_was_sent(place: str) 
     assert len(outcomes) == (2 if place == "attempt_interceptors" else 0)
 
 
+async def test_one_of_two_at_the_same_time_may_have_arrived() -> None:
+    calls = 0
+
+    async def answer(_call: object) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await checkpoint()  # until the second is under way
+            await checkpoint()
+            raise lost(unsent=True)
+        await anyio.sleep_forever()
+
+    async def hedge(operation: Operation, call: Call) -> ExecutionResult:
+        errors: list[Exception] = []
+
+        async def send() -> None:
+            try:
+                await call(operation)
+            except TransportConnectionFailed as exc:
+                errors.append(exc)
+                tg.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(send)
+            tg.start_soon(send)
+        raise errors[0]
+
+    client = Client(Stub({"Pay": answer}), attempt_interceptors=[hedge])
+    async with client.connect(reconnecting=True, retry_execute=AT_ONCE) as session:
+        with pytest.raises(TransportConnectionFailed) as caught:
+            await session.execute("mutation Pay { pay }")
+    assert calls == 2
+    assert not caught.value.unsent
+
+
 async def test_a_mutation_that_may_have_arrived_is_not_retried() -> None:
     answer = Failing(lost(), data={"pay": 1})
     diary = Diary()

@@ -45,6 +45,7 @@ QUESTIONS = {
     "set a timeout for a query": "getting-started/#timeouts-and-canceling-a-query",
     "read a list page by page": "pages/",
     "GitHub rate limit": "recipes/github/",
+    "query cost": "throttle/",
     "use it in a Jupyter notebook": "recipes/jupyter/",
     "is there a synchronous client": "blocking/",
     "send a file": "recipes/uploads/",

@@ -45,7 +45,7 @@ def _page(after: str | None) -> dict[str, Any]:
 
 
 class GitHub:
-    """Answers the first page, then refuses twice, once for each limit, then the second page."""
+    """Answers each of two pages after a refusal, one for each limit."""
 
     def __init__(self) -> None:
         self.answered = 0
@@ -55,8 +55,8 @@ class GitHub:
             return http(json.dumps({"message": "Bad credentials"}), "401 Unauthorized")
         assert request.headers["user-agent"]
         self.answered += 1
-        if self.answered == 2:  # the limit is over by now, so that no test waits
-            limits = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "0"}
+        if self.answered == 1:  # the limit is over soon, so that no test waits for long
+            limits = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "0.05"}
             return http(json.dumps({"errors": [LIMITED]}), **limits)
         if self.answered == 3:
             return http(json.dumps(SECONDARY), "403 Forbidden", retry_after="0")

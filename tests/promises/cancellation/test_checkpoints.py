@@ -13,9 +13,11 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from tests.promises.cancellation import appsync_scenarios as appsync_scenarios
+from tests.promises.cancellation import around_scenarios as around_scenarios
 from tests.promises.cancellation import auth_scenarios as auth_scenarios
 from tests.promises.cancellation import interceptor_scenarios as interceptor_scenarios
 from tests.promises.cancellation import phoenix_scenarios as phoenix_scenarios
+from tests.promises.cancellation import throttle_scenarios as throttle_scenarios
 from tests.promises.cancellation import tracing_scenarios as tracing_scenarios
 from tests.promises.cancellation.checkpoints import Body, Scenario, cancelled_everywhere, chosen
 from tests.promises.cancellation.conftest import TRIED
