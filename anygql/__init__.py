@@ -50,8 +50,7 @@ if TYPE_CHECKING:
         update_schema_scalar,
         update_schema_scalars,
     )
-    from .session.auth import Refreshing, default_refused
-    from .session.deduplicate import Deduplicate
+    from .session.auth.refreshing import Refreshing, default_refused
     from .session.events import (
         Closed,
         Connected,
@@ -60,7 +59,13 @@ if TYPE_CHECKING:
         SessionEvent,
         SessionState,
     )
-    from .session.interceptors import Call, Interceptor, Operation, SubscriptionInterceptor
+    from .session.interceptors.deduplicate import Deduplicate
+    from .session.interceptors.operation import (
+        Call,
+        Interceptor,
+        Operation,
+        SubscriptionInterceptor,
+    )
     from .session.options import ConnectOptions, PermanentOptions
     from .session.pages import Page, Pages
     from .session.policy import is_retryable
@@ -115,8 +120,8 @@ _MODULES = {
         "update_schema_scalar",
         "update_schema_scalars",
     ),
-    ".session.auth": ("Refreshing", "default_refused"),
-    ".session.deduplicate": ("Deduplicate",),
+    ".session.auth.refreshing": ("Refreshing", "default_refused"),
+    ".session.interceptors.deduplicate": ("Deduplicate",),
     ".session.events": (
         "Closed",
         "Connected",
@@ -125,7 +130,7 @@ _MODULES = {
         "SessionEvent",
         "SessionState",
     ),
-    ".session.interceptors": (
+    ".session.interceptors.operation": (
         "Call",
         "Interceptor",
         "Operation",

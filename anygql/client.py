@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
     from .schema import IntrospectionOptions, SchemaSource
-    from .session.auth import Refreshing
-    from .session.interceptors import Interceptor, SubscriptionInterceptor
+    from .session.auth.refreshing import Refreshing
+    from .session.interceptors.operation import Interceptor, SubscriptionInterceptor
 
 _T = TypeVar("_T")
 
@@ -64,7 +64,7 @@ def _as_transport(
         return _check_transport(given, [name for name in options if options[name] is not None])
     url = check_url(given, ("https", "http", "wss", "ws"))
     if auth is not None:
-        from .session.auth import with_headers, with_payload
+        from .session.auth.refreshing import with_headers, with_payload
 
         headers = with_headers(auth, headers)
         if url.startswith("ws"):
@@ -202,7 +202,7 @@ def _introspection_options(wanted: bool | IntrospectionOptions) -> Introspection
 
 def _check_auth(auth: Any) -> None:
     """Raise ``TypeError`` for what is no ``Refreshing``."""
-    from .session.auth import Refreshing
+    from .session.auth.refreshing import Refreshing
 
     if not isinstance(auth, Refreshing):
         raise TypeError(
@@ -228,7 +228,7 @@ def _checked(name: str, interceptors: Sequence[Any]) -> tuple[Any, ...]:
     """Return interceptors as a tuple; their module is imported only if there are any."""
     if interceptors == ():
         return ()
-    from .session.interceptors import check_interceptors
+    from .session.interceptors.operation import check_interceptors
 
     return check_interceptors(name, interceptors)
 
@@ -609,7 +609,7 @@ class _SessionContext(AsyncContextManagerMixin):
 
 def _make_supervisor(transport: Transport, options: SessionOptions) -> Supervisor:
     if options.interceptors:
-        from .session.observing import observed
+        from .session.interceptors.observing import observed
 
         options = observed(options, transport)
     if not isinstance(transport, SplitTransport):

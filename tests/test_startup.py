@@ -183,9 +183,9 @@ anyio.run(main, backend=sys.argv[2])
 #: loads csv, email and zipfile.)
 RARE = {
     "anygql.results.incremental",
-    "anygql.session.deduplicate",
-    "anygql.session.intercepted",
-    "anygql.session.interceptors",
+    "anygql.session.interceptors.deduplicate",
+    "anygql.session.interceptors.calls",
+    "anygql.session.interceptors.operation",
     "anygql.websocket.sockets.deflate",
     "csv",
     "difflib",

@@ -17,9 +17,9 @@ from anygql.net.headers import Headers
 from anygql.net.options import Provider
 from anygql.results.result import ExecutionResult
 from anygql.schema import IntrospectionOptions, SchemaSource
-from anygql.session.auth import Refreshing
+from anygql.session.auth.refreshing import Refreshing
 from anygql.session.events import SessionEvent, SessionState
-from anygql.session.interceptors import Interceptor, SubscriptionInterceptor
+from anygql.session.interceptors.operation import Interceptor, SubscriptionInterceptor
 from anygql.session.options import PermanentOptions
 from anygql.session.pages import NextPage, Page
 from anygql.session.policy import is_retryable

@@ -13,7 +13,7 @@ from ..delivery.buffering import Delivery
 from ..delivery.interfaces import Transport
 from ..documents.request import GraphQLRequest
 from ..results.result import ExecutionResult
-from ..session.interceptors import Call, Operation, SessionOperation
+from ..session.interceptors.operation import Call, Operation, SessionOperation
 from ..session.options import SessionOptions
 from ..session.split import SplitTransport
 from .connections import Connections

@@ -6,7 +6,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from ..delivery.interfaces import Transport
-from ..session.observing import ObservingInterceptor
+from ..session.interceptors.observing import ObservingInterceptor
 from ..session.options import SessionOptions
 from .calls import SessionTracing
 from .propagation import PROPAGATIONS, Propagation

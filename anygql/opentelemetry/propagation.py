@@ -11,7 +11,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from ..delivery.interfaces import AnnotatedArgs, AnyTransportArgs
 from ..net.headers import pairs
-from ..session.interceptors import Operation
+from ..session.interceptors.operation import Operation
 
 __all__ = ["PROPAGATIONS", "Propagation", "Propagator"]
 

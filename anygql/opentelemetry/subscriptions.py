@@ -14,7 +14,7 @@ from ..concurrency.loop import RunningLoop
 from ..delivery.interfaces import ConnectionResults, Results
 from ..documents.request import GraphQLRequest
 from ..results.result import ExecutionResult
-from ..session.interceptors import Operation
+from ..session.interceptors.operation import Operation
 from .errors import error_type, error_type_of_result, record_end, record_errors
 from .telemetry import Attributes, Server
 

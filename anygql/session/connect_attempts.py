@@ -22,7 +22,7 @@ from .retry import Policy, Retry, connect_policy, requested_wait, wait_after
 from .status import Status
 
 if TYPE_CHECKING:
-    from .credentials import SessionCredentials
+    from .auth.credentials import SessionCredentials
 
 __all__ = ["STABLE_AFTER", "ConnectAttempts"]
 

@@ -20,9 +20,9 @@ from .retry import Policy
 
 if TYPE_CHECKING:
     from ..schema.introspection import IntrospectionOptions
-    from .auth import Refreshing
-    from .interceptors import Interceptor, SubscriptionInterceptor
-    from .observing import SessionObserver
+    from .auth.refreshing import Refreshing
+    from .interceptors.observing import SessionObserver
+    from .interceptors.operation import Interceptor, SubscriptionInterceptor
 
 __all__ = ["ConnectOptions", "PermanentOptions", "SessionOptions"]
 

@@ -28,8 +28,8 @@ from .retry import requested_wait, wait_after
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from .interceptors import SubscriptionInterceptors
-    from .observing import SubscriptionObserver
+    from .interceptors.observing import SubscriptionObserver
+    from .interceptors.operation import SubscriptionInterceptors
 
 __all__ = ["Resuming"]
 

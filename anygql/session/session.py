@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from ..schema.introspection import IntrospectionOptions
     from .batch import Batcher
-    from .intercepted import InterceptedCalls
-    from .interceptors import SubscriptionInterceptors
-    from .observing import SubscriptionObserver
+    from .interceptors.calls import InterceptedCalls
+    from .interceptors.observing import SubscriptionObserver
+    from .interceptors.operation import SubscriptionInterceptors
     from .pages import NextPage, Pages
     from .sharing import SharedSubscription
     from .subscription import Subscription
@@ -87,7 +87,7 @@ class Session:
             or self._options.attempt_interceptors
             or self._options.auth is not None
         ):
-            from .intercepted import InterceptedCalls
+            from .interceptors.calls import InterceptedCalls
 
             self._intercepted = InterceptedCalls(supervisor, self._execute_once)
 
@@ -984,7 +984,7 @@ class Session:
             credentials = self._supervisor.credentials
             if credentials is None:
                 return (await start())[1]
-            from .replaying import start_replaying
+            from .auth.replaying import start_replaying
 
             return await start_replaying(credentials, prepared.request, start)
 
@@ -1177,7 +1177,7 @@ class Session:
         self, supervisor: Supervisor, observer: SubscriptionObserver | None
     ) -> SubscriptionInterceptors:
         """Return the interceptors for one subscription."""
-        from .interceptors import SubscriptionInterceptors
+        from .interceptors.operation import SubscriptionInterceptors
 
         interceptors = self._options.subscription_interceptors
         if observer is not None:
@@ -1233,7 +1233,7 @@ class Session:
         if credentials is None:
             subscribe = Resuming
         else:
-            from .replaying import Replaying
+            from .auth.replaying import Replaying
 
             subscribe = Replaying
         resuming = subscribe(

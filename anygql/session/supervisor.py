@@ -32,7 +32,7 @@ from .retry import Retry, execute_policy, subscribe_policy
 from .status import Status
 
 if TYPE_CHECKING:
-    from .credentials import SessionCredentials
+    from .auth.credentials import SessionCredentials
     from .session import Session
 
 __all__ = ["Resumable", "Supervisor"]
@@ -106,8 +106,8 @@ class Supervisor:
     def _make_credentials(self) -> SessionCredentials | None:
         if self.options.auth is None:
             return None
-        from .auth import source_of
-        from .credentials import SessionCredentials
+        from .auth.credentials import SessionCredentials
+        from .auth.refreshing import source_of
 
         return SessionCredentials(source_of(self.options.auth), self)
 

@@ -12,7 +12,7 @@ import msgspec
 from ..concurrency.interrupts import interruptible, uninterruptible
 from ..exceptions import TransportError, TransportTimeout
 from ..results.result import ExecutionResult
-from ..session.interceptors import NOT_RETRIED, Call, Operation, SessionOperation
+from ..session.interceptors.operation import NOT_RETRIED, Call, Operation, SessionOperation
 from .answers import Answer, is_limit_error, read_error, read_result
 from .limits import Limits, Spending
 from .line import Line, Place

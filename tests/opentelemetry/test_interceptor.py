@@ -22,7 +22,7 @@ from anygql import (
     TransportServerError,
 )
 from anygql.opentelemetry import OpenTelemetry
-from anygql.session.observing import ObservingInterceptor
+from anygql.session.interceptors.observing import ObservingInterceptor
 from anygql.testing import GraphQLServer, Stub, demo_schema
 from tests.support.telemetry import Telemetry
 

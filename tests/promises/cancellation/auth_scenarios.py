@@ -11,7 +11,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from anygql import Client, Refreshing, Session, TransportError, TransportQueryError
-from anygql.session.auth import source_of
+from anygql.session.auth.refreshing import source_of
 from tests.promises.cancellation.checkpoints import Body, eventually
 from tests.promises.cancellation.scenarios import Server, Setting, scenario, usable
 

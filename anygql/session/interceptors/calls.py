@@ -14,17 +14,17 @@ from typing import TypeAlias
 
 from anyio import CancelScope, create_task_group, move_on_after
 
-from ..concurrency.exception_groups import unwrapped
-from ..concurrency.interrupts import uninterruptible
-from ..delivery.interfaces import AnyTransportArgs, Batching, Connection
-from ..documents.request import GraphQLRequest, OperationKind
-from ..exceptions import TransportError, TransportTimeout
-from ..results.result import ExecutionResult
-from .attempts import CallAttempts
-from .batch import Batcher
-from .credentials import is_wholly_refused
-from .interceptors import NOT_RETRIED, Operation, SessionOperation, around
-from .supervisor import Supervisor
+from ...concurrency.exception_groups import unwrapped
+from ...concurrency.interrupts import uninterruptible
+from ...delivery.interfaces import AnyTransportArgs, Batching, Connection
+from ...documents.request import GraphQLRequest, OperationKind
+from ...exceptions import TransportError, TransportTimeout
+from ...results.result import ExecutionResult
+from ..attempts import CallAttempts
+from ..auth.credentials import is_wholly_refused
+from ..batch import Batcher
+from ..supervisor import Supervisor
+from .operation import NOT_RETRIED, Operation, SessionOperation, around
 
 __all__ = ["InterceptedCall", "InterceptedCalls"]
 

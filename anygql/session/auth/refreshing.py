@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
-from ..exceptions import TransportError
-from ..net.headers import Headers, pairs
-from ..net.options import Provider, resolve
+from ...exceptions import TransportError
+from ...net.headers import Headers, pairs
+from ...net.options import Provider, resolve
 from .tokens import Expiry, TokenSource
 
 __all__ = ["Refreshing", "default_refused", "source_of", "with_headers", "with_payload"]

@@ -16,16 +16,16 @@ import msgspec
 from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from ..concurrency.cancellation import cancelled_first
-from ..concurrency.interrupts import uninterruptible
-from ..delivery.faults import closed
-from ..documents.request import GraphQLRequest
-from ..exceptions import TransportTimeout, copy_to_raise
-from ..json import MsgspecJSON
-from ..results.result import ExecutionResult, copy_result, decode_data, json_text
-from .intercepted import InterceptedCall
-from .interceptors import Call, Operation, SessionOperation
-from .supervisor import Supervisor
+from ...concurrency.cancellation import cancelled_first
+from ...concurrency.interrupts import uninterruptible
+from ...delivery.faults import closed
+from ...documents.request import GraphQLRequest
+from ...exceptions import TransportTimeout, copy_to_raise
+from ...json import MsgspecJSON
+from ...results.result import ExecutionResult, copy_result, decode_data, json_text
+from ..supervisor import Supervisor
+from .calls import InterceptedCall
+from .operation import Call, Operation, SessionOperation
 
 __all__ = ["Deduplicate"]
 

@@ -30,7 +30,7 @@ from anygql import (
     default_refused,
 )
 from anygql.concurrency.signal import Signal
-from anygql.session.auth import source_of
+from anygql.session.auth.refreshing import source_of
 from anygql.testing import GraphQLServer, demo_schema
 from tests.support.tokens import Issuer, TokenServer
 

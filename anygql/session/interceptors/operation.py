@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from ..concurrency.cancellation import stray_cancellation
-from ..concurrency.interrupts import interruptible
-from ..delivery.interfaces import AnyTransportArgs
-from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
-from ..results.result import ExecutionResult
+from ...concurrency.cancellation import stray_cancellation
+from ...concurrency.interrupts import interruptible
+from ...delivery.interfaces import AnyTransportArgs
+from ...documents.request import GraphQLRequest, OperationKind, Request, as_request
+from ...results.result import ExecutionResult
 
 if TYPE_CHECKING:
-    from .intercepted import InterceptedCall
+    from .calls import InterceptedCall
 
 __all__ = [
     "NOT_RETRIED",

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from anyio import current_time, move_on_after
 
-from ..concurrency.interrupts import uninterruptible
-from ..concurrency.loop import RunningLoop
-from ..concurrency.signal import Signal
-from ..delivery.interfaces import Connection
-from ..documents.request import GraphQLRequest
-from ..exceptions import (
+from ...concurrency.interrupts import uninterruptible
+from ...concurrency.loop import RunningLoop
+from ...concurrency.signal import Signal
+from ...delivery.interfaces import Connection
+from ...documents.request import GraphQLRequest
+from ...exceptions import (
     TransportClosed,
     TransportConnectionFailed,
     TransportError,
@@ -28,16 +28,16 @@ from ..exceptions import (
     TransportServerError,
     TransportTimeout,
 )
-from ..net.statuses import REFUSING_STATUSES
-from ..results.result import ExecutionResult, data_or_raise
-from .connect_attempts import STABLE_AFTER
-from .outage import loggable
-from .retry import wait_after
+from ...net.statuses import REFUSING_STATUSES
+from ...results.result import ExecutionResult, data_or_raise
+from ..connect_attempts import STABLE_AFTER
+from ..outage import loggable
+from ..retry import wait_after
 from .tokens import Opening, TokenSource, opening
 
 if TYPE_CHECKING:
-    from .session import Session
-    from .supervisor import Supervisor
+    from ..session import Session
+    from ..supervisor import Supervisor
 
 __all__ = ["SessionCredentials", "is_wholly_refused"]
 

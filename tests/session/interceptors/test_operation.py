@@ -10,7 +10,11 @@ from anyio.lowlevel import checkpoint
 from graphql import GraphQLSyntaxError
 
 from anygql import Client, ExecutionResult, GraphQLRequest, HTTPTransport, Operation, SplitTransport
-from anygql.session.interceptors import SubscriptionInterceptors, around, check_interceptors
+from anygql.session.interceptors.operation import (
+    SubscriptionInterceptors,
+    around,
+    check_interceptors,
+)
 from anygql.testing import GraphQLServer, Stub, demo_schema
 
 COUNTDOWN = "subscription Down($n: Int! = 1) { countdown(from: $n) }"

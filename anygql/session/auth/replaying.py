@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any, TypeAlias
@@ -9,14 +10,15 @@ from typing import Any, TypeAlias
 from anyio import EndOfStream, current_time
 from anyio.abc import TaskGroup
 
-from ..concurrency.interrupts import uninterruptible
-from ..delivery.interfaces import AnyTransportArgs, Connection, ConnectionResults, Results
-from ..documents.request import GraphQLRequest
-from ..exceptions import TransportError, copy_to_raise
-from ..results.result import ExecutionResult
-from .connect_attempts import STABLE_AFTER
+from ...concurrency.interrupts import uninterruptible
+from ...delivery.interfaces import AnyTransportArgs, Connection, ConnectionResults, Results
+from ...documents.request import GraphQLRequest
+from ...exceptions import TransportError, copy_to_raise
+from ...results.result import ExecutionResult
+from ..connect_attempts import STABLE_AFTER
+from ..resuming import Resuming
+from ..retry import wait_after
 from .credentials import SessionCredentials, is_wholly_refused
-from .resuming import Resuming
 
 __all__ = ["Replaying", "start_replaying"]
 
@@ -35,9 +37,12 @@ class Replaying(Resuming):
         self._credentials = credentials
         #: The generation of the token with which it was sent.
         self._generation = 0
-        #: Whether it was sent again for a refusal, and has not run for ``STABLE_AFTER`` since: else
-        #: a server that refuses it after some results would have it sent again without end.
+        #: Whether it was sent again for a refusal, and no result has come since.
         self._has_replayed = False
+        #: When that was, and how often in a row it was soon after the time before: a server may
+        #: refuse it after some results again and again.
+        self._replayed_at = -math.inf
+        self._soon = 0
         #: Whether fresh credentials are needed before it is sent again.
         self._needs_renewal = False
         #: What was refused, and by which result, if it was by one.
@@ -66,10 +71,8 @@ class Replaying(Resuming):
                 return None
             feed = self._feeds[0]
             if not result.errors:
-                self._has_begun = True
+                self._has_begun, self._has_replayed = True, False
                 self._credentials.accepted()
-                if self._has_replayed and current_time() - self._began_at >= STABLE_AFTER:
-                    self._has_replayed = False
                 return result
             if not self._begin_replay(result, feed):
                 self._has_begun = True
@@ -141,6 +144,9 @@ class Replaying(Resuming):
         if feed is not self._feeds[-1]:
             return True  # its connection was lost after that, and it runs on the next one already
         self._has_replayed = True
+        now = current_time()
+        self._soon = self._soon + 1 if now - self._replayed_at < STABLE_AFTER else 0
+        self._replayed_at = now
         if self._resuming:
             self._credentials.invalidate(self._generation)
         else:
@@ -153,6 +159,8 @@ class Replaying(Resuming):
     async def _send_again(self) -> None:
         if self._needs_renewal:
             self._needs_renewal = False
+            if self._soon:
+                await self._supervisor.sleep(wait_after(self._soon))
             await self._credentials.renew(self._generation)
         await super()._send_again()
 

@@ -1,6 +1,6 @@
 """One token for a client's sessions, and the refresh of it: one for all who wait.
 
-``auth.py`` has what users see of it. What a session does with it is in ``credentials.py``.
+``refreshing.py`` has what users see of it. What a session does with it is in ``credentials.py``.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from anyio import Event, current_time, move_on_after
 from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
-from ..concurrency.cancellation import cancelled_first
-from ..concurrency.interrupts import uninterruptible
-from ..delivery.faults import closed
-from ..exceptions import TransportTimeout, copy_to_raise_unsent
-from ..net.options import Provider, resolve, seconds
+from ...concurrency.cancellation import cancelled_first
+from ...concurrency.interrupts import uninterruptible
+from ...delivery.faults import closed
+from ...exceptions import TransportTimeout, copy_to_raise_unsent
+from ...net.options import Provider, resolve, seconds
 
 if TYPE_CHECKING:
-    from .session import Session
+    from ..session import Session
 
 __all__ = ["CredentialsOwner", "Expiry", "Opening", "TokenSource", "opening"]
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, Protocol
 
-from ..delivery.buffering import Delivery
-from ..delivery.interfaces import ConnectionResults, Results, Transport
-from ..documents.request import GraphQLRequest
-from ..results.result import ExecutionResult
-from .interceptors import Call, Operation
-from .options import SessionOptions
+from ...delivery.buffering import Delivery
+from ...delivery.interfaces import ConnectionResults, Results, Transport
+from ...documents.request import GraphQLRequest
+from ...results.result import ExecutionResult
+from ..options import SessionOptions
+from .operation import Call, Operation
 
 __all__ = [
     "ObservingInterceptor",
