@@ -100,8 +100,7 @@ def _of_session(name: str, **options: Any) -> None:
                     while not events.reconnects:
                         await events.receive()
                     body.point()
-                    while not (await events.receive()).errors:
-                        pass
+                    await events.receive()
 
             yield run
 
