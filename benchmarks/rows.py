@@ -156,12 +156,14 @@ _INTERCEPTED = (
     "anygql asyncio, 10 interceptors",
     "anygql asyncio, throttle on",
     "anygql asyncio, tracing on",
+    "anygql asyncio, equal queries shared",
+    "anygql asyncio, token refreshed",
 )
 
-#: What interceptors cost that only pass the operation on, and those that come with anygql.
+#: What interceptors cost: those that only pass the operation on, and anygql's own; and `auth=`.
 _INTERCEPTORS = Row(
     key="interceptors",
-    title="execute one at a time through interceptors",
+    title="execute one at a time through what goes around a call",
     task="execute",
     contenders=("anygql asyncio", *_INTERCEPTED),
     claims=tuple(Claim("anygql asyncio", (each,), None, metric="cpu") for each in _INTERCEPTED),

@@ -53,6 +53,10 @@ PEERS = {
         ),
         Peer("anygql asyncio, throttle on", "anygql_client", "asyncio", "throttle", _OURS),
         Peer(
+            "anygql asyncio, equal queries shared", "anygql_client", "asyncio", "deduplicate", _OURS
+        ),
+        Peer("anygql asyncio, token refreshed", "anygql_client", "asyncio", "auth", _OURS),
+        Peer(
             "anygql asyncio, tracing on",
             "anygql_client",
             "asyncio",

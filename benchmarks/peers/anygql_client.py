@@ -30,7 +30,8 @@ async def _pass_on(operation: anygql.Operation, call: anygql.Call) -> anygql.Exe
 @asynccontextmanager
 async def open_websocket(engine: str, port: int) -> AsyncGenerator[_Session]:
     url = f"ws://127.0.0.1:{port}/"
-    async with anygql.Client(url, interceptors=_interceptors(engine)) as session:
+    auth = anygql.Refreshing(refresh=lambda: "t") if engine == "auth" else None
+    async with anygql.Client(url, interceptors=_interceptors(engine), auth=auth) as session:
         yield _Session(session)
 
 
@@ -42,6 +43,8 @@ def _interceptors(engine: str) -> list[anygql.Interceptor]:
         from anygql.throttle import Throttle
 
         return [Throttle(rate=1_000_000, burst=1_000_000)]
+    if engine == "deduplicate":
+        return [anygql.Deduplicate()]
     count = int(engine.partition("interceptors=")[2] or 0)
     return [_pass_on] * count
 
