@@ -133,6 +133,8 @@ class TokenServer(GraphQLServer):
                         await self.issuer.changed.wait()
                         if self.pushes:
                             self._check(info)
+                if self.pushes:  # it may have been revoked while nobody waited
+                    self._check(info)
 
         text, number = GraphQLNonNull(GraphQLString), GraphQLNonNull(GraphQLInt)
         wait = {"wait": GraphQLArgument(GraphQLInt, default_value=0)}
