@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 #: The folders of which every line and branch is run, or says why it can't be.
-WHOLE = ("protocols", "net", "delivery", "session", "websocket", "http", "opentelemetry")
+WHOLE = (
+    "protocols",
+    "net",
+    "delivery",
+    "session",
+    "websocket",
+    "http",
+    "opentelemetry",
+    "throttle",
+)
 
 REPORT = Path("build/coverage/report.json")
 

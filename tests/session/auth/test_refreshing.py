@@ -614,6 +614,7 @@ async def test_refresh_may_use_a_living_socket() -> None:
     async def renew(token: str | None, session: Session) -> str:
         if token is not None:
             await session.execute("{ __typename }")
+            assert (await session.execute_result(HELLO)).errors  # which isn't replayed either
             async with session.subscribe("subscription { ticks }") as events:
                 with pytest.raises(Exception, match="log in first"):  # which isn't replayed
                     await events.receive()

@@ -190,6 +190,21 @@ async def test_the_calls_of_one_are_numbered() -> None:
     assert numbers == [1, 2]
 
 
+async def test_a_connection_that_is_lost_meanwhile_is_not_used() -> None:
+    async def drop(operation: Operation) -> Operation:
+        if operation.attempt == 1:
+            session.reconnect()
+            await session.wait_connected()
+        return operation
+
+    async with GraphQLServer(demo_schema()) as server:
+        client = Client(server.transport(), subscription_interceptors=[drop])
+        async with client.connect(reconnecting=True) as session:
+            async with session.execute_incremental("{ hello }") as states:
+                assert await states.receive() == {"hello": "Hello world!"}
+    assert len(server.connections) == 2
+
+
 async def test_incremental_delivery_has_those_of_subscriptions() -> None:
     async def rename(operation: Operation) -> Operation:
         await checkpoint()
