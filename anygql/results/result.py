@@ -22,6 +22,7 @@ __all__ = [
     "is_result",
     "is_undecoded_object",
     "json_text",
+    "query_error",
     "read_undecoded",
     "with_data",
 ]
@@ -248,20 +249,27 @@ def _or_no_reason(text: str) -> str:
     return text if text.strip() else _NO_REASON
 
 
+def query_error(result: ExecutionResult) -> TransportQueryError | None:
+    """Return the error to raise for a result, if the result has errors."""
+    if not result.errors:
+        return None
+    first = _message(result.errors[0])
+    more = len(result.errors) - 1
+    origin = _origin(result) or _NO_ORIGIN
+    return TransportQueryError(
+        (first if not more else f"{first} (and {more} more)") + origin.advice,
+        errors=result.errors,
+        data=result.data,
+        extensions=result.extensions,
+        code=origin.status or None,
+        headers=origin.headers,
+        body=origin.body,
+    )
+
+
 def data_or_raise(result: ExecutionResult) -> Any:
     """Return the data of a result; raise ``TransportQueryError`` if the result has errors."""
     if result.errors:
-        first = _message(result.errors[0])
-        more = len(result.errors) - 1
-        origin = _origin(result) or _NO_ORIGIN
-        raise TransportQueryError(
-            (first if not more else f"{first} (and {more} more)") + origin.advice,
-            errors=result.errors,
-            data=result.data,
-            extensions=result.extensions,
-            code=origin.status or None,
-            headers=origin.headers,
-            body=origin.body,
-        )
+        raise cast("TransportQueryError", query_error(result))
     data = _raw_data(result)
     return data if data.__class__ is dict else result.data

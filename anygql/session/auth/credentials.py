@@ -24,12 +24,11 @@ from ...exceptions import (
     TransportClosed,
     TransportConnectionFailed,
     TransportError,
-    TransportQueryError,
     TransportServerError,
     TransportTimeout,
 )
 from ...net.statuses import REFUSING_STATUSES
-from ...results.result import ExecutionResult, data_or_raise
+from ...results.result import ExecutionResult, query_error
 from ..connect_attempts import STABLE_AFTER
 from ..outage import loggable
 from ..retry import wait_after
@@ -247,14 +246,11 @@ class SessionCredentials:
         """
         if _has_data(getattr(outcome, "data", None)):
             return False
-        if isinstance(outcome, ExecutionResult):
-            try:
-                data_or_raise(outcome)
-            except TransportQueryError as error:
-                outcome = error
-        if isinstance(outcome, (ExecutionResult, *_NO_ANSWERS)):
+        # Not raised: its traceback would have this frame, which would have it.
+        error = query_error(outcome) if isinstance(outcome, ExecutionResult) else outcome
+        if error is None or isinstance(error, _NO_ANSWERS):
             return False
-        return self._source.is_refused(outcome)
+        return self._source.is_refused(error)
 
     async def renew(self, generation: int) -> None:
         """Get fresh credentials after a refusal of those of a generation.

@@ -267,7 +267,7 @@ async def _first(results: Results) -> ExecutionResult | Exception:
         try:
             result = results.receive_nowait()
         except (EndOfStream, TransportError) as end:
-            return end
+            return end.with_traceback(None)  # which would hold what holds the error
         if result is not None:
             return result
         await results.wait()
