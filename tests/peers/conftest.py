@@ -12,6 +12,7 @@ import pytest
 
 from anygql import Client, Session, WebSocketTransport
 from anygql.websocket.sockets.base import Connector
+from tests.peers import node
 from tests.peers.run import Server, listening, serving
 
 Connect = Callable[..., AbstractAsyncContextManager[Session]]
@@ -48,6 +49,23 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[str
                 with listening() as listener:
                     server = serving(name, listener, logs / f"{name}.log")
                     started[name] = stack.enter_context(server)
+            return started[name]
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def node_servers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Generator[Callable[[str], node.NodeServer]]:
+    """``node_servers(name)``: the one in Node that all tests share."""
+    started: dict[str, node.NodeServer] = {}
+    logs = tmp_path_factory.mktemp("node")
+    with ExitStack() as stack:
+
+        def start(name: str) -> node.NodeServer:
+            if name not in started:
+                started[name] = stack.enter_context(node.serving(name, logs / f"{name}.log"))
             return started[name]
 
         yield start

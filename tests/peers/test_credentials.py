@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -12,27 +11,12 @@ import httpx
 import pytest
 
 from anygql import Client, HTTPTransport, Refreshing, TransportServerError, WebSocketTransport
-from tests.peers.node import NodeServer, serving
+from tests.peers.node import NodeServer
 
 pytestmark = [pytest.mark.over_http, pytest.mark.table]
 
 CALLS, SUBSCRIPTIONS = 200, 50
 COUNTDOWN = "subscription { countdown(from: 1000000) }"
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[str], NodeServer]]:
-    """``servers(name)``: the one that all tests share."""
-    started: dict[str, NodeServer] = {}
-    logs = tmp_path_factory.mktemp("tokens")
-    with ExitStack() as stack:
-
-        def start(name: str) -> NodeServer:
-            if name not in started:
-                started[name] = stack.enter_context(serving(name, logs / f"{name}.log"))
-            return started[name]
-
-        yield start
 
 
 class Issuer:
@@ -57,13 +41,13 @@ class Issuer:
 
 
 @pytest.fixture
-def apollo(servers: Callable[[str], NodeServer]) -> Issuer:
-    return Issuer(servers("apollo-tokens"))
+def apollo(node_servers: Callable[[str], NodeServer]) -> Issuer:
+    return Issuer(node_servers("apollo-tokens"))
 
 
 @pytest.fixture
-def ws(servers: Callable[[str], NodeServer]) -> Issuer:
-    return Issuer(servers("ws-tokens"))
+def ws(node_servers: Callable[[str], NodeServer]) -> Issuer:
+    return Issuer(node_servers("ws-tokens"))
 
 
 async def count_at_the_same_time(session: Any) -> None:

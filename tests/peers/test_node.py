@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from anygql import (
 )
 from anygql.http.incoming import IncomingResponse
 from anygql.http.requests import HTTPRequest
-from tests.peers.node import NodeServer, serving
+from tests.peers.node import NodeServer
 
 pytestmark = [pytest.mark.over_http, pytest.mark.table]
 
@@ -44,27 +44,12 @@ streaming = pytest.mark.parametrize("server", ["yoga", "sse"], indirect=True)
 sse = pytest.mark.parametrize("server", ["sse"], indirect=True)
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[str], NodeServer]]:
-    """``servers(name)``: the one that all tests share."""
-    started: dict[str, NodeServer] = {}
-    logs = tmp_path_factory.mktemp("node")
-    with ExitStack() as stack:
-
-        def start(name: str) -> NodeServer:
-            if name not in started:
-                started[name] = stack.enter_context(serving(name, logs / f"{name}.log"))
-            return started[name]
-
-        yield start
-
-
 @pytest.fixture
 def server(
-    request: pytest.FixtureRequest, servers: Callable[[str], NodeServer]
+    request: pytest.FixtureRequest, node_servers: Callable[[str], NodeServer]
 ) -> Generator[NodeServer]:
     """The server that the test is parametrised with."""
-    server = servers(request.param)
+    server = node_servers(request.param)
     yield server
     server.check()
 
