@@ -163,7 +163,8 @@ def draw(spans: Sequence[ReadableSpan]) -> str:
             for event in span.events
         ]
         if said:
-            from_left = begin < (_LEFT + _WIDTH) / 2
+            # About six units a letter: the text must end within the picture.
+            from_left = begin + 6 * len(said) < _WIDTH
             at, anchor = (begin, "start") if from_left else (end, "end")
             body.append(_text(at, y + 28, said, anchor=anchor, size=11))
     return "\n".join(
