@@ -12,6 +12,7 @@ from opentelemetry.trace import Link, Span, set_span_in_context
 from ..concurrency.interrupts import uninterruptible
 from ..concurrency.loop import RunningLoop
 from ..delivery.interfaces import ConnectionResults, Results
+from ..delivery.wrapped import WrappedResults
 from ..documents.request import GraphQLRequest
 from ..results.result import ExecutionResult
 from ..session.interceptors.operation import Operation
@@ -21,7 +22,7 @@ from .telemetry import Attributes, Server
 __all__ = ["TracedIncremental", "TracedSubscription"]
 
 
-class _TracedResults:
+class _TracedResults(WrappedResults[Results]):
     """Results as their consumer sees them, who is watched: what is taken, and the end.
 
     It is the observer of its operation, too (``SubscriptionObserver``).
@@ -42,7 +43,6 @@ class _TracedResults:
         self._began_at: float
         self._first_span: Span
         self._loop: RunningLoop
-        self._results: Results
 
     # The observer.
 
@@ -63,7 +63,7 @@ class _TracedResults:
         self._context = set_span_in_context(self._first_span)
         token = attach(self._context)
         try:
-            self._results = await begin()
+            self._inner = await begin()
         except BaseException as error:
             self._has_begun = False
             self._settle(error)
@@ -83,20 +83,10 @@ class _TracedResults:
 
     # The consumer's side.
 
-    @property
-    def dropped(self) -> int:
-        """See ``Results``."""
-        return self._results.dropped
-
-    @property
-    def reconnects(self) -> int:
-        """See ``Results``."""
-        return self._results.reconnects
-
     def receive_nowait(self) -> ExecutionResult | None:
         """See ``Results``."""
         try:
-            result = self._results.receive_nowait()
+            result = super().receive_nowait()
         except Exception as error:
             self._end(error)
             raise
@@ -104,22 +94,14 @@ class _TracedResults:
             self._taken(result)
         return result
 
-    async def wait(self) -> None:
-        """See ``Results``."""
-        await self._results.wait()
-
     def leave(self) -> None:
         """See ``Results``."""
-        self._results.leave()
+        super().leave()
         self._end(None)
-
-    def check_loop(self) -> None:
-        """See ``Results``."""
-        self._results.check_loop()
 
     def abandon(self) -> None:
         """See ``Results``."""
-        self._results.abandon()
+        super().abandon()
         # Not here: a finalizer may run while the provider holds a lock.
         self._loop.call_soon(self._end_left)
 
@@ -235,7 +217,7 @@ class TracedSubscription(_TracedResults):
             event.end()
 
     def _count_dropped(self) -> None:
-        dropped = self._results.dropped
+        dropped = self.dropped
         if dropped > self._dropped:
             self._telemetry.dropped.add(dropped - self._dropped, self._server.attributes)
             self._dropped = dropped

@@ -31,7 +31,19 @@ if TYPE_CHECKING:
     from .interceptors.observing import SubscriptionObserver
     from .interceptors.operation import SubscriptionInterceptors
 
-__all__ = ["Resuming"]
+__all__ = ["Resuming", "ready_to_send"]
+
+
+async def ready_to_send(
+    connection: Connection,
+    request: GraphQLRequest,
+    transport_args: AnyTransportArgs,
+    interceptors: SubscriptionInterceptors | None,
+) -> tuple[GraphQLRequest, AnyTransportArgs]:
+    """Return what is to be sent: as interceptors change it, and authorized for the connection."""
+    if interceptors is not None:
+        request, transport_args = await interceptors.change(request, transport_args)
+    return request, await authorized(connection, request, transport_args)
 
 
 class Resuming:
@@ -98,10 +110,9 @@ class Resuming:
         await checkpoint()
         while True:
             connection = await self._connect(is_call=True)
-            request, args = self._request, self._args
-            if self._interceptors is not None:
-                request, args = await self._interceptors.change(request, args)
-            args = await authorized(connection, request, args)
+            request, args = await ready_to_send(
+                connection, self._request, self._args, self._interceptors
+            )
             if connection.fault is None:  # it may have been lost meanwhile
                 break
         self._subscribe(connection, request, args)
@@ -265,10 +276,9 @@ class Resuming:
                 continue
             await self._update_variables()
             self._args = self._feeds[-1].transport_args
-            request, args = self._request, self._args
-            if self._interceptors is not None:
-                request, args = await self._interceptors.change(request, args)
-            args = await authorized(connection, request, args)
+            request, args = await ready_to_send(
+                connection, self._request, self._args, self._interceptors
+            )
             if self._is_over:
                 return
             if connection.fault is None:

@@ -19,7 +19,6 @@ from ..delivery.interfaces import (
     Connection,
     Incremental,
     Results,
-    authorized,
 )
 from ..documents.request import GraphQLRequest, OperationKind, Request, as_request
 from ..exceptions import TransportError
@@ -960,9 +959,8 @@ class Session:
         observer: SubscriptionObserver | None = None
         if self._options.observer is not None:
             observer = self._options.observer.incremental(request)
-        interceptors: SubscriptionInterceptors | None = None
-        if self._options.subscription_interceptors or observer is not None:
-            interceptors = self._subscription_interceptors(self._supervisor, observer)
+        interceptors = self._subscription_interceptors(self._supervisor, observer)
+        from .resuming import ready_to_send
 
         async def start() -> tuple[Connection, Results]:
             while True:
@@ -972,10 +970,9 @@ class Session:
                         f"{self._supervisor.description}: this transport gives no partial results: "
                         "use execute()"
                     )
-                request, args = prepared.request, transport_args
-                if interceptors is not None:
-                    request, args = await interceptors.change(request, args)
-                args = await authorized(connection, request, args)
+                request, args = await ready_to_send(
+                    connection, prepared.request, transport_args, interceptors
+                )
                 if connection.fault is None:  # it may have ended meanwhile
                     return connection, connection.execute_incremental(request, delivery, args)
 
@@ -1175,13 +1172,15 @@ class Session:
 
     def _subscription_interceptors(
         self, supervisor: Supervisor, observer: SubscriptionObserver | None
-    ) -> SubscriptionInterceptors:
-        """Return the interceptors for one subscription."""
-        from .interceptors.operation import SubscriptionInterceptors
-
+    ) -> SubscriptionInterceptors | None:
+        """Return the interceptors for one subscription, if there are any."""
         interceptors = self._options.subscription_interceptors
         if observer is not None:
             interceptors = (*interceptors, observer.change)
+        if not interceptors:
+            return None
+        from .interceptors.operation import SubscriptionInterceptors
+
         return SubscriptionInterceptors(interceptors, supervisor.description)
 
     def _subscription(
@@ -1194,7 +1193,7 @@ class Session:
         transport_args: AnyTransportArgs,
     ) -> Subscription[_T]:
         """Make a subscription: one that resumes, unless the session retries none."""
-        from .resuming import Resuming
+        from .resuming import Resuming, ready_to_send
         from .subscription import Subscription, borrow
 
         request, supervisor = prepared.request, self._subscriptions
@@ -1202,19 +1201,14 @@ class Session:
         observer: SubscriptionObserver | None = None
         if self._options.observer is not None:
             observer = self._options.observer.subscription(request, delivery)
-        interceptors: SubscriptionInterceptors | None = None
-        if self._options.subscription_interceptors or observer is not None:
-            interceptors = self._subscription_interceptors(supervisor, observer)
+        interceptors = self._subscription_interceptors(supervisor, observer)
         credentials = supervisor.credentials
         if supervisor.retry_subscribe.is_disabled and credentials is None:
 
             async def begin() -> Results:
                 await checkpoint()
                 connection = await supervisor.connection(is_call=True)
-                sent, args = request, transport_args
-                if interceptors is not None:
-                    sent, args = await interceptors.change(sent, args)
-                args = await authorized(connection, sent, args)
+                sent, args = await ready_to_send(connection, request, transport_args, interceptors)
                 results = connection.subscribe(sent, delivery, args)
                 if observer is not None:
                     observer.sent(results)

@@ -22,6 +22,7 @@ from ..delivery.interfaces import (
     Transport,
     authorized,
 )
+from ..delivery.wrapped import WrappedResults
 from ..documents.request import GraphQLRequest
 from ..exceptions import TransportClosed, TransportError
 from ..results.result import ExecutionResult
@@ -307,7 +308,7 @@ def _recording(
     return kind(inner, tape, save)
 
 
-class _RecordingResults:
+class _RecordingResults(WrappedResults[ConnectionResults]):
     """The results of a subscription, recorded when its consumer takes them."""
 
     def __init__(
@@ -334,14 +335,6 @@ class _RecordingResults:
         self._inner.on_lost = function
 
     @property
-    def dropped(self) -> int:
-        return self._inner.dropped
-
-    @property
-    def reconnects(self) -> int:
-        return self._inner.reconnects
-
-    @property
     def fault(self) -> TransportError | None:
         return self._inner.fault
 
@@ -355,7 +348,7 @@ class _RecordingResults:
 
     def receive_nowait(self) -> ExecutionResult | None:
         try:
-            result = self._inner.receive_nowait()
+            result = super().receive_nowait()
         except EndOfStream:
             self._tape.complete()
             self._connection.save()
@@ -369,16 +362,7 @@ class _RecordingResults:
             self._tape.came(result)
         return result
 
-    async def wait(self) -> None:
-        await self._inner.wait()
-
     def leave(self) -> None:
-        self._inner.leave()
+        super().leave()
         self._tape.leave()
         self._connection.save()
-
-    def check_loop(self) -> None:
-        self._inner.check_loop()
-
-    def abandon(self) -> None:
-        self._inner.abandon()

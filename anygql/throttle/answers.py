@@ -23,7 +23,7 @@ from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
 from ..net.retry_after import MAX_RETRY_AFTER, retry_after, timestamp
 from ..results.result import ExecutionResult
-from ..session.auth.credentials import is_wholly_refused
+from ..session.refusals import is_wholly_refused
 
 __all__ = ["Answer", "Report", "is_limit_error", "read_error", "read_result"]
 

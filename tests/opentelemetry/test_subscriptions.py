@@ -293,7 +293,7 @@ async def test_a_start_that_comes_late_changes_nothing(telemetry: Telemetry) -> 
     client = Client(Stub({"Ticks": ticking}), interceptors=[telemetry.interceptor()])
     async with client as session, session.subscribe(TICKS) as events:
         await anext(events)
-        feed: Any = results_of(events)._results  # type: ignore[attr-defined]
+        feed: Any = results_of(events)._inner  # type: ignore[attr-defined]
         feed.on_started()
         assert len(telemetry.spans) == 1
 

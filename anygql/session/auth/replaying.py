@@ -12,13 +12,15 @@ from anyio.abc import TaskGroup
 
 from ...concurrency.interrupts import uninterruptible
 from ...delivery.interfaces import AnyTransportArgs, Connection, ConnectionResults, Results
+from ...delivery.wrapped import WrappedResults
 from ...documents.request import GraphQLRequest
 from ...exceptions import TransportError, copy_to_raise
 from ...results.result import ExecutionResult
 from ..connect_attempts import STABLE_AFTER
+from ..refusals import is_wholly_refused
 from ..resuming import Resuming
 from ..retry import wait_after
-from .credentials import SessionCredentials, is_wholly_refused
+from .credentials import SessionCredentials
 
 __all__ = ["Replaying", "start_replaying"]
 
@@ -196,7 +198,7 @@ async def start_replaying(
     return await _Started.begin(credentials, start)
 
 
-class _Started:
+class _Started(WrappedResults[Results]):
     """The results of an operation in parts, of which the first has come.
 
     Its connection isn't closed for a successor before it is left.
@@ -206,7 +208,7 @@ class _Started:
         self.first: ExecutionResult | Exception
         #: The generation of the token with which it was sent.
         self.generation = credentials.used_on(connection)
-        self._results = results
+        self._inner = results
         self._is_first = True
         self._loop = credentials.loop
         self._counted = ExitStack()
@@ -218,21 +220,11 @@ class _Started:
         """Start the operation, and wait for the first result. If canceled, it is left."""
         started = cls(credentials, *await start())
         try:
-            started.first = await _first(started._results)
+            started.first = await _first(started._inner)
         except BaseException:
             started.leave()
             raise
         return started
-
-    @property
-    def dropped(self) -> int:
-        """See ``Results``."""
-        return self._results.dropped
-
-    @property
-    def reconnects(self) -> int:
-        """See ``Results``."""
-        return self._results.reconnects
 
     def receive_nowait(self) -> ExecutionResult | None:
         """See ``Results``."""
@@ -240,21 +232,17 @@ class _Started:
             self._is_first = False
             if isinstance(self.first, ExecutionResult):
                 return self.first
-        return self._results.receive_nowait()
+        return super().receive_nowait()
 
     async def wait(self) -> None:
         """See ``Results``."""
         if not self._is_first:
-            await self._results.wait()
+            await super().wait()
 
     def leave(self) -> None:
         """See ``Results``."""
         self._counted.close()
-        self._results.leave()
-
-    def check_loop(self) -> None:
-        """See ``Results``."""
-        self._results.check_loop()
+        super().leave()
 
     def abandon(self) -> None:
         """See ``Results``."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import EllipsisType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from anyio import CancelScope, create_task_group, move_on_after
 
@@ -21,10 +21,13 @@ from ...documents.request import GraphQLRequest, OperationKind
 from ...exceptions import TransportError, TransportTimeout
 from ...results.result import ExecutionResult
 from ..attempts import CallAttempts
-from ..auth.credentials import is_wholly_refused
 from ..batch import Batcher
+from ..refusals import is_wholly_refused
 from ..supervisor import Supervisor
-from .operation import NOT_RETRIED, Operation, SessionOperation, around
+from .operation import NOT_RETRIED, Call, Operation, SessionOperation, around
+
+if TYPE_CHECKING:
+    from ..auth.credentials import SessionCredentials
 
 __all__ = ["InterceptedCall", "InterceptedCalls"]
 
@@ -158,7 +161,9 @@ class InterceptedCall:
 
     def run(self, operation: Operation) -> Awaitable[ExecutionResult]:
         """Run an operation through the interceptors."""
-        call = self._make_attempts if self._credentials is None else self._replay_if_refused
+        call: Call = self._make_attempts
+        if self._credentials is not None:
+            call = partial(self._replay_if_refused, self._credentials)
         return around(self.supervisor.options.interceptors, call)(operation)
 
     @property
@@ -171,33 +176,34 @@ class InterceptedCall:
         self._followed = other
 
     @uninterruptible
-    async def _replay_if_refused(self, operation: Operation) -> ExecutionResult:
+    async def _replay_if_refused(
+        self, credentials: SessionCredentials, operation: Operation
+    ) -> ExecutionResult:
         """Make the attempts, and once more with fresh credentials if they are refused."""
-        credentials = self._credentials
-        assert credentials is not None  # noqa: S101 - `run` has looked
         await credentials.ready()
         try:
             result = await self._make_attempts(operation)
         except TransportError as error:
-            if credentials.is_bypassed or not await self._renewed_after(operation, error):
+            if not await self._renewed_after(credentials, operation, error):
                 raise
         else:
             if not result.errors:
                 credentials.accepted()
                 return result
-            if credentials.is_bypassed:
-                return result
-            if not await self._renewed_after(operation, result):
+            if not await self._renewed_after(credentials, operation, result):
                 return result
         return await self._make_attempts(operation)
 
     async def _renewed_after(
-        self, operation: Operation, outcome: ExecutionResult | TransportError
+        self,
+        credentials: SessionCredentials,
+        operation: Operation,
+        outcome: ExecutionResult | TransportError,
     ) -> bool:
         """Return whether the operation is to be sent again, which there is a fresh token for."""
-        credentials = self._credentials
-        assert credentials is not None  # noqa: S101 - as above
-        if self.supervisor.fault is not None or not credentials.is_refused(outcome):
+        if credentials.is_bypassed or self.supervisor.fault is not None:
+            return False
+        if not credentials.is_refused(outcome):
             return False
         if not is_wholly_refused(operation.request, outcome):
             credentials.invalidate(self._generation)

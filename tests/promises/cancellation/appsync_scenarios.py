@@ -11,10 +11,16 @@ from anyio.lowlevel import checkpoint
 from anygql import AppSync, Client, Session
 from anygql.appsync import Token
 from tests.promises.cancellation.checkpoints import Body, Violation
-from tests.promises.cancellation.scenarios import Server, Setting, scenario, unburdened
+from tests.promises.cancellation.scenarios import (
+    ENDLESS,
+    Server,
+    Setting,
+    cross_a_gap,
+    scenario,
+    unburdened,
+)
 
 COUNTDOWN = "subscription { countdown(from: 2, interval: 0.0001) }"
-ENDLESS = "subscription { countdown(from: 1000000, interval: 0.0001) }"
 
 
 class AppSyncServer(Server):
@@ -115,12 +121,7 @@ async def resubscribe(body: Body) -> Setting:
 
         async def run() -> None:
             async with session.subscribe(ENDLESS) as events:
-                await events.receive()
-                body.point()
-                server.drop_connections()
-                while not events.reconnects:
-                    await events.receive()
-                body.point()
+                await cross_a_gap(server, events, body)
 
         yield run
 

@@ -17,11 +17,9 @@ from anygql import Client, Deduplicate, Refreshing, Session
 from anygql.throttle import Throttle
 from tests.promises.cancellation.checkpoints import Body, Violation
 from tests.promises.cancellation.interceptor_scenarios import around, before
-from tests.promises.cancellation.scenarios import Server, Setting, scenario, usable
+from tests.promises.cancellation.scenarios import ENDLESS, Server, Setting, scenario, usable
 from tests.promises.cancellation.tracing_scenarios import Open
 from tests.support.telemetry import Telemetry
-
-ENDLESS = "subscription { countdown(from: 1000000, interval: 0.0001) }"
 
 
 class Tokens:

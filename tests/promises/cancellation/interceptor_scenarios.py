@@ -11,9 +11,14 @@ from anyio.lowlevel import checkpoint
 
 from anygql import Call, Client, Deduplicate, ExecutionResult, Interceptor, Operation, Session
 from tests.promises.cancellation.checkpoints import Body, eventually
-from tests.promises.cancellation.scenarios import Server, Setting, scenario, usable
-
-ENDLESS = "subscription { countdown(from: 1000000, interval: 0.0001) }"
+from tests.promises.cancellation.scenarios import (
+    ENDLESS,
+    Server,
+    Setting,
+    cross_a_gap,
+    scenario,
+    usable,
+)
 
 
 async def around(operation: Operation, call: Call) -> ExecutionResult:
@@ -79,12 +84,7 @@ async def resubscribe(body: Body) -> Setting:
 
         async def run() -> None:
             async with session.subscribe(ENDLESS) as events:
-                await events.receive()
-                body.point()
-                server.drop_connections()
-                while not events.reconnects:
-                    await events.receive()
-                body.point()
+                await cross_a_gap(server, events, body)
 
         yield run
 

@@ -11,11 +11,16 @@ import anyio
 
 from anygql import PHOENIX, Client, GraphQLRequest, Phoenix, Session
 from tests.promises.cancellation.checkpoints import Body, Violation
-from tests.promises.cancellation.scenarios import Server, Setting, scenario, usable
+from tests.promises.cancellation.scenarios import (
+    ENDLESS,
+    Server,
+    Setting,
+    cross_a_gap,
+    scenario,
+    usable,
+)
 
 __all__ = ["Channel"]
-
-FOREVER = "subscription { countdown(from: 1000000, interval: 0.0001) }"
 
 
 class Channel(Server):
@@ -76,7 +81,7 @@ async def whole(body: Body) -> Setting:
             async with client.connect(reconnecting=True) as session:
                 body.point()
                 await session.execute("{ slow(seconds: 0) }")
-                async with session.subscribe(FOREVER) as events:
+                async with session.subscribe(ENDLESS) as events:
                     body.point()
                     await events.receive()
 
@@ -94,7 +99,7 @@ async def operations(body: Body) -> Setting:
         async def run() -> None:
             await session.execute("query Long($n: String!) { hello(name: $n) }", {"n": "x" * 200})
             body.point()
-            async with session.subscribe(FOREVER) as events:
+            async with session.subscribe(ENDLESS) as events:
                 await anext(events)
                 body.point()
             async with session.subscribe("subscription { never }"):
@@ -123,12 +128,7 @@ async def resubscribe(body: Body) -> Setting:
 
         async def run() -> None:
             await session.execute("{ hello }")
-            async with session.subscribe(FOREVER) as events:
-                await events.receive()
-                body.point()
-                server.drop_connections()
-                while not events.reconnects:
-                    await events.receive()
-                body.point()
+            async with session.subscribe(ENDLESS) as events:
+                await cross_a_gap(server, events, body)
 
         yield run

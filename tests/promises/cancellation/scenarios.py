@@ -35,6 +35,7 @@ from anygql import (
     Session,
     SharedSubscription,
     SplitTransport,
+    Subscription,
     TransportError,
     WebSocketTransport,
     trio_websocket_connector,
@@ -56,6 +57,9 @@ WIDE = 512
 
 Enter = Callable[[Body], AbstractAsyncContextManager[Run]]
 Setting: TypeAlias = AsyncGenerator[Run]
+
+#: More results than are ever taken.
+ENDLESS = "subscription { countdown(from: 1000000, interval: 0.0001) }"
 
 #: All of them, by name.
 SCENARIOS: dict[str, Scenario] = {}
@@ -256,6 +260,16 @@ async def usable(session: Session, query: str = "{ add(a: 2, b: 3) }") -> None:
     if list(data.values()) != [5]:
         raise Violation(f"the session answered {data}")
     await unburdened(session)
+
+
+async def cross_a_gap(server: GraphQLServer, events: Subscription[Any], body: Body) -> None:
+    """Lose the connection between two results."""
+    await events.receive()
+    body.point()
+    server.drop_connections()
+    while not events.reconnects:
+        await events.receive()
+    body.point()
 
 
 async def unburdened(session: Session) -> None:
@@ -773,16 +787,8 @@ async def resubscribe(body: Body) -> Setting:
             await session.execute("{ counter }")
 
         async def run() -> None:
-            async with session.subscribe(
-                "subscription { countdown(from: 1000000, interval: 0.0001) }",
-                on_resubscribe=missed,
-            ) as events:
-                await events.receive()
-                body.point()
-                server.drop_connections()
-                while not events.reconnects:
-                    await events.receive()
-                body.point()
+            async with session.subscribe(ENDLESS, on_resubscribe=missed) as events:
+                await cross_a_gap(server, events, body)
 
         yield run
 
@@ -877,16 +883,8 @@ async def resubscribe_split(body: Body) -> Setting:
             await session.execute("{ counter }")
 
         async def run() -> None:
-            async with session.subscribe(
-                "subscription { countdown(from: 1000000, interval: 0.0001) }",
-                on_resubscribe=missed,
-            ) as events:
-                await events.receive()
-                body.point()
-                server.drop_connections()
-                while not events.reconnects:
-                    await events.receive()
-                body.point()
+            async with session.subscribe(ENDLESS, on_resubscribe=missed) as events:
+                await cross_a_gap(server, events, body)
 
         yield run
 

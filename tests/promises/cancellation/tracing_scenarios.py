@@ -11,10 +11,15 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from anygql import Client, Session
 from tests.promises.cancellation.checkpoints import Body, Violation
-from tests.promises.cancellation.scenarios import Server, Setting, scenario, usable
+from tests.promises.cancellation.scenarios import (
+    ENDLESS,
+    Server,
+    Setting,
+    cross_a_gap,
+    scenario,
+    usable,
+)
 from tests.support.telemetry import Telemetry
-
-ENDLESS = "subscription { countdown(from: 1000000, interval: 0.0001) }"
 
 
 class Open(SpanProcessor):
@@ -74,11 +79,6 @@ async def resubscribe(body: Body) -> Setting:
 
         async def run() -> None:
             async with session.subscribe(ENDLESS) as events:
-                await events.receive()
-                body.point()
-                server.drop_connections()
-                while not events.reconnects:
-                    await events.receive()
-                body.point()
+                await cross_a_gap(server, events, body)
 
         yield run

@@ -28,7 +28,7 @@ from anygql import (
     default_refused,
     gql,
 )
-from anygql.session.auth.credentials import is_wholly_refused
+from anygql.session.refusals import is_wholly_refused
 from anygql.session.subscription import results_of
 from anygql.testing import Stub
 from tests.support.tokens import Issuer, TokenServer
