@@ -335,6 +335,14 @@ class _RecordingResults(WrappedResults[ConnectionResults]):
         self._inner.on_lost = function
 
     @property
+    def on_started(self) -> Callable[[], None] | None:
+        return self._inner.on_started
+
+    @on_started.setter
+    def on_started(self, function: Callable[[], None] | None) -> None:
+        self._inner.on_started = function
+
+    @property
     def fault(self) -> TransportError | None:
         return self._inner.fault
 

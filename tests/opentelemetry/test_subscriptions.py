@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -27,7 +28,7 @@ from anygql import (
 )
 from anygql.appsync import ApiKey, AppSync
 from anygql.session.subscription import results_of
-from anygql.testing import GraphQLServer, Stub, demo_schema
+from anygql.testing import GraphQLServer, Recorder, Stub, demo_schema
 from tests.support.telemetry import Telemetry
 
 pytestmark = pytest.mark.usefixtures("soon")
@@ -274,11 +275,16 @@ async def test_a_stream_that_is_lost_while_its_connection_lives(telemetry: Telem
     ]
 
 
+@pytest.mark.parametrize("is_recorded", [False, True])
 @pytest.mark.parametrize("protocol", ["appsync", "phoenix"])
-async def test_the_start_ends_the_span(telemetry: Telemetry, protocol: str) -> None:
+async def test_the_start_ends_the_span(
+    telemetry: Telemetry, protocol: str, is_recorded: bool, tmp_path: Path
+) -> None:
     value = AppSync(ApiKey("da2-secret")) if protocol == "appsync" else PHOENIX
     async with GraphQLServer(demo_schema(), protocols=[protocol]) as server:
-        transport = server.transport(protocol=value)
+        transport: Any = server.transport(protocol=value)
+        if is_recorded:
+            transport = Recorder(transport, tmp_path / "cassette.json")
         client = Client(transport, interceptors=[telemetry.interceptor()])
         async with client.connect(reconnecting=True) as session:
             async with session.subscribe("subscription { never }"):
