@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+import tenacity
 
 from anygql import (
     Client,
@@ -300,16 +301,22 @@ async def test_a_query_that_kills_its_connection_is_sent_once() -> None:
             assert await session.execute("{ n }") == {"n": 1}
 
 
-async def test_unsent_speaks_for_all_attempts() -> None:
-    """The first attempt was written; the session then ends while the call waits to be retried."""
+@pytest.mark.parametrize("wait", [0, 60], ids=["for a connection", "for the policy"])
+async def test_unsent_speaks_for_all_attempts(wait: int) -> None:
+    """The first attempt was written; the session then ends while the call waits to be retried.
+
+    How long it waits is fixed: if that were over in the moment in which the session ends, the call
+    would be canceled with the session's body.
+    """
 
     async def lose(conn: Any) -> None:
         conn.reset()
 
     async with ScriptedPeer([asked_then(lose), refused_with(401)]) as peer:
         client = Client(WebSocketTransport(peer.url, connector=peer.connector()))
+        policy = tenacity.AsyncRetrying(wait=tenacity.wait_fixed(wait))
         with pytest.raises(TransportServerError):
-            async with client.connect(reconnecting=True) as session:
+            async with client.connect(reconnecting=True, retry_execute=policy) as session:
                 caught: list[TransportError] = []
                 try:
                     await session.execute("{ n }")
