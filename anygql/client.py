@@ -439,6 +439,7 @@ class Client:
         options_of_session = self._options.for_session(reconnecting=reconnecting, **options)
         return _SessionContext(self.transport, options_of_session)
 
+    @uninterruptible
     async def __aenter__(self) -> Session:
         """Open a plain session, as ``connect()`` does."""
         context = self.connect()
@@ -447,6 +448,7 @@ class Client:
         self._entered.setdefault(get_current_task().id, []).append(context)
         return session
 
+    @uninterruptible
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -549,10 +551,12 @@ class _Edge(AbstractAsyncContextManager[Session]):
         """Whether a call or subscription was told of the error that ended the session."""
         return self._context.end_was_told
 
+    @uninterruptible
     async def __aenter__(self) -> Session:
         with short_tracebacks:
             return await self._context.__aenter__()
 
+    @uninterruptible
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,

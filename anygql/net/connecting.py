@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import anyio
 
 from ..concurrency.exception_groups import unwrapped
+from ..concurrency.interrupts import uninterruptible
 from .streams import SocketStream, socket_stream, wait_writable
 
 __all__ = ["connect_tcp", "connect_unix"]
@@ -48,9 +49,11 @@ async def connect_tcp(
             async with anyio.create_task_group() as tg:
                 for address in addresses:
                     over = anyio.Event()
-                    tg.start_soon(race.run, address, over, tg.cancel_scope)
+                    tg.start_soon(race.run, address, over)
                     with anyio.move_on_after(delay):
                         await over.wait()
+                    if race.is_won:
+                        break
         return race.result()
     except BaseException:
         race.close()
@@ -64,20 +67,36 @@ class _Race:
         self._source = source
         self._winner: socket.socket | None = None
         self._errors: list[OSError] = []
+        # One for each attempt: canceled with the attempts, the task that waits for them would not
+        # notice that somebody cancels it in that moment (by asyncio's own cancellation).
+        self._scopes: list[anyio.CancelScope] = []
 
-    async def run(self, address: _Address, over: anyio.Event, others: anyio.CancelScope) -> None:
+    @property
+    def is_won(self) -> bool:
+        """Whether an attempt has succeeded."""
+        return self._winner is not None
+
+    @uninterruptible
+    async def run(self, address: _Address, over: anyio.Event) -> None:
+        """Attempt to connect, and cancel the other attempts if that is the first to succeed."""
         try:
-            connected = await _connect(address, self._source)
+            with anyio.CancelScope() as scope:
+                if self.is_won:
+                    return
+                self._scopes.append(scope)
+                self._take(await _connect(address, self._source))
         except OSError as error:
             self._errors.append(error)
-        else:
-            if self._winner is None:
-                self._winner = connected
-                others.cancel()
-            else:
-                connected.close()
         finally:
             over.set()
+
+    def _take(self, connected: socket.socket) -> None:
+        if self._winner is not None:
+            connected.close()
+            return
+        self._winner = connected
+        for scope in self._scopes:
+            scope.cancel()
 
     def result(self) -> SocketStream:
         if self._winner is not None:

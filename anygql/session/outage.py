@@ -11,6 +11,7 @@ import math
 
 from anyio import CancelScope, current_time, sleep_until
 
+from ..concurrency.interrupts import uninterruptible
 from ..exceptions import TransportError
 
 __all__ = ["Outage", "log_end", "loggable"]
@@ -50,6 +51,7 @@ class Outage:
         what_next = "trying again" if will_retry else "no further attempt"
         logger.log(level, "%s: %s; %s", server, loggable(error), what_next)
 
+    @uninterruptible
     async def watch(self, server: str, scope: CancelScope) -> None:
         """Warn if there is no connection for long, though no attempt fails just then.
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypedDict, TypeVar
 
-from anyio import AsyncContextManagerMixin, Event, Lock, create_task_group
+from anyio import Event, Lock, create_task_group
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ..concurrency.cancellation import cancelled_first
+from ..concurrency.contexts import ContextManagerMixin
 from ..concurrency.exception_groups import unwrapped
 from ..concurrency.interrupts import uninterruptible
 from ..documents.request import GraphQLRequest
@@ -283,7 +284,7 @@ def _edges(node: Any) -> Any:
     return list[edge | None] | None
 
 
-class Pages(AsyncContextManagerMixin, Generic[T_co]):
+class Pages(ContextManagerMixin, Generic[T_co]):
     """The nodes of a list that comes in pages: an async context manager and iterator.
 
     ``session.pages`` makes these. Within the block, ``async for`` gives one node after another, and

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 import msgspec
 from anyio import (
-    AsyncContextManagerMixin,
     CancelScope,
     EndOfStream,
     Event,
@@ -24,6 +23,7 @@ from anyio import (
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from ..concurrency.contexts import ContextManagerMixin
 from ..concurrency.exception_groups import unwrapped
 from ..concurrency.interrupts import uninterruptible
 from ..concurrency.loop import RunningLoop
@@ -50,7 +50,7 @@ TAKEN_FOR_ROOM = 64
 _HOW = "write `async with session.share(…) as hub:`, then `async with hub.listen() as events:`"
 
 
-class SharedSubscription(AsyncContextManagerMixin, Generic[T_co]):
+class SharedSubscription(ContextManagerMixin, Generic[T_co]):
     """One subscription for many listeners: an async context manager.
 
     ``session.share`` makes these. Within the block, any task may ``listen``. The server sees one

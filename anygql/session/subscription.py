@@ -125,6 +125,7 @@ class Subscription(Generic[T_co]):
             await self._start()
         return self
 
+    @uninterruptible
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,

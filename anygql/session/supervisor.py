@@ -318,6 +318,7 @@ class Supervisor:
         for resumable in list(self.resumables):
             resumable.connection_lost(connection.fault, self.task_group, was_replaced=True)
 
+    @uninterruptible
     async def _close_after_calls(self, connection: Connection) -> None:
         while not self.has_connection and self.fault is None:
             await self._changed.wait()

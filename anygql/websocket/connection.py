@@ -20,7 +20,7 @@ from anyio import (
     create_task_group,
     move_on_after,
 )
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
 from ..concurrency.cancellation import cancelled_first, stray_cancellation
 from ..concurrency.exception_groups import unwrapped
@@ -151,9 +151,7 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
         self._socket.on_output = self._writer.wake
         self._socket.on_received = self._monitor.note_activity
         self._socket.is_full_batch = self._receiver.is_full_batch
-        tg.start_soon(self._receive_task, name="anygql: receive")
-        tg.start_soon(self._write_task, name="anygql: write")
-        self._writer.enqueue(self._codec.connection_init(init))
+        await self._start_tasks(tg, init)
         await self._wait_acknowledged()
         self._peer_answers = True
         self.routes.idle_since = self.loop.now()
@@ -164,6 +162,21 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
                 self._protocol.start_timeout, self.flow, self._fail_unstarted
             )
             tg.start_soon(self._limit_starts_task, name="anygql: start")
+
+    async def _start_tasks(self, tg: TaskGroup, init: Any) -> None:
+        """Start the tasks that receive and write. From then on the former closes the socket.
+
+        Under trio, Ctrl-C may take a task before it has begun, so the socket has to be closed here,
+        and there must be no task that writes without one that ends it.
+        """
+        try:
+            self._writer.enqueue(self._codec.connection_init(init))
+            await tg.start(self._receive_task, name="anygql: receive")
+        except BaseException:
+            with CancelScope(shield=True):
+                await self._socket.aclose_forcefully()
+            raise
+        tg.start_soon(self._write_task, name="anygql: write")
 
     async def _wait_acknowledged(self) -> None:
         endpoint = self._endpoint
@@ -305,8 +318,9 @@ class WebSocketConnection(MultiplexedConnection, AsyncContextManagerMixin):
             self._reading.cancel()
 
     @uninterruptible
-    async def _receive_task(self) -> None:
+    async def _receive_task(self, *, task_status: TaskStatus[None]) -> None:
         try:
+            task_status.started()
             with self._reading:
                 self._end(await self._receive())
         finally:

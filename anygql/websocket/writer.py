@@ -40,6 +40,7 @@ class Writer:
         self._numbers = count()
         self._pongs: set[Origin | int] = set()
         self._output = Event()
+        self._running = False
         self._stopping = False
         self._stopped = Event()
         self._scope = CancelScope(shield=True)
@@ -82,6 +83,9 @@ class Writer:
 
         It is shielded from every other cancellation, since a message may be half written.
         """
+        if self._stopping:
+            return  # before this began
+        self._running = True
         try:
             with self._scope:
                 while self._waiting or not self._stopping:
@@ -116,12 +120,17 @@ class Writer:
         return messages
 
     async def stop(self) -> None:
-        """Write what waits, and end. Canceling only stops the waiting."""
+        """Write what waits, if ``run`` has begun, and end. Canceling only stops the waiting."""
         self._stopping = True
         self._output.set()
-        await self._stopped.wait()
+        await self._wait_stopped()
 
     async def cancel(self) -> None:
         """End at once, with whatever is half written."""
         self._scope.cancel()
-        await self._stopped.wait()
+        await self._wait_stopped()
+
+    async def _wait_stopped(self) -> None:
+        # Under trio, Ctrl-C may take the task before it has begun: then `run` is never called.
+        if self._running:
+            await self._stopped.wait()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from ...concurrency.exception_groups import unwrapped
+from ...concurrency.interrupts import uninterruptible
 from ...exceptions import CutOff
 from ...net.errors import FAULTS, NotHTTP
 from ...net.http1 import ResponseHead, ResponseParser
@@ -227,6 +228,7 @@ class _Sending:
         #: Whether all of it was sent.
         self.is_over = False
 
+    @uninterruptible
     async def run(self) -> None:
         """Send it all. Raise what reading the body raises."""
         await self._quietly(self._stream.drain())
