@@ -84,6 +84,10 @@ class Server:
         self.telemetry = telemetry
         self.attributes = _address(transport.description)
         self._carries_headers = bool(getattr(transport, "carries_headers", False))
+        way = telemetry.propagate
+        if way == "extensions" and not getattr(transport, "takes_extensions", True):
+            way = None  # the server could not read them
+        self._way: Propagation | None = way
         document_id = getattr(transport, "persisted_queries", None)
         self._document_id: Callable[[GraphQLRequest], object] | None = (
             document_id if callable(document_id) else None
@@ -93,12 +97,11 @@ class Server:
     @property
     def propagates(self) -> bool:
         """Whether the server is told of the trace."""
-        way = self.telemetry.propagate
-        return way == "extensions" or (way == "http" and self._carries_headers)
+        return self._way == "extensions" or (self._way == "http" and self._carries_headers)
 
     def propagator(self) -> Propagator:
         """Return what adds the trace to operations."""
-        return Propagator(self.telemetry.propagate, carries_headers=self._carries_headers)
+        return Propagator(self._way, carries_headers=self._carries_headers)
 
     def common_attributes(self, request: GraphQLRequest) -> Attributes:
         """Return the attributes of an operation's metrics."""

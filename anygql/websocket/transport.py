@@ -182,6 +182,11 @@ class WebSocketTransport:
         """The kinds of operations that may travel over it: those of any protocol it offers."""
         return frozenset(kind for each in self._offered for kind in each.operations)
 
+    @property
+    def takes_extensions(self) -> bool:
+        """Whether operations may have ``extensions``, by each protocol that it offers."""
+        return all(each.takes_extensions for each in self._offered)
+
     def connect(self) -> WebSocketConnection:
         """Return a connection for one attempt. Entering it connects, and leaving it closes.
 
