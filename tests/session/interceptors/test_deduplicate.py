@@ -41,6 +41,8 @@ from anygql import (
     TransportQueryError,
     TransportTimeout,
 )
+from anygql.session.interceptors.deduplicate import _SharedCall
+from anygql.session.interceptors.operation import SessionOperation
 from anygql.testing import GraphQLServer, Stub, StubCall, demo_schema
 
 AT_ONCE = tenacity.AsyncRetrying(
@@ -615,6 +617,23 @@ async def test_a_caller_that_is_canceled_before_it_begins_leaves_nothing() -> No
         assert gate.canceled == len(gate.calls)
         gate.opened.set()
         assert await session.execute(QUERY) == gate.answer
+
+
+async def test_a_call_that_all_have_left_before_its_task_runs_sends_nothing() -> None:
+    # Under trio, which of two tasks runs first is by chance.
+    forgotten: list[object] = []
+
+    async def leave(operation: Operation, call: Call) -> ExecutionResult:
+        assert isinstance(operation, SessionOperation)
+        shared = _SharedCall(operation, call, operation.origin, forgotten.append)
+        shared._scope.cancel()
+        await shared.run()
+        return ExecutionResult({"forgotten": len(forgotten)})
+
+    stub = Stub({"A": {"a": 1}})
+    async with Client(stub, interceptors=[leave]) as session:
+        assert await session.execute(QUERY) == {"forgotten": 1}
+    assert stub.calls == []
 
 
 def on_mock_clock(main: Callable[[], Awaitable[None]]) -> None:
