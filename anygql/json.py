@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeGuard, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeGuard, TypeVar, cast
 
 import msgspec
 
@@ -161,10 +161,15 @@ def decode_typed(decoder: msgspec.json.Decoder[_T], text: bytes | str, /) -> _T:
 
 
 class MsgspecJSON:
-    """The default: msgspec's encoder and decoder. NaN and the infinities are refused."""
+    """The default: msgspec's encoder and decoder. NaN and the infinities are refused.
 
-    def __init__(self) -> None:
-        self._encode = msgspec.json.Encoder(enc_hook=_encodable).encode
+    Args:
+        order: ``"sorted"`` encodes equal objects alike, and raises ``TypeError`` for keys that are
+            no texts. Default: ``None``, in the order that they have.
+    """
+
+    def __init__(self, *, order: Literal["sorted"] | None = None) -> None:
+        self._encode = msgspec.json.Encoder(enc_hook=_encodable, order=order).encode
         self._decoder = msgspec.json.Decoder()
 
     def encode(self, value: Any, /) -> bytes:

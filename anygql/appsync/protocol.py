@@ -50,6 +50,7 @@ class AppSync(SubscriptionProtocol):
     url_schemes = ("https", "http")
     operations = frozenset({"subscription"})
     is_incremental = False
+    takes_extensions = False
     instead_of_init_payload = "write protocol=AppSync(auth=…)"
     authorizes = True
 

@@ -63,6 +63,7 @@ class LocalSchemaTransport:
 
         self.schema = schema
         self.description = "the local schema"
+        self.json: JSON = MsgspecJSON() if json is None else json
         self._execution = LocalExecution(
             schema,
             root_value=root_value,
@@ -70,7 +71,7 @@ class LocalSchemaTransport:
             validate=validate,
             middleware=middleware,
             close_timeout=seconds("close_timeout", close_timeout),
-            json=MsgspecJSON() if json is None else json,
+            json=self.json,
         )
 
     def connect(self) -> LocalConnection:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from time import perf_counter
 
 import msgspec
-from opentelemetry.context import attach, create_key, detach, get_value, set_value
+from opentelemetry.context import attach, detach
 from opentelemetry.trace import Span, set_span_in_context
 
 from ..concurrency.interrupts import uninterruptible
 from ..delivery.buffering import Delivery
-from ..delivery.interfaces import Transport
+from ..delivery.interfaces import Results, Transport
 from ..documents.request import GraphQLRequest
 from ..results.result import ExecutionResult
 from ..session.interceptors.operation import Call, Operation, SessionOperation
@@ -25,13 +26,12 @@ from .errors import (
     record_kind,
     was_canceled,
 )
-from .subscriptions import TracedIncremental, TracedSubscription
+from .subscriptions import TracedIncremental, TracedListener, TracedSubscription
 from .telemetry import Attributes, Server, Telemetry
 
 __all__ = ["SessionTracing"]
 
 _TIMEOUT = "TransportTimeout"
-_CALL = create_key("anygql-call")
 
 
 class _CallState:
@@ -42,8 +42,12 @@ class _CallState:
     def __init__(self, span: Span) -> None:
         self.span = span
         self.attempts = 0
-        #: The kind of error that the last attempt ended with.
+        #: The kind of error that the last attempt ended with, until the next one begins.
         self.reason: str | None = None
+
+
+#: The call that the running code is part of.
+_call: ContextVar[_CallState | None] = ContextVar("_call", default=None)
 
 
 class SessionTracing:
@@ -57,15 +61,23 @@ class SessionTracing:
         self._first = first
         self._calls = Server(telemetry, first)
         self._subscriptions = self._calls if second is first else Server(telemetry, second)
+        self._active: set[TracedSubscription] = set()
         self._connections: Connections
+        #: Whether a call may have more than one attempt.
+        self._may_retry = True
 
     def added_to(self, options: SessionOptions, place: object) -> SessionOptions:
         """Return the session's options with all that traces it, the calls in a given place."""
         self._connections = Connections(self._telemetry, self._attributes_of, options.on_event)
+        is_innermost = options.interceptors[-1] is place
+        self._may_retry = options.reconnecting or options.auth is not None or not is_innermost
+        attempt_interceptors = options.attempt_interceptors
+        if self._may_retry:
+            attempt_interceptors = (self.attempt, *attempt_interceptors)
         return msgspec.structs.replace(
             options,
             interceptors=tuple(self if each is place else each for each in options.interceptors),
-            attempt_interceptors=(self.attempt, *options.attempt_interceptors),
+            attempt_interceptors=attempt_interceptors,
             on_event=self._connections,
             observer=self,
         )
@@ -79,12 +91,16 @@ class SessionTracing:
     async def __call__(self, operation: Operation, call: Call) -> ExecutionResult:
         """Trace a call."""
         request, began = operation.request, perf_counter()
+        attributes = self._calls.common_attributes(request)
         span = self._calls.start_span(request)
         context = set_span_in_context(span)
-        attributes = self._calls.common_attributes(request)
-        token = attach(set_value(_CALL, _CallState(span), context))
+        token, outer = attach(context), _call.get()
+        if self._may_retry:
+            _call.set(_CallState(span))
         try:
-            result = await call(self._calls.propagator().change(operation, context))
+            if self._calls.propagates:
+                operation = self._calls.propagator().change(operation, context)
+            result = await call(operation)
         except BaseException as error:
             attributes.update(_record_end(span, error, operation))
             raise
@@ -93,6 +109,7 @@ class SessionTracing:
                 attributes["error.type"] = record_errors(span, result.errors, request)
             return result
         finally:
+            _call.set(outer)  # not by a token: a coroutine may be closed in another context
             detach(token)
             span.end()
             self._telemetry.duration.record(perf_counter() - began, attributes, context)
@@ -100,8 +117,8 @@ class SessionTracing:
     @uninterruptible
     async def attempt(self, operation: Operation, call: Call) -> ExecutionResult:
         """Note a retry on the span of the call."""
-        state = get_value(_CALL)
-        if not isinstance(state, _CallState):  # an interceptor has changed the context
+        state = _call.get()
+        if state is None:  # an interceptor has changed the context
             return await call(operation)
         state.attempts += 1
         if state.attempts > 1 and state.span.is_recording():
@@ -109,12 +126,13 @@ class SessionTracing:
             if state.reason is not None:
                 about["anygql.retry.reason"] = state.reason
             state.span.add_event("retry", about)
-        # If it is canceled, and yet there is another attempt, then by its time limit.
-        state.reason = _TIMEOUT
+        # Another attempt may begin before this one is over, if an interceptor sends twice.
+        state.reason = None
         try:
             result = await call(operation)
-        except Exception as error:
-            state.reason = error_type(error)
+        except BaseException as error:
+            # If it is canceled, and yet there is another attempt, then by its time limit.
+            state.reason = _TIMEOUT if was_canceled(error) else error_type(error)
             raise
         state.reason = error_type_of_result(result.errors) if result.errors else None
         return result
@@ -123,9 +141,13 @@ class SessionTracing:
 
     def subscription(self, request: GraphQLRequest, delivery: Delivery) -> TracedSubscription:
         """See ``SessionObserver``."""
-        return TracedSubscription(
-            self._subscriptions, request, drops=delivery.on_overflow == "drop_oldest"
-        )
+        drops = delivery.on_overflow == "drop_oldest"
+        return TracedSubscription(self._subscriptions, request, self._active, drops=drops)
+
+    def listener(self, results: Results, delivery: Delivery) -> Results:
+        """See ``SessionObserver``."""
+        drops = delivery.on_overflow == "drop_oldest"
+        return TracedListener(self._subscriptions, results) if drops else results
 
     def incremental(self, request: GraphQLRequest) -> TracedIncremental:
         """See ``SessionObserver``."""
@@ -134,6 +156,8 @@ class SessionTracing:
     def closed(self) -> None:
         """See ``SessionObserver``."""
         self._connections.close()
+        for subscription in tuple(self._active):
+            subscription.count_as_over()
 
 
 def _record_end(span: Span, error: BaseException, operation: Operation) -> Attributes:

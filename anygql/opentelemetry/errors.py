@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from anyio import get_cancelled_exc_class
 from opentelemetry.trace import Span, Status, StatusCode
 
 from ..concurrency.cancellation import is_cancellation
@@ -34,6 +35,12 @@ _CODE = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 #: A response key (specification §2.1.9, Name).
 _NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
 
+#: Integers beyond this are no codes and no indexes. Python refuses to print very long ones.
+_LARGEST = 2**63
+
+#: Number of characters of a path that are recorded. The server alone decides how long it is.
+_PATH_LENGTH = 1024
+
 #: Modules whose classes need no module's name to be known.
 _KNOWN = frozenset({"anygql", "builtins"})
 
@@ -46,7 +53,7 @@ def _code(error: Any) -> str | None:
     if not isinstance(extensions, Mapping):
         return None
     code = cast("Mapping[str, Any]", extensions).get("code")
-    if isinstance(code, int) and not isinstance(code, bool):
+    if _is_small_int(code):
         code = str(code)
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
@@ -62,12 +69,18 @@ def _path(error: Any) -> str | None:
         return None
     text = ""
     for key in cast("list[Any]", path):
-        if isinstance(key, int):
+        if _is_small_int(key):
             text += f"[{key}]"
         else:
             text += "." if text else ""
             text += key if isinstance(key, str) and _NAME.fullmatch(key) else "?"
+        if len(text) > _PATH_LENGTH:
+            return text[:_PATH_LENGTH] + "…"
     return text or None
+
+
+def _is_small_int(value: Any) -> bool:
+    return type(value) is int and -_LARGEST <= value < _LARGEST
 
 
 def error_type(error: BaseException) -> str:
@@ -142,5 +155,8 @@ def was_canceled(error: BaseException) -> bool:
     """Return whether this ends a call because its caller has gone, and not for a fault."""
     if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
         return False
+    if isinstance(error, BaseExceptionGroup):
+        # Beside a fault, trio's groups have the cancellations of other tasks.
+        return error.split(get_cancelled_exc_class())[1] is None  # pyright: ignore[reportUnknownMemberType]
     # Without a loop, a coroutine is closed when it is collected.
     return isinstance(error, GeneratorExit) or is_cancellation(error)

@@ -19,7 +19,7 @@ from ..session.interceptors.operation import Operation
 from .errors import error_type, error_type_of_result, record_end, record_errors
 from .telemetry import Attributes, Server
 
-__all__ = ["TracedIncremental", "TracedSubscription"]
+__all__ = ["TracedIncremental", "TracedListener", "TracedSubscription"]
 
 
 class _TracedResults(WrappedResults[Results]):
@@ -114,8 +114,10 @@ class _TracedResults(WrappedResults[Results]):
         """Record the end, once: what it raised, or ``None`` if it was left."""
         if not self._is_over:
             self._is_over = True
-            self._settle(error)
-            self._ended()
+            try:
+                self._settle(error)
+            finally:  # whatever a provider raises
+                self._ended()
 
     def _settle(self, error: BaseException | None) -> None:
         """End the spans that are open, with what it ended by."""
@@ -136,19 +138,76 @@ class _TracedResults(WrappedResults[Results]):
         """Learn that it is over, after it has begun."""
 
 
+class _Drops:
+    """Counts the results that one consumer has lost."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._counted = 0
+
+    def count(self, dropped: int) -> None:
+        """Count those that have been lost since the last time."""
+        if dropped > self._counted:
+            self._server.telemetry.dropped.add(dropped - self._counted, self._server.attributes)
+            self._counted = dropped
+
+
+class TracedListener(WrappedResults[Results]):
+    """A listener of a shared subscription whose results may be thrown away.
+
+    Args:
+        server: The server, and what is counted by.
+        results: The listener's results.
+    """
+
+    def __init__(self, server: Server, results: Results) -> None:
+        self._inner = results
+        self._drops = _Drops(server)
+        self._loop = RunningLoop()
+
+    def receive_nowait(self) -> ExecutionResult | None:
+        """See ``Results``."""
+        try:
+            return super().receive_nowait()
+        finally:
+            self._count()
+
+    def leave(self) -> None:
+        """See ``Results``."""
+        super().leave()
+        self._count()
+
+    def abandon(self) -> None:
+        """See ``Results``."""
+        super().abandon()
+        # Not here: a finalizer may run while the provider holds a lock.
+        self._loop.call_soon(self._count)
+
+    def _count(self) -> None:
+        self._drops.count(self.dropped)
+
+
 class TracedSubscription(_TracedResults):
     """A subscription: one span until its first result, and one for each time it is sent again.
 
     Args:
         server: The server, and what spans are made by.
         request: The request.
+        active: Those of the session that have begun and aren't over.
         drops: Whether results may be thrown away.
     """
 
-    def __init__(self, server: Server, request: GraphQLRequest, *, drops: bool) -> None:
+    def __init__(
+        self,
+        server: Server,
+        request: GraphQLRequest,
+        active: set[TracedSubscription],
+        *,
+        drops: bool,
+    ) -> None:
         super().__init__(server, request)
-        self._drops = drops
-        self._dropped = 0
+        self._active = active
+        self._drops = _Drops(server) if drops else None
         self._losses = 0
         self._reason = ""
         #: The span of the result that the consumer has in hand.
@@ -192,7 +251,14 @@ class TracedSubscription(_TracedResults):
             self._first_span.end()
 
     def _begun(self) -> None:
+        self._active.add(self)
         self._telemetry.active_subscriptions.add(1, self._server.attributes)
+
+    def count_as_over(self) -> None:
+        """Count it as over, once. Its session may be, before its consumer learns of that."""
+        if self in self._active:
+            self._active.remove(self)
+            self._telemetry.active_subscriptions.add(-1, self._server.attributes)
 
     def receive_nowait(self) -> ExecutionResult | None:
         """See ``Results``."""
@@ -204,8 +270,7 @@ class TracedSubscription(_TracedResults):
             if result.errors:
                 record_errors(self._first_span, result.errors, self._request)
             self._end_first()
-        if self._drops:
-            self._count_dropped()
+        self._count_dropped()
         if self._telemetry.events:
             self._event = self._server.start_event(self._request, self._links)
             if result.errors:
@@ -217,15 +282,13 @@ class TracedSubscription(_TracedResults):
             event.end()
 
     def _count_dropped(self) -> None:
-        dropped = self.dropped
-        if dropped > self._dropped:
-            self._telemetry.dropped.add(dropped - self._dropped, self._server.attributes)
-            self._dropped = dropped
+        if self._drops is not None:
+            self._drops.count(self.dropped)
 
     def _ended(self) -> None:
         self._end_event()
         self._count_dropped()
-        self._telemetry.active_subscriptions.add(-1, self._server.attributes)
+        self.count_as_over()
 
 
 class TracedIncremental(_TracedResults):

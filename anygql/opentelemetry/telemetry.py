@@ -11,7 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind
 
 from ..delivery.interfaces import Transport
-from ..documents.request import GraphQLRequest
+from ..documents.request import GraphQLRequest, OperationKind
 from ..version import VERSION
 from .documents import without_literals
 from .propagation import Propagation, Propagator
@@ -84,14 +84,24 @@ class Server:
         self.telemetry = telemetry
         self.attributes = _address(transport.description)
         self._carries_headers = bool(getattr(transport, "carries_headers", False))
+        way = telemetry.propagate
+        if way == "extensions" and not getattr(transport, "takes_extensions", True):
+            way = None  # the server could not read them
+        self._way: Propagation | None = way
         document_id = getattr(transport, "persisted_queries", None)
         self._document_id: Callable[[GraphQLRequest], object] | None = (
             document_id if callable(document_id) else None
         )
+        self._shows_document = telemetry.document or self._document_id is not None
+
+    @property
+    def propagates(self) -> bool:
+        """Whether the server is told of the trace."""
+        return self._way == "extensions" or (self._way == "http" and self._carries_headers)
 
     def propagator(self) -> Propagator:
         """Return what adds the trace to operations."""
-        return Propagator(self.telemetry.propagate, carries_headers=self._carries_headers)
+        return Propagator(self._way, carries_headers=self._carries_headers)
 
     def common_attributes(self, request: GraphQLRequest) -> Attributes:
         """Return the attributes of an operation's metrics."""
@@ -106,28 +116,30 @@ class Server:
         """Start the span of an operation: in the current context, unless another is given."""
         name, kind = request.operation
         title = f"{kind} {name}" if name and self.telemetry.name_in_span else kind
-        attributes = self._span_attributes(request)
+        attributes = self._span_attributes(name, kind)
+        attributes["graphql.document.hash"] = f"sha256:{request.source.sha256}"
         span = self.telemetry.tracer.start_span(
             title, context, SpanKind.CLIENT, attributes, links=links
         )
-        if span.is_recording():
+        if self._shows_document and span.is_recording():
             span.set_attributes(self._document_attributes(request))
         return span
 
     def start_event(self, request: GraphQLRequest, links: Sequence[Link]) -> Span:
         """Start the span of one result of a subscription."""
-        attributes = self._span_attributes(request)
+        attributes = self._span_attributes(*request.operation)
         return self.telemetry.tracer.start_span(_EVENT, attributes=attributes, links=links)
 
-    def _span_attributes(self, request: GraphQLRequest) -> Attributes:
+    def _span_attributes(self, name: str | None, kind: OperationKind) -> Attributes:
         """Return the attributes that samplers see."""
-        attributes = self.common_attributes(request)
-        if name := request.operation[0]:
+        attributes: Attributes = {"graphql.operation.type": kind, **self.attributes}
+        if name:
             attributes["graphql.operation.name"] = name
         return attributes
 
     def _document_attributes(self, request: GraphQLRequest) -> Mapping[str, Any]:
-        attributes: Attributes = {"graphql.document.hash": f"sha256:{request.source.sha256}"}
+        """Return the attributes that take time."""
+        attributes: Attributes = {}
         if self._document_id is not None:
             try:
                 id = self._document_id(request)

@@ -202,6 +202,9 @@ class SubscriptionProtocol:
     #: Whether results may come in parts (``@defer``, ``@stream``).
     is_incremental: bool = True
 
+    #: Whether requests may have ``extensions``.
+    takes_extensions: bool = True
+
     #: What to write in the place of ``init_payload``, if the protocol has no such thing.
     instead_of_init_payload: str = ""
 

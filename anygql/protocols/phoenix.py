@@ -91,6 +91,7 @@ class Phoenix(SubscriptionProtocol):
 
     must_be_chosen = False
     is_incremental = False
+    takes_extensions = False
     instead_of_init_payload = (
         "write Phoenix(params=…) for what the socket's connect/3 gets, or join_payload=…"
     )

@@ -737,6 +737,7 @@ class Session:
         options = self._options.conversions.override(serialize_variables, parse_results, camel_case)
         schema, server = self._options.schema.current, self._subscriptions_server
         prepared = options.prepare(request, schema, result_type, path, server=server)
+        observer = self._options.observer
         return SharedSubscription(
             lambda delivery: self._subscription(
                 prepared,
@@ -750,6 +751,7 @@ class Session:
             self._label(prepared.request, self._subscriptions),
             linger=linger,
             replay=replay,
+            observe=None if observer is None else observer.listener,
         )
 
     @overload

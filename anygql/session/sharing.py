@@ -70,6 +70,7 @@ class SharedSubscription(ContextManagerMixin, Generic[T_co]):
         *,
         linger: float | None,
         replay: int,
+        observe: Callable[[Results, Delivery], Results] | None = None,
     ) -> None:
         if linger is not None and not linger >= 0:
             raise ValueError(f"linger must be at least 0 s, not {linger}")
@@ -80,6 +81,7 @@ class SharedSubscription(ContextManagerMixin, Generic[T_co]):
         self._label = label
         self._linger = linger
         self._replays = bool(replay)
+        self._observe = observe
         self._tasks: TaskGroup | None = None
         self._left = False
         self._upstream: _Upstream | None = None
@@ -163,7 +165,7 @@ class SharedSubscription(ContextManagerMixin, Generic[T_co]):
             listener.leave()
             raise
         if upstream.has_begun:
-            return listener
+            return listener if self._observe is None else self._observe(listener, delivery)
         listener.leave()
         if upstream.error is None:
             self._refuse()

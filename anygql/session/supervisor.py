@@ -23,6 +23,7 @@ from ..concurrency.signal import Signal
 from ..delivery.faults import closed
 from ..delivery.interfaces import Connection, Transport
 from ..exceptions import TransportError, copy_to_raise_unsent
+from ..json import JSON
 from .connect_attempts import ConnectAttempts
 from .events import Closed, Connected, SessionState
 from .options import SessionOptions
@@ -120,6 +121,11 @@ class Supervisor:
     def description(self) -> str:
         """A description of the server, for messages."""
         return self._transport.description
+
+    @property
+    def json(self) -> JSON | None:
+        """The encoder of the transport's values; ``None`` if the transport shows none."""
+        return getattr(self._transport, "json", None)
 
     @property
     def state(self) -> SessionState:

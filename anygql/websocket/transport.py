@@ -163,7 +163,7 @@ class WebSocketTransport:
         self._connect_args: dict[str, Any] = {**(connect_args or {})}
         self._max_message_size = max_message_size
         self._connector: Connector = StreamConnector() if connector is None else connector
-        self._json: JSON = MsgspecJSON() if json is None else json
+        self.json: JSON = MsgspecJSON() if json is None else json
         self._description = "the server" if callable(url) else redact(url)
 
     @property
@@ -181,6 +181,11 @@ class WebSocketTransport:
     def operations(self) -> frozenset[OperationKind]:
         """The kinds of operations that may travel over it: those of any protocol it offers."""
         return frozenset(kind for each in self._offered for kind in each.operations)
+
+    @property
+    def takes_extensions(self) -> bool:
+        """Whether operations may have ``extensions``, by each protocol that it offers."""
+        return all(each.takes_extensions for each in self._offered)
 
     def connect(self) -> WebSocketConnection:
         """Return a connection for one attempt. Entering it connects, and leaving it closes.
@@ -205,13 +210,13 @@ class WebSocketTransport:
             raise
         if prepared.init_payload is not None:
             init_payload = prepared.init_payload
-        return Opened(socket, protocol, protocol.codec(self._json), init_payload, url, self._json)
+        return Opened(socket, protocol, protocol.codec(self.json), init_payload, url, self.json)
 
     async def _resolve_init_payload(self) -> Any:
         payload = await resolve(self._init_payload, "init_payload", self._description)
         if payload is not None:
             _check_init_payload(payload, self._offered[0])
-            encode_named(self._json, payload, "init_payload")  # raise a mistake before connecting
+            encode_named(self.json, payload, "init_payload")  # raise a mistake before connecting
         return payload  # pyright: ignore[reportUnknownVariableType]
 
     async def _prepare(self, url: str) -> Prepared:

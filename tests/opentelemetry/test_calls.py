@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextvars import Context
 from hashlib import sha256
 from typing import Any
 
@@ -246,7 +248,56 @@ async def test_an_interceptor_that_sends_again(telemetry: Telemetry) -> None:
     assert not telemetry.spans[-1].events
 
 
+def test_an_interceptor_that_sends_from_a_task_without_context(telemetry: Telemetry) -> None:
+    async def send_elsewhere(operation: Operation, call: Call) -> ExecutionResult:
+        async def send() -> ExecutionResult:
+            return await call(operation)
+
+        # Another context than the caller's: nothing is known of the call there.
+        return await asyncio.create_task(send(), context=Context())
+
+    async def main() -> None:
+        interceptors = [telemetry.interceptor(), send_elsewhere]
+        async with Client(Stub({"Hello": {"hello": "hi"}}), interceptors=interceptors) as session:
+            assert await session.execute(HELLO) == {"hello": "hi"}
+
+    anyio.run(main, backend="asyncio")
+    assert not telemetry.span.events
+
+
+async def test_one_attempt_needs_no_interceptor_of_attempts(telemetry: Telemetry) -> None:
+    answers = iter([TransportConnectionFailed("lost"), {"hello": "hi"}])
+    client = Client(
+        Stub({"Hello": lambda _: next(answers)}), interceptors=[telemetry.interceptor()]
+    )
+    async with client as session:
+        with pytest.raises(TransportConnectionFailed):
+            await session.execute(HELLO)
+        assert session._options.attempt_interceptors == ()
+    assert not telemetry.span.events
+
+
 # Whose span is current.
+
+
+async def test_an_interceptor_that_sends_twice_at_once(telemetry: Telemetry) -> None:
+    async def hedge(operation: Operation, call: Call) -> ExecutionResult:
+        results: list[ExecutionResult] = []
+
+        async def send() -> None:
+            results.append(await call(operation))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+            tasks.start_soon(send)
+        return results[0]
+
+    stub = Stub({"Hello": {"hello": "hi"}})
+    async with Client(stub, interceptors=[telemetry.interceptor(), hedge]) as session:
+        await session.execute(HELLO)
+    (event,) = telemetry.span.events
+    # Nothing has failed, so there is no reason.
+    assert (event.name, dict(event.attributes or {})) == ("retry", {"anygql.retry.attempt": 2})
 
 
 async def test_each_task_has_its_own_parent(telemetry: Telemetry) -> None:

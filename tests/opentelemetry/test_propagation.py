@@ -14,6 +14,7 @@ from opentelemetry import baggage, context, propagate
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from anygql import (
+    PHOENIX,
     Client,
     Deduplicate,
     FileVar,
@@ -22,7 +23,7 @@ from anygql import (
     SplitTransport,
     document_id,
 )
-from anygql.appsync import IAM, ApiKey, AppSyncTransport
+from anygql.appsync import IAM, ApiKey, AppSync, AppSyncTransport
 from anygql.testing import GraphQLServer, Stub, demo_schema
 from tests.support.telemetry import Telemetry
 
@@ -209,6 +210,18 @@ async def test_extensions_go_everywhere(telemetry: Telemetry, server: GraphQLSer
     sent_by = spans[-1].context
     extensions = json.loads(request.body)["extensions"]
     assert carried(extensions) == (sent_by.trace_id, sent_by.span_id)
+
+
+@pytest.mark.parametrize("protocol", ["appsync", "phoenix"])
+async def test_what_takes_no_extensions_gets_none(telemetry: Telemetry, protocol: str) -> None:
+    value = AppSync(ApiKey("da2-secret")) if protocol == "appsync" else PHOENIX
+    interceptors = [telemetry.interceptor(propagate="extensions")]
+    async with GraphQLServer(demo_schema(), protocols=[protocol]) as server:
+        async with Client(server.transport(protocol=value), interceptors=interceptors) as session:
+            async with session.subscribe("subscription Down { countdown }") as events:
+                assert await events.receive() == {"countdown": 3}
+        assert "traceparent" not in str(server.connections[0].received)
+    assert telemetry.span.name == "subscription"
 
 
 async def test_the_global_propagator_is_asked(telemetry: Telemetry, server: GraphQLServer) -> None:

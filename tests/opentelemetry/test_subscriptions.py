@@ -12,6 +12,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from graphql import GraphQLError
 from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
 from anygql import (
@@ -42,6 +43,11 @@ async def ticking(_call: object) -> AsyncIterator[Any]:
     for number in range(1_000_000):
         yield {"tick": number}
         await checkpoint()
+
+
+async def hundred(_call: object) -> AsyncIterator[Any]:
+    for number in range(100):
+        yield {"tick": number}
 
 
 async def silent(_call: object) -> AsyncIterator[Any]:
@@ -377,6 +383,52 @@ async def test_a_shared_subscription_is_one(telemetry: Telemetry) -> None:
     assert span.parent is not None
     assert span.parent.span_id == parent.get_span_context().span_id
     assert telemetry.total(ACTIVE) == 0
+
+
+@pytest.mark.parametrize("how", ["taken", "left", "dropped"])
+async def test_what_a_listener_drops(telemetry: Telemetry, how: str) -> None:
+    client = Client(Stub({"Ticks": hundred}), interceptors=[telemetry.interceptor()])
+    async with client as session, session.share(TICKS) as hub:
+        slow = hub.listen(buffer_size=2, on_overflow="drop_oldest")
+        async with hub.listen() as all_of_them:
+            await slow.__aenter__()
+            assert len([event async for event in all_of_them]) == 100
+        if how == "taken":
+            assert await slow.receive() == {"tick": 98}
+            assert slow.dropped == 98
+        elif how == "left":
+            await slow.aclose()
+        else:
+            del slow
+            gc.collect()
+            await anyio.wait_all_tasks_blocked()
+        assert telemetry.total("anygql.subscription.dropped") == 98
+
+
+async def test_a_session_that_is_over_has_no_subscriptions(telemetry: Telemetry) -> None:
+    client = Client(Stub({"Ticks": ticking}), interceptors=[telemetry.interceptor()])
+    async with client as session:
+        events = session.subscribe(TICKS)
+        await events.receive()
+        assert telemetry.total(ACTIVE) == 1
+    # Its consumer still has it, and hasn't asked.
+    assert telemetry.total(ACTIVE) == 0
+    await events.aclose()
+    assert telemetry.total(ACTIVE) == 0
+
+
+async def test_a_provider_that_fails_does_not_change_the_count(telemetry: Telemetry) -> None:
+    class Failing(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            raise ValueError("full")
+
+    telemetry.traces.add_span_processor(Failing())
+    client = Client(Stub({"Ticks": silent}), interceptors=[telemetry.interceptor()])
+    async with client as session:
+        with pytest.raises(ValueError, match="full"):
+            async with session.subscribe(TICKS):
+                assert telemetry.total(ACTIVE) == 1
+        assert telemetry.total(ACTIVE) == 0
 
 
 async def test_begun_by_two_tasks(telemetry: Telemetry) -> None:

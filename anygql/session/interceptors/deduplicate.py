@@ -12,16 +12,15 @@ from functools import partial
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
-import msgspec
-from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after
-from anyio.lowlevel import checkpoint_if_cancelled
+from anyio import CancelScope, get_cancelled_exc_class, move_on_after
 
-from ...concurrency.cancellation import cancelled_first
+from ...concurrency.cancellation import cancelled_first, is_cancellation
 from ...concurrency.interrupts import uninterruptible
+from ...concurrency.waiters import Waiter
 from ...delivery.faults import closed
 from ...documents.request import GraphQLRequest
 from ...exceptions import TransportTimeout, copy_to_raise
-from ...json import MsgspecJSON
+from ...json import JSON, MsgspecJSON
 from ...results.result import ExecutionResult, copy_result, decode_data, json_text
 from ..supervisor import Supervisor
 from .calls import InterceptedCall
@@ -30,11 +29,13 @@ from .operation import Call, Operation, SessionOperation
 __all__ = ["Deduplicate"]
 
 _JSON = MsgspecJSON()
-_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+_SORTED = MsgspecJSON(order="sorted")
 
-#: The session and the number of its mutations so far; the operation's text and name; its variables
-#: and extensions.
-_Key: TypeAlias = tuple[Supervisor, int, str, str | None, bytes]
+#: The operation's text and name; its variables and extensions as JSON.
+_Key: TypeAlias = tuple[str, str | None, bytes]
+
+#: The calls in flight. Those of one key differ in their ``transport_args``.
+_Running: TypeAlias = "dict[_Key, list[_SharedCall]]"
 
 
 class Deduplicate:
@@ -54,8 +55,7 @@ class Deduplicate:
     """
 
     def __init__(self) -> None:
-        self._running: dict[_Key, list[_SharedCall]] = {}
-        self._mutations: WeakKeyDictionary[Supervisor, int] = WeakKeyDictionary()
+        self._sessions: WeakKeyDictionary[Supervisor, _SessionCalls] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return "Deduplicate()"
@@ -71,66 +71,97 @@ class Deduplicate:
         origin = operation.origin if isinstance(operation, SessionOperation) else None
         if origin is None or origin.refreshes_credentials:
             return await call(operation)
-        origin.supervisor.loop.check("the session")
+        supervisor = origin.supervisor
+        supervisor.loop.check("the session")
+        calls = self._sessions.get(supervisor)
+        if calls is None:
+            calls = self._sessions[supervisor] = _SessionCalls(supervisor.json)
         if operation.kind != "query":
             try:
                 return await call(operation)
             finally:
-                self._mutations[origin.supervisor] = self._count_mutations(origin) + 1
-        key = self._key(operation.request, origin)
-        shared = None if key is None else self._shared(key, operation, call, origin)
+                calls.share_no_more()
+        shared = calls.shared(operation, call, origin)
         if shared is None:
             return await call(operation)
         result = await _result(shared, operation, call, origin)
         if not operation.request.takes_json and json_text(result) is not None:
-            decode_data(result, origin.supervisor.description)
+            decode_data(result, supervisor.description)
         return result
 
-    def _count_mutations(self, origin: InterceptedCall) -> int:
-        return self._mutations.get(origin.supervisor, 0)
 
-    def _key(self, request: GraphQLRequest, origin: InterceptedCall) -> _Key | None:
-        """Return what equal queries have in common, but for ``transport_args``.
+class _SessionCalls:
+    """The shared calls of one session.
 
-        Return ``None`` for a query that must not be shared.
-        """
-        values = (request.variable_values or {}, request.extensions or {})
-        try:
-            # Decoded, all keys are texts, which can be sorted.
-            text = _encode_sorted(_JSON.decode(_JSON.encode(values)))
-        except Exception:  # noqa: BLE001 - where it is sent, the error says which value it is
-            return None
-        name, mutations = request.operation[0], self._count_mutations(origin)
-        return (origin.supervisor, mutations, request.text, name, text)
+    Args:
+        json: The encoder of the transport's values, if the transport has one.
+    """
 
-    def _shared(
-        self, key: _Key, operation: Operation, call: Call, origin: InterceptedCall
+    def __init__(self, json: JSON | None) -> None:
+        self._json = _JSON if json is None else json
+        self._running: _Running = {}
+
+    def share_no_more(self) -> None:
+        """Let equal queries be sent anew: a mutation may have changed what they are answered."""
+        self._running = {}
+
+    def shared(
+        self, operation: Operation, call: Call, origin: InterceptedCall
     ) -> _SharedCall | None:
         """Return the call to wait for, and begin it if there is none.
 
         Return ``None`` if the operation must be sent by itself.
         """
-        for shared in self._running.get(key, ()):
+        key = self._key(operation.request)
+        if key is None:
+            return None
+        running = self._running
+        for shared in running.get(key, ()):
             if shared.operation.transport_args == operation.transport_args:
                 if shared in _inside.get():
                     return None  # it would wait for itself
                 origin.follow(shared.origin)
                 return shared
-        shared = _SharedCall(operation, call, origin, partial(self._forget, key))
+        shared = _SharedCall(operation, call, origin, partial(_forget, running, key))
+        running.setdefault(key, []).append(shared)
         try:
+            # It may run at once, and even end: asyncio has eager tasks.
             origin.supervisor.task_group.start_soon(shared.run, name="anygql: shared query")
         except RuntimeError:
+            _forget(running, key, shared)
             return None  # the session is over, which the call reports
-        self._running.setdefault(key, []).append(shared)
         return shared
 
-    def _forget(self, key: _Key, shared: _SharedCall) -> None:
-        """Let equal queries be sent anew."""
-        running = self._running.get(key, [])
-        if shared in running:
-            running.remove(shared)
-            if not running:
-                del self._running[key]
+    def _key(self, request: GraphQLRequest) -> _Key | None:
+        """Return what equal queries have in common, but for ``transport_args``.
+
+        Return ``None`` for a query that must not be shared.
+        """
+        text = b""
+        if request.variable_values or request.extensions:
+            try:
+                text = self._encode([request.variable_values or {}, request.extensions or {}])
+            except Exception:  # noqa: BLE001 - where it is sent, the error says which value it is
+                return None
+        return request.text, request.operation[0], text
+
+    def _encode(self, values: object) -> bytes:
+        """Return the JSON text of values, with sorted keys."""
+        if type(self._json) is not MsgspecJSON:
+            return self._json.encode(values)  # nobody knows which texts mean the same
+        try:
+            return _SORTED.encode(values)
+        except TypeError:  # only texts can be sorted, which all keys are once they are decoded
+            return _SORTED.encode(_JSON.decode(_JSON.encode(values)))
+
+
+def _forget(running: _Running, key: _Key, shared: _SharedCall) -> None:
+    """Let equal queries be sent anew."""
+    calls = running.get(key, [])
+    if shared in calls:
+        calls.remove(shared)
+        if not calls:
+            del running[key]
 
 
 async def _result(
@@ -142,7 +173,9 @@ async def _result(
     """
     limit, limit_of_first = origin.limit, shared.origin.limit
     try:
-        with move_on_after(limit if limit_of_first is None else None):
+        if limit is None or limit_of_first is not None:
+            return await shared.wait()
+        with move_on_after(limit):
             return await shared.wait()
     except TransportTimeout:
         if limit is not None or limit_of_first is None:
@@ -176,9 +209,10 @@ class _SharedCall:
         self._call = call
         self._forget = forget
         self._waiting = 0
-        self._over = Event()
+        self._waiters: list[Waiter] = []
+        self._is_over = False
         self._scope = CancelScope()
-        self._outcome: ExecutionResult | Exception | None = None
+        self._outcome: ExecutionResult | BaseException | None = None
 
     @uninterruptible
     async def run(self) -> None:
@@ -186,15 +220,22 @@ class _SharedCall:
         _inside.set((*_inside.get(), self))
         try:
             with self._scope:
-                await checkpoint_if_cancelled()
-                # Each caller decodes the data for itself, which takes less time than copying them.
-                request = self.operation.request.taking_json()
-                self._outcome = await self._call(self.operation.replace(request=request))
+                if not self._scope.cancel_called:
+                    # Each caller decodes the data for itself, which is faster than copying them.
+                    request = self.operation.request.taking_json()
+                    self._outcome = await self._call(self.operation.replace(request=request))
         except Exception as exc:  # noqa: BLE001 - raised to the callers
+            self._outcome = exc
+        except BaseException as exc:
+            # It is the callers' too, and the session's only if none is left.
+            if isinstance(exc, GeneratorExit) or is_cancellation(exc) or not self._waiting:
+                raise
             self._outcome = exc
         finally:
             self._forget(self)
-            self._over.set()
+            self._is_over = True
+            for waiter in self._waiters:
+                self.origin.supervisor.loop.wake(waiter)
 
     async def wait(self) -> ExecutionResult:
         """Wait for the result, and return it for this caller alone.
@@ -203,13 +244,13 @@ class _SharedCall:
         """
         self._waiting += 1
         try:
-            await self._over.wait()
+            await self._wait_until_over()
         except get_cancelled_exc_class():
             if self._waiting == 1:
                 self._forget(self)
                 self._scope.cancel()
                 with CancelScope(shield=True):
-                    await self._over.wait()
+                    await self._wait_until_over()
             raise
         finally:
             self._waiting -= 1
@@ -219,7 +260,13 @@ class _SharedCall:
             return copy_result(outcome) if self._waiting else outcome
         raise await self._error(outcome)
 
-    async def _error(self, error: Exception | None) -> Exception:
+    async def _wait_until_over(self) -> None:
+        while not self._is_over:
+            waiter = self.origin.supervisor.loop.new_waiter()
+            self._waiters.append(waiter)
+            await waiter
+
+    async def _error(self, error: BaseException | None) -> BaseException:
         """Return the error to raise to one caller. The last one gets the error itself."""
         if error is None:
             supervisor = self.origin.supervisor

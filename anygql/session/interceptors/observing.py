@@ -71,6 +71,10 @@ class SessionObserver(Protocol):
         """Return what follows a subscription that is about to be made."""
         ...
 
+    def listener(self, results: Results, delivery: Delivery) -> Results:
+        """Return what a new listener of a shared subscription is to get, observed."""
+        ...
+
     def incremental(self, request: GraphQLRequest) -> SubscriptionObserver:
         """Return what follows an operation with ``@defer`` or ``@stream``."""
         ...

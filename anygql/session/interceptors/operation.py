@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from inspect import isawaitable
+from inspect import isasyncgenfunction, isawaitable, signature
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -118,14 +118,40 @@ SubscriptionInterceptor: TypeAlias = Callable[[Operation], Awaitable[Operation] 
 
 
 def check_interceptors(name: str, interceptors: Sequence[Any]) -> tuple[Any, ...]:
-    """Return interceptors as a tuple. Raise ``TypeError`` if they aren't functions."""
-    if callable(interceptors) or isinstance(interceptors, str):
+    """Return interceptors as a tuple. Raise ``TypeError`` if they can't be called as such.
+
+    Args:
+        name: The option of the client.
+        interceptors: What the user has given.
+    """
+    is_list = hasattr(interceptors, "__iter__") and not isinstance(interceptors, str)
+    if callable(interceptors) or not is_list:
         raise TypeError(f"{name} is a list of functions: write {name}=[…]")
+    arguments = ("operation",) if name == "subscription_interceptors" else ("operation", "call")
     checked = tuple(interceptors)
     for each in checked:
         if not callable(each):
             raise TypeError(f"{name} is a list of functions, not of {type(each).__name__}")
+        if isinstance(each, type):
+            raise TypeError(f"{name} has the class {_name(each)}: write {_name(each)}(…)")
+        _check_signature(name, each, arguments)
     return checked
+
+
+def _check_signature(name: str, interceptor: Any, arguments: Sequence[str]) -> None:
+    """Raise ``TypeError`` if a function doesn't take these arguments, or yields."""
+    if isasyncgenfunction(interceptor):
+        raise TypeError(f"{name}: {_name(interceptor)} yields, where an interceptor returns")
+    try:
+        parameters = signature(interceptor)
+    except ValueError:  # some functions in C don't tell
+        return
+    try:
+        parameters.bind(*arguments)
+    except TypeError as exc:
+        raise TypeError(
+            f"{name}: {_name(interceptor)} can't be called with ({', '.join(arguments)}): {exc}"
+        ) from None
 
 
 def around(interceptors: Sequence[Interceptor], call: Call) -> Call:

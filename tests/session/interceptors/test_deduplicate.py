@@ -41,6 +41,8 @@ from anygql import (
     TransportQueryError,
     TransportTimeout,
 )
+from anygql.session.interceptors.deduplicate import _SharedCall
+from anygql.session.interceptors.operation import SessionOperation
 from anygql.testing import GraphQLServer, Stub, StubCall, demo_schema
 
 AT_ONCE = tenacity.AsyncRetrying(
@@ -229,6 +231,36 @@ async def test_values_without_a_json_form_are_never_shared() -> None:
         async with client_of(Stub({"A": {"a": 1}})).connect() as session:
             with pytest.raises((TypeError, ValueError)):
                 await session.execute(QUERY, variables)
+
+
+class NumbersAsSuch:
+    """JSON with decimals as numbers, which the default encodes as texts."""
+
+    def encode(self, value: Any, /) -> bytes:
+        return json.dumps(value, default=float).encode()
+
+    def decode(self, text: bytes, /) -> Any:
+        return json.loads(text)
+
+
+@pytest.mark.parametrize("way", ["http", "ws", "local"])
+async def test_values_are_compared_as_the_transport_encodes_them(way: str) -> None:
+    document = "query ($n: Float!) { slow(seconds: $n) }"
+    async with GraphQLServer(demo_schema()) as server:
+        transport = {
+            "http": lambda: HTTPTransport(server.http_url, json=NumbersAsSuch()),
+            "ws": lambda: server.transport(json=NumbersAsSuch()),
+            "local": lambda: LocalSchemaTransport(demo_schema(), json=NumbersAsSuch()),
+        }
+        await server.listen()
+        async with Client(transport[way](), interceptors=[Deduplicate()]) as session:
+            async with anyio.create_task_group() as tasks:
+                calls = Calls(tasks)
+                for number in (decimal.Decimal("0.01"), "0.01", decimal.Decimal("0.01")):
+                    await calls.begin(session.execute, document, {"n": number})
+    first, text, again = calls.outcomes
+    assert first == again == {"slow": "slept 0.01 s"}
+    assert isinstance(text, TransportQueryError)
 
 
 async def test_mutations_are_never_shared() -> None:
@@ -475,6 +507,29 @@ async def test_what_an_interceptor_raises_comes_out_with_its_traceback() -> None
             assert frames[-1] == "fail"
 
 
+async def test_what_ends_a_program_is_the_callers_too() -> None:
+    class Stop(BaseException):
+        pass
+
+    async def stop(_operation: Operation, _call: Call) -> ExecutionResult:
+        await checkpoint()
+        raise Stop
+
+    stopped: list[Stop] = []
+    async with Client(Stub({}), interceptors=[Deduplicate(), stop]) as session:
+
+        async def run() -> None:
+            with pytest.raises(Stop) as caught:
+                await session.execute(QUERY)
+            stopped.append(caught.value)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(run)
+        assert session.state == "connected"
+    assert len({id(each) for each in stopped}) == 2
+
+
 # Cancellation and time limits.
 
 
@@ -562,6 +617,23 @@ async def test_a_caller_that_is_canceled_before_it_begins_leaves_nothing() -> No
         assert gate.canceled == len(gate.calls)
         gate.opened.set()
         assert await session.execute(QUERY) == gate.answer
+
+
+async def test_a_call_that_all_have_left_before_its_task_runs_sends_nothing() -> None:
+    # Under trio, which of two tasks runs first is by chance.
+    forgotten: list[object] = []
+
+    async def leave(operation: Operation, call: Call) -> ExecutionResult:
+        assert isinstance(operation, SessionOperation)
+        shared = _SharedCall(operation, call, operation.origin, forgotten.append)
+        shared._scope.cancel()
+        await shared.run()
+        return ExecutionResult({"forgotten": len(forgotten)})
+
+    stub = Stub({"A": {"a": 1}})
+    async with Client(stub, interceptors=[leave]) as session:
+        assert await session.execute(QUERY) == {"forgotten": 1}
+    assert stub.calls == []
 
 
 def on_mock_clock(main: Callable[[], Awaitable[None]]) -> None:
@@ -905,4 +977,5 @@ async def test_nothing_is_left() -> None:
     deduplicate = Deduplicate()
     async with Client(Stub({"A": {"a": 1}}), interceptors=[deduplicate]) as session:
         await session.execute(QUERY)
-        assert deduplicate._running == {}
+        (calls,) = deduplicate._sessions.values()
+        assert calls._running == {}

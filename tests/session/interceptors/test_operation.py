@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -9,7 +11,15 @@ import pytest
 from anyio.lowlevel import checkpoint
 from graphql import GraphQLSyntaxError
 
-from anygql import Client, ExecutionResult, GraphQLRequest, HTTPTransport, Operation, SplitTransport
+from anygql import (
+    Call,
+    Client,
+    ExecutionResult,
+    GraphQLRequest,
+    HTTPTransport,
+    Operation,
+    SplitTransport,
+)
 from anygql.session.interceptors.operation import (
     SubscriptionInterceptors,
     around,
@@ -51,8 +61,56 @@ def test_what_is_no_list_of_functions_is_refused() -> None:
     assert check_interceptors("interceptors", [interceptor]) == (interceptor,)
     with pytest.raises(TypeError, match=r"write interceptors=\[…\]"):
         Client("http://h", interceptors=interceptor)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"write interceptors=\[…\]"):
+        Client("http://h", interceptors=None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="a list of functions, not of int"):
         Client("http://h", attempt_interceptors=[1])  # type: ignore[list-item]
+
+
+async def takes_one(operation: Operation) -> Operation:
+    await checkpoint()
+    return operation
+
+
+async def takes_two(operation: Operation, call: Call) -> ExecutionResult:
+    return await call(operation)
+
+
+async def yields(operation: Operation, call: Call) -> AsyncIterator[ExecutionResult]:
+    yield await call(operation)
+
+
+class Counting:
+    """An interceptor that is an object with a method."""
+
+    async def __call__(self, operation: Operation, call: Call, *more: object) -> ExecutionResult:
+        return await call(operation)
+
+
+@pytest.mark.parametrize(
+    ("option", "interceptor", "message"),
+    [
+        ("interceptors", takes_one, r"takes_one can't be called with \(operation, call\)"),
+        ("attempt_interceptors", takes_one, r"takes_one can't be called with"),
+        ("subscription_interceptors", takes_two, r"can't be called with \(operation\)"),
+        ("subscription_interceptors", Counting(), r"Counting can't be called with \(operation\)"),
+        ("interceptors", partial(takes_two, call=None), "partial can't be called"),
+        ("interceptors", yields, "yields yields, where an interceptor returns"),
+        ("interceptors", Counting, r"has the class Counting: write Counting\(…\)"),
+    ],
+)
+def test_what_can_not_be_called_as_an_interceptor_is_refused(
+    option: str, interceptor: Any, message: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{option}.*{message}"):
+        Client("http://h", **{option: [interceptor]})
+
+
+def test_whatever_can_be_called_is_an_interceptor() -> None:
+    # A function in C does not tell what it takes.
+    taken = [takes_two, Counting(), partial(takes_two), lambda *given: given[1](given[0]), max]
+    assert check_interceptors("interceptors", taken) == tuple(taken)
+    assert check_interceptors("subscription_interceptors", [takes_one]) == (takes_one,)
 
 
 async def test_mistakes_of_an_interceptor_are_named() -> None:
