@@ -483,6 +483,17 @@ class Weird(Exception):
         (TransportServerError("", errors=[{"errorType": "UnauthorizedException"}]), True),
         (TransportServerError("", errors=[{"errorType": "x.y#UnauthorizedException:http"}]), True),
         (TransportServerError("", errors=[{"errorType": 3}]), False),
+        (TransportServerError("", errors=[{"errorType": "NoUnauthorizedException"}]), False),
+        (TransportServerError("", errors=[{"errorCode": 401, "message": ""}]), True),
+        (TransportServerError("", errors=[{"errorCode": 4010}]), False),
+        (
+            TransportServerError(
+                "", errors=[{"errorType": "Other", "message": "Token has expired."}]
+            ),
+            True,
+        ),
+        # Not of AppSync: it may be an invitation's.
+        (TransportServerError("", errors=[{"message": "The token has expired."}]), False),
         (Weird(), False),
     ],
 )
