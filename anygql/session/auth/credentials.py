@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from anyio import current_time, move_on_after
 
@@ -28,6 +28,7 @@ from ...exceptions import (
 from ...results.result import ExecutionResult, query_error
 from ..connect_attempts import STABLE_AFTER
 from ..outage import loggable
+from ..refusals import has_data
 from ..retry import wait_after
 from .tokens import Opening, TokenSource, opening
 
@@ -241,7 +242,7 @@ class SessionCredentials:
 
         Never if there are data, and never for the end of the connection, which is no answer.
         """
-        if _has_data(getattr(outcome, "data", None)):
+        if has_data(getattr(outcome, "data", None)):
             return False
         # Not raised: its traceback would have this frame, which would have it.
         error = query_error(outcome) if isinstance(outcome, ExecutionResult) else outcome
@@ -272,9 +273,3 @@ class SessionCredentials:
     def invalidate(self, generation: int) -> None:
         """Have the token refreshed before the next operation, after a refusal."""
         self._source.invalidate(generation)
-
-
-def _has_data(data: Any) -> bool:
-    if isinstance(data, Mapping):
-        return any(value is not None for value in cast("Mapping[str, Any]", data).values())
-    return data is not None
