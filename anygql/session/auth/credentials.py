@@ -138,6 +138,8 @@ class SessionCredentials:
             with move_on_after(max(0, max(due, not_before) - current_time())):
                 await connection.wait_closed()
                 return
+            if self._supervisor.close_if_unused(connection, "its credentials have expired"):
+                return
             try:
                 await self._source.ensure()
             except Exception as exc:  # noqa: BLE001 - nobody waits for it; the next call is told

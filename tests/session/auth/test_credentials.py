@@ -307,6 +307,29 @@ def test_a_session_that_is_idle_opens_no_other_connection() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("idle_timeout", [None, 3 * HOUR])
+def test_an_idle_connection_ends_with_its_token(idle_timeout: float | None) -> None:
+    """Of a lazy session: nobody would use another one. It would never be idle for long."""
+    issuer = Issuer()
+    options: dict[str, Any] = {"reconnecting": True, "lazy": True, "idle_timeout": idle_timeout}
+
+    async def main() -> None:
+        async with in_memory(hourly(issuer), issuer, **options) as (server, session):
+            await session.execute(HELLO)
+            await anyio.sleep(10 * HOUR)
+            assert (issuer.issued, len(server.connections)) == (1, 1)
+            assert server.connections[0].closed == (1000, "its credentials have expired")
+            assert session.state == "waiting"
+            await session.execute(HELLO)
+            assert (issuer.issued, len(server.connections)) == (2, 2)
+            async with session.subscribe("subscription { ticks(every: 60000) }") as events:
+                while len(server.connections) == 2:  # in use, it is replaced as ever
+                    await events.receive()
+            assert issuer.issued == 3
+
+    run(main)
+
+
 def test_calls_end_on_the_connection_that_is_replaced() -> None:
     issuer = Issuer()
 
