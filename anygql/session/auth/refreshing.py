@@ -52,9 +52,10 @@ class Refreshing(Generic[_T]):
     """Credentials that expire, for ``Client(…, auth=Refreshing(…))``.
 
     ``refresh`` runs once for all who wait for it, however many calls, subscriptions and connections
-    these are. It runs in the task group of a session, so canceling one of them doesn't cancel it
-    for the others. An operation whose credentials the server refuses is sent once more with fresh
-    ones; a second refusal is raised. A mutation is sent again only if the server did nothing of it.
+    these are, and in how many threads with an event loop each. It runs in the task group of a
+    session, so canceling one of them doesn't cancel it for the others. An operation whose
+    credentials the server refuses is sent once more with fresh ones; a second refusal is raised. A
+    mutation is sent again only if the server did nothing of it.
 
     A client that makes its transports of URLs gives them the token by itself. Transports of your
     own are to ask for it: ``HTTPTransport(url, headers=auth.headers)``, and
