@@ -16,7 +16,10 @@ from trio.testing import MockClock
 from anygql import (
     AppSyncTransport,
     Client,
+    Closed,
     Connected,
+    Connecting,
+    Disconnected,
     HTTPTransport,
     Refreshing,
     Session,
@@ -618,6 +621,41 @@ async def test_a_transport_that_asks_for_something_else() -> None:
                 assert await session.execute("{ __typename }")
                 await server.connections[-1].close(4401)
                 await session.wait_closed()
+
+
+@pytest.mark.parametrize("reconnecting", [False, True])
+def test_what_is_told_of_a_connection_that_is_replaced(reconnecting: bool) -> None:
+    issuer = Issuer()
+    told: list[Any] = []
+    states: list[str] = []
+    sessions: list[Session] = []
+
+    def on_event(event: SessionEvent) -> None:
+        told.append(getattr(event, "reconnected", type(event)))
+        states.extend(session.state for session in sessions)
+
+    async def main() -> None:
+        options: dict[str, Any] = {"reconnecting": True} if reconnecting else {}
+        it = in_memory(hourly(issuer), issuer, on_event=on_event, **options)
+        async with it as (server, session):
+            sessions.append(session)
+            assert told == [Connecting, False]
+            await anyio.sleep(HOUR + 1)
+            assert told[2:] == [Connecting, True]
+            assert states == ["connecting", "connected"]
+            server._accepting = False  # the next attempt fails
+            await anyio.sleep(HOUR + 1)
+            if reconnecting:
+                assert told[4:6] == [Connecting, Disconnected]
+                assert session.state == "waiting"
+                server._accepting = True
+                await session.execute(HELLO)
+                assert told[-2:] == [Connecting, True]
+            else:
+                assert told[4:] == [Connecting, Disconnected, Closed]
+        assert told[-1] is Closed
+
+    run(main)
 
 
 def test_a_connection_that_is_replaced_as_soon_as_it_is_there() -> None:
