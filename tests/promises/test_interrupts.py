@@ -71,8 +71,9 @@ async def main():
     client = Client(transport(), auth=auth if kind == "refresh" else None)
     timer = {"SIGALRM": signal.ITIMER_REAL, "SIGPROF": signal.ITIMER_PROF}[clock]
     signal.signal(getattr(signal, clock), lambda *_: signal.raise_signal(signal.SIGINT))
-    # Python drops an exception of a weak reference's callback: then Ctrl-C is pressed again.
-    signal.setitimer(timer, float(delay), 2)
+    # Python drops an exception of a weak reference's callback: then Ctrl-C is pressed again. On a
+    # busy machine, half a second of work takes long.
+    signal.setitimer(timer, float(delay), {"SIGALRM": 2, "SIGPROF": 0.5}[clock])
     while True:
         async with client.connect(reconnecting=True) as session:
             for _ in range(5):
