@@ -18,7 +18,7 @@ import msgspec
 from ..documents.request import GraphQLRequest
 from ..exceptions import BODY_LIMIT, ProtocolViolation
 from ..json import JSON, encode_named, is_mapping, replace_lone_surrogates
-from .appsync_errors import error_code, error_type, is_unauthorized
+from ..results.appsync_errors import error_code, error_type, is_unauthorized
 from .base import Codec
 from .close_codes import CloseCode
 from .events import (

@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 from ...exceptions import TransportError
 from ...net.headers import Headers, pairs
 from ...net.options import Provider, resolve
-from ...protocols.appsync_errors import is_unauthorized
+from ...results.appsync_errors import is_unauthorized
 from .tokens import Expiry, TokenSource
 
 __all__ = ["Refreshing", "default_refused", "source_of", "with_headers", "with_payload"]
