@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ..net.authorization import Authorization, is_refreshable
+from ..net.authorization import Authorization, credentials_in, is_refreshable
 
 __all__ = ["httpx_auth"]
 
@@ -37,16 +37,21 @@ def _auth_class(*bases: type[Any]) -> type[Any]:
 
         async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
             body = await request.aread()
-            await self._authorize(request, body)
+            headers = await self._auth.headers(str(request.url), body)
+            _add(request, headers)
             response = yield request
-            if response.status_code == UNAUTHORIZED and is_refreshable(self._auth):
-                await self._authorize(request, body)
+            if response.status_code != UNAUTHORIZED or not is_refreshable(self._auth):
+                return
+            refused = credentials_in(headers)
+            headers = await self._auth.headers(str(request.url), body)
+            if credentials_in(headers) != refused:
+                _add(request, headers)
                 yield request
 
-        async def _authorize(self, request: Any, body: bytes) -> None:
-            headers = await self._auth.headers(str(request.url), body)
-            for name, value in headers.items():
-                if name.lower() != "host":  # which httpx sets itself
-                    request.headers[name] = value
-
     return RequestAuth
+
+
+def _add(request: Any, headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if name.lower() != "host":  # which httpx sets itself
+            request.headers[name] = value

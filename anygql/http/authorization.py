@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import isawaitable
 from typing import Any
 
-from ..net.authorization import Authorization, is_refreshable
+from ..net.authorization import Authorization, credentials_in, is_refreshable
 from ..net.headers import pairs
 from ..net.options import resolve
 from .endpoint import HTTPEndpoint
@@ -13,10 +14,12 @@ from .requests import HTTPRequest
 
 __all__ = [
     "UNAUTHORIZED",
+    "EachOnce",
+    "SameCredentials",
     "authorization_headers",
     "check_auth",
     "is_authorization",
-    "may_authorize_again",
+    "refreshable_auth",
     "split_auth",
 ]
 
@@ -89,10 +92,40 @@ async def authorization_headers(
     return [(name, value) for name, value in pairs(headers) if name.lower() != "host"]
 
 
-def may_authorize_again(request: HTTPRequest, endpoint: HTTPEndpoint) -> bool:
-    """Return whether a request that was refused with 401 may be sent once more.
+class SameCredentials(Exception):
+    """An authorization says once more what was refused."""
 
-    Whatever it was, the server has done nothing: it has refused the whole of it.
+
+class EachOnce:
+    """The authorization of one request, which is sent once with each set of credentials.
+
+    Args:
+        auth: What authorizes it.
     """
+
+    def __init__(self, auth: Authorization) -> None:
+        self._auth = auth
+        self._refused: list[tuple[str, object]] | None = None
+
+    async def headers(self, url: str, body: bytes, /) -> list[tuple[str, str]]:
+        """Return the headers that authorize the request.
+
+        Raises ``SameCredentials`` if they have the credentials of last time.
+
+        Args:
+            url: The URL of the request.
+            body: The exact bytes of its body.
+        """
+        given: Any = self._auth.headers(url, body)
+        headers = pairs(await given if isawaitable(given) else given)
+        credentials = credentials_in(headers)
+        if credentials == self._refused:
+            raise SameCredentials
+        self._refused = credentials
+        return headers
+
+
+def refreshable_auth(request: HTTPRequest, endpoint: HTTPEndpoint) -> Authorization | None:
+    """Return what authorizes a request, if it may say something else next time."""
     _, auth = split_auth(request, endpoint)
-    return auth is not None and is_refreshable(auth)
+    return auth if auth is not None and is_refreshable(auth) else None

@@ -6,8 +6,9 @@ exchange of its own, which succeeds or fails alone.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Self
 
 from ..delivery.buffering import Delivery
@@ -17,7 +18,7 @@ from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
 from ..results.result import ExecutionResult
 from .accept import ACCEPT_INCREMENTAL, ACCEPT_STREAM, EVENT_STREAM, wants_event_stream_alone
-from .authorization import UNAUTHORIZED, may_authorize_again
+from .authorization import UNAUTHORIZED, EachOnce, SameCredentials, refreshable_auth
 from .endpoint import HTTPEndpoint
 from .exchange import Exchange, exchange_of
 from .incoming import IncomingResponse
@@ -85,9 +86,7 @@ class HTTPConnection(IndependentConnection):
 
         async def exchange() -> list[ExecutionResult | TransportError]:
             outgoing = self._operations.batch(requests, args)
-            incoming = await self._exchange.send(outgoing)
-            if incoming.status == UNAUTHORIZED:
-                incoming = await self._authorized_again(outgoing, incoming)
+            incoming = await self._send(outgoing)
             try:
                 response = await incoming.read_response()
             finally:
@@ -111,22 +110,35 @@ class HTTPConnection(IndependentConnection):
         return args
 
     async def _result(self, request: GraphQLRequest, outgoing: HTTPRequest) -> ExecutionResult:
-        incoming = await self._exchange.send(outgoing)
-        if incoming.status == UNAUTHORIZED:
-            incoming = await self._authorized_again(outgoing, incoming)
+        incoming = await self._send(outgoing)
         try:
             return await read_merged(incoming, self._json, takes_json=request.takes_json)
         finally:
             await incoming.aclose()
 
-    async def _authorized_again(
-        self, outgoing: HTTPRequest, refused: IncomingResponse, *, streaming: bool = False
-    ) -> IncomingResponse:
-        """Return the response to a refused request with fresh credentials, or the refusal."""
-        if not may_authorize_again(outgoing, self._transport):
-            return refused
-        await refused.aclose()
-        return await self._exchange.send(outgoing, streaming=streaming)
+    def _send(
+        self, outgoing: HTTPRequest, *, streaming: bool = False
+    ) -> Awaitable[IncomingResponse]:
+        """Send a request, once with each set of credentials, and return its response."""
+        auth = refreshable_auth(outgoing, self._transport)
+        if auth is None:
+            return self._exchange.send(outgoing, streaming=streaming)
+        once = replace(outgoing, args={**outgoing.args, "auth": EachOnce(auth)})
+        return self._send_authorized(once, streaming=streaming)
+
+    async def _send_authorized(self, outgoing: HTTPRequest, *, streaming: bool) -> IncomingResponse:
+        """Send a request; once more if it is refused, and other credentials are there.
+
+        Whatever it was, the server has done nothing: it has refused the whole of it.
+        """
+        incoming = await self._exchange.send(outgoing, streaming=streaming)
+        if incoming.status != UNAUTHORIZED:
+            return incoming
+        await incoming.keep()  # what makes the credentials may need the connection
+        try:
+            return await self._exchange.send(outgoing, streaming=streaming)
+        except SameCredentials:
+            return incoming
 
     async def _persisted(self, request: GraphQLRequest, args: Mapping[str, Any]) -> ExecutionResult:
         hashed = request.replace(extensions=persisted_extensions(request))
@@ -158,9 +170,7 @@ class HTTPConnection(IndependentConnection):
         takes_json = request.takes_json
 
         async def follow(stream: RunningStream) -> None:
-            incoming = await self._exchange.send(outgoing, streaming=True)
-            if incoming.status == UNAUTHORIZED:
-                incoming = await self._authorized_again(outgoing, incoming, streaming=True)
+            incoming = await self._send(outgoing, streaming=True)
             try:
                 again = wants_event_stream_alone(incoming.status, incoming.accepted)
                 if not again or has_files(request):  # which can be read only once
@@ -171,9 +181,7 @@ class HTTPConnection(IndependentConnection):
             finally:
                 await incoming.aclose()
             plain = self._operations.single(request, args, get=False, accept=EVENT_STREAM)
-            incoming = await self._exchange.send(plain, streaming=True)
-            if incoming.status == UNAUTHORIZED:
-                incoming = await self._authorized_again(plain, incoming, streaming=True)
+            incoming = await self._send(plain, streaming=True)
             try:
                 await deliver(incoming, stream, self._json, merging=False, takes_json=takes_json)
             finally:
@@ -191,9 +199,7 @@ class HTTPConnection(IndependentConnection):
         outgoing = self._operations.single(request, args, accept=ACCEPT_INCREMENTAL)
 
         async def follow(stream: RunningStream) -> None:
-            incoming = await self._exchange.send(outgoing, streaming=True)
-            if incoming.status == UNAUTHORIZED:
-                incoming = await self._authorized_again(outgoing, incoming, streaming=True)
+            incoming = await self._send(outgoing, streaming=True)
             try:
                 await deliver(incoming, stream, self._json, merging=True)
             finally:

@@ -68,6 +68,7 @@ class IncomingResponse(ABC):
         self.media = media_type(headers)
         self._decompressor: Decompressor | None = None
         self._has_begun = False
+        self._kept: Response | None = None
         #: The first bytes before decompression, to be shown if that fails.
         self._raw_start = b""
 
@@ -134,6 +135,8 @@ class IncomingResponse(ABC):
             TransportProtocolError: The body has more than ``max_size`` bytes.
             TransportError: As for ``read``.
         """
+        if self._kept is not None:
+            return self._kept
         if self.ok:
             return self._complete(await self._read_all())
         # The GraphQL server's own type makes an answer at any status, others with some.
@@ -144,6 +147,13 @@ class IncomingResponse(ABC):
         else:
             limit = ERRORS_LIMIT
         return self._complete(await self._read_refusal(limit, ANSWER_PATIENCE))
+
+    async def keep(self) -> None:
+        """Read a refusal, which ``read_response`` then returns, and close the response."""
+        try:
+            self._kept = await self.read_response()
+        finally:
+            await self.aclose()
 
     async def _read_all(self) -> bytes:
         pieces: list[bytes] = []

@@ -73,7 +73,7 @@ class Telemetry:
         self.reconnects = meter.create_counter(
             "anygql.reconnects",
             "{connection}",
-            "Number of connections that were made after one was lost.",
+            "Number of connections that were made after one was lost or replaced.",
         )
 
 

@@ -9,7 +9,6 @@ than its documentation says, the comments say which.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, cast
@@ -19,6 +18,7 @@ import msgspec
 from ..documents.request import GraphQLRequest
 from ..exceptions import BODY_LIMIT, ProtocolViolation
 from ..json import JSON, encode_named, is_mapping, replace_lone_surrogates
+from ..results.appsync_errors import error_code, error_type, is_unauthorized
 from .base import Codec
 from .close_codes import CloseCode
 from .events import (
@@ -341,13 +341,8 @@ def _violation(text: bytes) -> ProtocolViolation:
 _FINAL_TYPES = frozenset({"BadRequestException", "UnauthorizedException"})
 _FINAL_CODES = frozenset({400, 401, 403})
 
-_UNAUTHORIZED_TYPES = frozenset({"UnauthorizedException"})
-_UNAUTHORIZED_CODES = frozenset({401})
-
 #: Errors of one subscription that pass, as others end.
 _PASSING = frozenset({"LimitExceededError", "MaxSubscriptionsReachedError"})
-
-_EXPIRED = re.compile(r"\btoken\b.{0,20}\bexpired\b", re.IGNORECASE)
 
 
 def _text(value: object) -> str:
@@ -371,13 +366,11 @@ def _errors_in(payload: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _types_in(payload: Any) -> set[str]:
-    # They may come with the name of a Java package: "com.amazonaws…#UnauthorizedException".
-    return {_text(error.get("errorType")).rpartition("#")[2] for error in _errors_in(payload)}
+    return {error_type(error) for error in _errors_in(payload)}
 
 
-def _codes_in(payload: Any) -> set[int]:
-    codes = (str(error.get("errorCode")) for error in _errors_in(payload))
-    return {int(code) for code in codes if re.fullmatch("[0-9]{1,9}", code)}
+def _codes_in(payload: Any) -> set[int | None]:
+    return {error_code(error) for error in _errors_in(payload)}
 
 
 def _is_final(payload: Any) -> bool:
@@ -385,6 +378,4 @@ def _is_final(payload: Any) -> bool:
 
 
 def _is_unauthorized(payload: Any) -> bool:
-    if _types_in(payload) & _UNAUTHORIZED_TYPES or _codes_in(payload) & _UNAUTHORIZED_CODES:
-        return True
-    return any(_EXPIRED.search(_text(error.get("message"))) for error in _errors_in(payload))
+    return any(is_unauthorized(error, is_appsync=True) for error in _errors_in(payload))

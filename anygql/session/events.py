@@ -37,6 +37,9 @@ class Connecting(_ConnectionEvent, frozen=True):
 class Connected(_ConnectionEvent, frozen=True):
     """The server has acknowledged the connection.
 
+    It may follow on another one without a ``Disconnected`` between them: then the connection takes
+    the place of one whose credentials are old.
+
     Attributes:
         payload: The payload of its acknowledgement, or ``None``.
         reconnected: Whether the session had a connection before, by the same transport.
@@ -49,7 +52,7 @@ class Connected(_ConnectionEvent, frozen=True):
 
 
 class Disconnected(_ConnectionEvent, frozen=True):
-    """An attempt failed, or the connection was lost.
+    """An attempt failed, or the connection was lost. It wasn't if another has taken its place.
 
     Attributes:
         code: The close code or HTTP status, or ``None``.

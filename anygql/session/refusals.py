@@ -10,7 +10,14 @@ from ..exceptions import TransportServerError
 from ..net.statuses import REFUSING_STATUSES
 from ..results.result import ExecutionResult
 
-__all__ = ["is_wholly_refused"]
+__all__ = ["has_data", "is_wholly_refused"]
+
+
+def has_data(data: Any) -> bool:
+    """Return whether a result has any data: an object whose fields are all null has none."""
+    if isinstance(data, Mapping):
+        return any(value is not None for value in cast("Mapping[str, Any]", data).values())
+    return data is not None
 
 
 def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Exception) -> bool:
@@ -21,7 +28,8 @@ def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Except
     """
     if request.kind != "mutation":
         return True
-    if getattr(outcome, "data", None) is not None:
+    data = getattr(outcome, "data", None)
+    if has_data(data):
         return False
     if isinstance(outcome, TransportServerError):
         return outcome.code in REFUSING_STATUSES
@@ -29,7 +37,10 @@ def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Except
     if not errors and not isinstance(outcome, ExecutionResult):
         return False
     depth = max((_depth(error) for error in errors), default=0)
-    return not depth or (depth == 1 and request.has_one_field)
+    if depth == 0:
+        return data is None  # else the fields that are null may have run
+    # Whether a field may be null says nothing of what it has done.
+    return depth == 1 and request.has_one_field
 
 
 def _depth(error: Any) -> int:

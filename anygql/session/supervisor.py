@@ -369,13 +369,27 @@ class Supervisor:
             since, now = connection.idle_since, current_time()
             due = (now if since is None else since) + timeout
             if due <= now:
-                if self._connection is connection:  # it isn't, once it is replaced
-                    self._connection_wanted = Event()
-                    self._unpublish()
-                connection.close(reason=f"nothing was asked for {timeout:g} s")
+                self._close_unused(connection, f"nothing was asked for {timeout:g} s")
                 return
             with move_on_after(due - now):
                 await connection.wait_closed()
+
+    def close_if_unused(self, connection: Connection, reason: str) -> bool:
+        """Close a lazy session's connection, if nothing runs on it. Return whether it was closed.
+
+        The next operation connects again.
+        """
+        is_lazy = self._is_lazy and self.options.reconnecting
+        if not is_lazy or connection.fault is not None or connection.idle_since is None:
+            return False
+        self._close_unused(connection, reason)
+        return True
+
+    def _close_unused(self, connection: Connection, reason: str) -> None:
+        if self._connection is connection:  # it isn't, once it is replaced
+            self._connection_wanted = Event()
+            self._unpublish()
+        connection.close(reason=reason)
 
     def _publish(self, connection: Connection) -> None:
         """Let operations use a new connection."""

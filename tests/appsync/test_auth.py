@@ -291,7 +291,7 @@ def test_a_sync_client_is_told_that_it_cannot() -> None:
 
 @pytest.mark.over_http("own", why="it is about clients of the user's own")
 async def test_a_client_of_ones_own_asks_again_once() -> None:
-    tokens = iter(["old", "good", "old", "older"])
+    tokens = iter(["old", "good", "old", "older", "old", "old"])
 
     async def only_good(request: Any, stream: Any) -> bool:
         is_good = request.headers["authorization"] == "good"
@@ -305,6 +305,7 @@ async def test_a_client_of_ones_own_asks_again_once() -> None:
             Client(HTTPTransport(server.url, client=client)) as session,
         ):
             assert await session.execute("{ n }") == {"n": 1}
-            with pytest.raises(TransportServerError):
-                await session.execute("{ n }")
-        assert len(server.requests) == 4
+            for _ in range(2):
+                with pytest.raises(TransportServerError):
+                    await session.execute("{ n }")
+        assert len(server.requests) == 5  # the last one would have been the same again

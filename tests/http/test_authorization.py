@@ -192,6 +192,46 @@ async def test_one_that_would_say_the_same_is_not_asked_again() -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("way", ["execute", "batch", "subscription", "incremental"])
+async def test_what_was_refused_is_not_sent_again(way: str) -> None:
+    auth = Tokens("old", "old", "good")
+    async with (
+        peer(only_good) as server,
+        Client(HTTPTransport(server.url, auth=auth)) as session,
+    ):
+        with pytest.raises(TransportServerError) as caught:
+            if way == "execute":
+                await session.execute("mutation { n }")
+            elif way == "batch":
+                await session.execute_batch([QUERY])
+            elif way == "subscription":
+                await session.subscribe("subscription { n }").receive()
+            else:
+                async with session.execute_incremental("{ n ... @defer { m } }") as results:
+                    await results.receive()
+        assert (caught.value.code, caught.value.errors) == (401, [{"message": "who?"}])
+        assert len(server.requests) == 1
+
+
+async def test_what_makes_the_credentials_may_use_the_connection() -> None:
+    """Of which there may be one alone: the refused response is read, and has given it back."""
+
+    class Renewing:
+        token = "old"
+
+        async def headers(self, url: str, body: bytes) -> Mapping[str, str]:
+            if self.token == "old" and server.requests:
+                self.token = "good"  # so this request goes without renewing
+                assert await session.execute(QUERY) == {"n": 1}
+            return {"Authorization": self.token}
+
+    async with peer(only_good) as server:
+        transport = HTTPTransport(server.url, auth=Renewing(), max_connections=1)
+        async with Client(transport) as session:
+            assert await session.execute(QUERY, timeout=5) == {"n": 1}
+            assert len(server.requests) == 3
+
+
 async def test_without_auth_a_refusal_is_the_answer() -> None:
     headers = {"Authorization": "old"}
     async with (

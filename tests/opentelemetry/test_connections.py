@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import anyio
@@ -9,14 +10,18 @@ import pytest
 
 from anygql import (
     Client,
+    Closed,
     Connected,
+    Connecting,
     HTTPTransport,
+    Refreshing,
     SessionEvent,
     SplitTransport,
     TransportConnectionFailed,
     TransportError,
     WebSocketTransport,
 )
+from anygql.session.auth.refreshing import source_of
 from anygql.testing import GraphQLServer, ScriptedPeer, Stub, demo_schema
 from tests.support.telemetry import Telemetry
 
@@ -57,6 +62,39 @@ async def test_states_of_two_sessions(telemetry: Telemetry) -> None:
         assert telemetry.total("anygql.reconnects") == 1
     assert states(telemetry) == {}
     assert sum(isinstance(event, Connected) for event in told) == 3
+
+
+async def test_a_connection_whose_credentials_are_renewed(telemetry: Telemetry) -> None:
+    """It is one connection all the time, though the old one ends its call meanwhile."""
+    tokens = itertools.count(1)
+    told: list[SessionEvent] = []
+    counts: list[dict[str, int]] = []
+
+    def on_event(event: SessionEvent) -> None:
+        told.append(event)
+        counts.append(states(telemetry))
+
+    async with GraphQLServer(demo_schema()) as server:
+        auth = Refreshing(refresh=lambda: str(next(tokens)))
+        client = Client(
+            server.transport(init_payload=auth.payload),
+            auth=auth,
+            on_event=on_event,
+            interceptors=[telemetry.interceptor()],
+        )
+        async with client as session, anyio.create_task_group() as tg:
+            tg.start_soon(session.execute, "{ slow(seconds: 0.05) }")
+            await server.connections[0].wait_received("subscribe")
+            source_of(auth).invalidate(1)
+            await session.execute("{ hello }")
+            assert server.connections[0].closed is None
+            assert states(telemetry) == {"connected": 1}
+            await server.connections[0].wait_closed()
+            assert states(telemetry) == {"connected": 1}
+    assert states(telemetry) == {}
+    assert counts == [{"connecting": 1}, {"connected": 1}] * 2 + [{}]
+    assert telemetry.total("anygql.reconnects") == 1
+    assert [type(event) for event in told] == [Connecting, Connected] * 2 + [Closed]
 
 
 async def test_what_never_connects(telemetry: Telemetry) -> None:

@@ -26,9 +26,9 @@ pytestmark = [
 ]
 
 #: Programs on each loop, in turn for each transport and clock.
-PROGRAMS = 200 if EVERYTHING else 20
+PROGRAMS = 200 if EVERYTHING else 24
 
-TRANSPORTS = ("websocket", "local", "http")
+TRANSPORTS = ("websocket", "local", "http", "refresh")
 CLOCKS = ("SIGALRM", "SIGPROF")
 
 #: The latest moment, in seconds after the loop has begun to run.
@@ -45,7 +45,7 @@ faulthandler.dump_traceback_later({HUNG}, exit=True)
     """
 import signal, sys
 import anyio
-from anygql import Client
+from anygql import Client, Refreshing
 
 url, backend, kind, clock, delay = sys.argv[1:]
 # A shell that runs this in the background has Ctrl-C ignored.
@@ -58,12 +58,22 @@ def transport():
     from anygql.testing import demo_schema
     return LocalSchemaTransport(demo_schema())
 
+async def renew():
+    await anyio.sleep(0.001)
+    sum(range(30_000))  # so that it may be interrupted at work, too
+    await anyio.sleep(0.001)
+    return "token"
+
+# Most of the time it is refreshed, and its connection gets a successor.
+auth = Refreshing(refresh=renew, expires=lambda _: anyio.current_time() + 0.002)
+
 async def main():
-    client = Client(transport())
+    client = Client(transport(), auth=auth if kind == "refresh" else None)
     timer = {"SIGALRM": signal.ITIMER_REAL, "SIGPROF": signal.ITIMER_PROF}[clock]
     signal.signal(getattr(signal, clock), lambda *_: signal.raise_signal(signal.SIGINT))
-    # Python drops an exception of a weak reference's callback: then Ctrl-C is pressed again.
-    signal.setitimer(timer, float(delay), 2)
+    # Python drops an exception of a weak reference's callback: then Ctrl-C is pressed again. On a
+    # busy machine, half a second of work takes long.
+    signal.setitimer(timer, float(delay), {"SIGALRM": 2, "SIGPROF": 0.5}[clock])
     while True:
         async with client.connect(reconnecting=True) as session:
             for _ in range(5):
@@ -103,7 +113,7 @@ def time_limit() -> float:
 
 def interrupted(number: int, urls: dict[str, str], backend: str) -> str:
     """Run one program; return what is wrong with its end, or nothing."""
-    kind, clock = TRANSPORTS[number % 3], CLOCKS[number % 2]
+    kind, clock = TRANSPORTS[number % 4], CLOCKS[number // 4 % 2]
     url = urls.get(kind, "")
     moment = random.Random(f"{DAY} {number}").uniform(0.001, LATEST)
     arguments = [url, backend, kind, clock, f"{moment:.6f}"]
@@ -124,7 +134,7 @@ def interrupted(number: int, urls: dict[str, str], backend: str) -> str:
 
 
 async def test_one_keyboard_interrupt_comes_out(server: GraphQLServer, anyio_backend: str) -> None:
-    urls = {"websocket": await server.listen()}
+    urls = dict.fromkeys(["websocket", "refresh"], await server.listen())
     wrong: list[str] = []
     limiter = anyio.CapacityLimiter(2)
 

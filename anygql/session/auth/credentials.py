@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from anyio import current_time, move_on_after
 
@@ -28,6 +28,7 @@ from ...exceptions import (
 from ...results.result import ExecutionResult, query_error
 from ..connect_attempts import STABLE_AFTER
 from ..outage import loggable
+from ..refusals import has_data
 from ..retry import wait_after
 from .tokens import Opening, TokenSource, opening
 
@@ -137,6 +138,8 @@ class SessionCredentials:
             with move_on_after(max(0, max(due, not_before) - current_time())):
                 await connection.wait_closed()
                 return
+            if self._supervisor.close_if_unused(connection, "its credentials have expired"):
+                return
             try:
                 await self._source.ensure()
             except Exception as exc:  # noqa: BLE001 - nobody waits for it; the next call is told
@@ -241,7 +244,7 @@ class SessionCredentials:
 
         Never if there are data, and never for the end of the connection, which is no answer.
         """
-        if _has_data(getattr(outcome, "data", None)):
+        if has_data(getattr(outcome, "data", None)):
             return False
         # Not raised: its traceback would have this frame, which would have it.
         error = query_error(outcome) if isinstance(outcome, ExecutionResult) else outcome
@@ -272,9 +275,3 @@ class SessionCredentials:
     def invalidate(self, generation: int) -> None:
         """Have the token refreshed before the next operation, after a refusal."""
         self._source.invalidate(generation)
-
-
-def _has_data(data: Any) -> bool:
-    if isinstance(data, Mapping):
-        return any(value is not None for value in cast("Mapping[str, Any]", data).values())
-    return data is not None

@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 from ...exceptions import TransportError
 from ...net.headers import Headers, pairs
 from ...net.options import Provider, resolve
+from ...results.appsync_errors import is_unauthorized
 from .tokens import Expiry, TokenSource
 
 __all__ = ["Refreshing", "default_refused", "source_of", "with_headers", "with_payload"]
@@ -20,9 +21,6 @@ _REFUSING_CODES = frozenset({401, 4401, 4403})
 
 #: ``extensions.code`` of Apollo and most servers, and of Hasura.
 _REFUSING_ERROR_CODES = frozenset({"UNAUTHENTICATED", "invalid-jwt"})
-
-#: AppSync's ``errorType``, with or without its namespace.
-_REFUSING_ERROR_TYPE = "UnauthorizedException"
 
 
 def default_refused(error: Exception) -> bool:
@@ -44,21 +42,20 @@ def _is_refusal(error: Any) -> bool:
     if not isinstance(error, Mapping):
         return False
     fields = cast("Mapping[str, Any]", error)
-    extensions, kind = fields.get("extensions"), fields.get("errorType")
+    extensions = fields.get("extensions")
     code = extensions.get("code") if isinstance(extensions, Mapping) else None  # pyright: ignore
-    if isinstance(code, str) and code in _REFUSING_ERROR_CODES:
-        return True
-    # AWS writes `UnauthorizedException`, `com.amazonaws…#UnauthorizedException`, and `…:https://…`.
-    return isinstance(kind, str) and kind.partition(":")[0].endswith(_REFUSING_ERROR_TYPE)
+    is_refusal = isinstance(code, str) and code in _REFUSING_ERROR_CODES
+    return is_refusal or is_unauthorized(fields)
 
 
 class Refreshing(Generic[_T]):
     """Credentials that expire, for ``Client(…, auth=Refreshing(…))``.
 
     ``refresh`` runs once for all who wait for it, however many calls, subscriptions and connections
-    these are. It runs in the task group of a session, so canceling one of them doesn't cancel it
-    for the others. An operation whose credentials the server refuses is sent once more with fresh
-    ones; a second refusal is raised. A mutation is sent again only if the server did nothing of it.
+    these are, and in how many threads with an event loop each. It runs in the task group of a
+    session, so canceling one of them doesn't cancel it for the others. An operation whose
+    credentials the server refuses is sent once more with fresh ones; a second refusal is raised. A
+    mutation is sent again only if the server did nothing of it.
 
     A client that makes its transports of URLs gives them the token by itself. Transports of your
     own are to ask for it: ``HTTPTransport(url, headers=auth.headers)``, and
@@ -82,7 +79,8 @@ class Refreshing(Generic[_T]):
             ``None``, ``{"Authorization": "Bearer …"}``.
         on_expiry: What becomes of an open WebSocket at ``expires``. ``"reconnect"`` makes another
             connection with a new token; calls that run end on the old one, and subscriptions move,
-            with a gap that is counted. ``"nothing"`` leaves it to the server. Default:
+            with a gap that is counted. A lazy session closes one that nothing runs on, and makes
+            another when it is needed. ``"nothing"`` leaves it to the server. Default:
             ``"reconnect"``.
         timeout: Seconds for one ``refresh``, ``None`` for no limit. Default: 30.
 

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, cast
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-from anyio import Event, current_time, move_on_after
+from anyio import current_time, move_on_after
 from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
@@ -26,6 +27,7 @@ from ...concurrency.interrupts import uninterruptible
 from ...delivery.faults import closed
 from ...exceptions import TransportTimeout, copy_to_raise_unsent
 from ...net.options import Provider, resolve, seconds
+from .refresh import Refresh
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -90,15 +92,6 @@ opening: ContextVar[Opening | None] = ContextVar("anygql_opening", default=None)
 _refreshing: ContextVar[object] = ContextVar("anygql_refreshing", default=None)
 
 
-class _Refresh:
-    """One refresh, and how it ended."""
-
-    def __init__(self) -> None:
-        self.over = Event()
-        self.error: Exception | None = None
-        self.succeeded = False
-
-
 class _OnLoop:
     """What belongs to one event loop."""
 
@@ -107,14 +100,16 @@ class _OnLoop:
         self.owners: dict[CredentialsOwner, Callable[[], Session]] = {}
         #: The server of the newest session, open or not; "" if there was none.
         self.server = ""
-        self.running: _Refresh | None = None
-        #: When the token of this generation expires, on this loop's clock.
+        #: When the token of this generation expires, on this loop's clock and on the wall's.
         self.generation = 0
         self.expires_at: float | None = None
+        self.expires_at_posix: float | None = None
 
 
 class TokenSource(Generic[_T]):
-    """A token with its number, and the one refresh that may run on each loop.
+    """A token with its number, and the one refresh that may run.
+
+    Event loops in several threads may share it. It runs in a session of one of them.
 
     Args:
         refresh: The function that returns a new token.
@@ -147,6 +142,9 @@ class TokenSource(Generic[_T]):
         self.generation = 0
         self._is_stale = False
         self._expires_at: float | None = None
+        #: Guards what follows from one look at the token and the refresh, in whatever thread.
+        self._lock = Lock()
+        self._running: Refresh | None = None
         #: By the native token of the loop. (A ``RunVar`` would stay as long as the loop does.)
         self._by_loop: WeakKeyDictionary[object, _OnLoop] = WeakKeyDictionary()
 
@@ -184,8 +182,9 @@ class TokenSource(Generic[_T]):
 
     def invalidate(self, generation: int) -> None:
         """Have the token refreshed before it is used again, if it still is of this generation."""
-        if generation == self.generation:
-            self._is_stale = True
+        with self._lock:
+            if generation == self.generation:
+                self._is_stale = True
 
     def expires_at(self) -> float | None:
         """Return when the token is to be refreshed, on the running loop's clock, if it is known."""
@@ -193,6 +192,7 @@ class TokenSource(Generic[_T]):
         if here.generation != self.generation:
             here.generation, at = self.generation, self._expires_at
             here.expires_at = None if at is None else current_time() + at - time.time()
+            here.expires_at_posix = at
         return here.expires_at
 
     async def ensure(self) -> None:
@@ -201,9 +201,11 @@ class TokenSource(Generic[_T]):
         Raises what the refresh raises, to a caller that has sent nothing.
         """
         while self._needs_refresh():
-            here = self._on_loop()
-            refresh = here.running or await self._begin(here)
-            await refresh.over.wait()
+            refresh = self._join()
+            if refresh is None:
+                await self._raise_without_session()
+                continue
+            await self._wait(refresh)
             if refresh.error is not None:
                 raise copy_to_raise_unsent(refresh.error) from refresh.error.__cause__
             if refresh.succeeded:
@@ -214,32 +216,67 @@ class TokenSource(Generic[_T]):
         if not self.generation or self._is_stale:
             return True
         at = self.expires_at()
-        if at is None:
+        posix = self._on_loop().expires_at_posix
+        if at is None or posix is None:
             return False
         # By the wall clock too: the loop's may stand still while the machine sleeps.
-        return current_time() >= at or time.time() >= cast("float", self._expires_at)
+        return current_time() >= at or time.time() >= posix
 
     def _on_loop(self) -> _OnLoop:
         return self._by_loop.setdefault(current_token().native_token, _OnLoop())
 
-    async def _begin(self, here: _OnLoop) -> _Refresh:
-        """Begin a refresh in the newest session that isn't about to close."""
-        owner = next((each for each in reversed(here.owners) if each.fault is None), None)
-        if owner is None:
-            if not here.server:
-                raise RuntimeError(
-                    "no session is open that has these credentials: write Client(…, auth=auth)"
-                )
-            fault = closed(here.server)
-            await cancelled_first(fault)
-            fault.unsent = True
-            raise fault
-        refresh = here.running = _Refresh()
+    @uninterruptible
+    def _join(self) -> Refresh | None:
+        """Return the refresh that runs, or begin one. Return ``None`` if there is no session.
+
+        Or if a refresh has just ended on another loop.
+        """
+        here = self._on_loop()
+        with self._lock:
+            if self._running is not None or not self._needs_refresh():
+                return self._running
+            # The newest session that isn't about to close.
+            owner = next((each for each in reversed(here.owners) if each.fault is None), None)
+            if owner is None:
+                return None
+            refresh = self._running = Refresh()
         owner.task_group.start_soon(self._run, here, refresh, owner, name="anygql: refresh")
         return refresh
 
+    async def _raise_without_session(self) -> None:
+        """Say that no session can refresh the token, if it still needs that."""
+        if not self._needs_refresh():
+            return
+        server = self._on_loop().server
+        if not server:
+            raise RuntimeError(
+                "no session is open that has these credentials: write Client(…, auth=auth)"
+            )
+        fault = closed(server)
+        await cancelled_first(fault)
+        fault.unsent = True
+        raise fault
+
+    async def _wait(self, refresh: Refresh) -> None:
+        """Wait until a refresh is over.
+
+        If it runs on another loop, which keeps it waiting for longer than it may take, it is left.
+        """
+        if refresh.runs_here:
+            await refresh.wait()
+            return
+        with move_on_after(self._timeout):
+            await refresh.wait()
+            return
+        self._leave(refresh)
+
+    def _leave(self, refresh: Refresh) -> None:
+        with self._lock:
+            if self._running is refresh:
+                self._running = None
+
     @uninterruptible
-    async def _run(self, here: _OnLoop, refresh: _Refresh, owner: CredentialsOwner) -> None:
+    async def _run(self, here: _OnLoop, refresh: Refresh, owner: CredentialsOwner) -> None:
         """Get a new token, and tell all who wait."""
         _refreshing.set(self)
         opening.set(None)
@@ -252,8 +289,8 @@ class TokenSource(Generic[_T]):
             here.owners.pop(owner, None)  # its session is being closed, which may take a while
             raise
         finally:
-            here.running = None
-            refresh.over.set()
+            self._leave(refresh)
+            refresh.end()
 
     async def _renew_in_time(self, server: str, session: Callable[[], Session] | None) -> None:
         with move_on_after(self._timeout):
@@ -267,7 +304,7 @@ class TokenSource(Generic[_T]):
         if not self.generation and self._first is not None:
             token = await resolve(self._first, "token", server)
             if token is not None:
-                self._take(token)
+                self._take(token, self._expiry_of(token))
                 if not self._needs_refresh():
                     return
         given: list[Any] = [self._token] if self._token_parameter == "" else []
@@ -279,18 +316,27 @@ class TokenSource(Generic[_T]):
         token = await resolve(partial(self._refresh, *given, **named), "refresh", server)
         if token is None:
             raise TypeError("refresh must return the new token, not None")
-        self._take(token)
-        if self._needs_refresh():
+        at = self._expiry_of(token)
+        if at is not None and time.time() >= at:
             # Else every use of it would be preceded by a refresh.
             logger.warning(
                 "%s: the token that refresh returned is to be refreshed already, as expires says: "
                 "it is used until the server refuses it. Is a clock wrong?",
                 server,
             )
-            self._expires_at = None
-            self._on_loop().generation = 0
+            at = None
+        self._take(token, at)
 
-    def _take(self, token: _T) -> None:
+    def _take(self, token: _T, expires_at: float | None) -> None:
+        with self._lock:
+            self._token = token
+            self._expires_at = expires_at
+            self._is_stale = False
+            self.generation += 1
+        self.expires_at()  # now, since the loop's clock may be a virtual one
+
+    def _expiry_of(self, token: _T) -> float | None:
+        """Return the POSIX time from which a token is to be refreshed, if that is known."""
         at = None if self._expires is None else self._expires(token)
         if isinstance(at, datetime):
             if at.tzinfo is None:
@@ -304,11 +350,7 @@ class TokenSource(Generic[_T]):
             raise ValueError("expires returned nan: return None if the time isn't known")
         elif at is not None and at < _EARLIEST_POSIX_TIME:
             at += time.time() - current_time()
-        self._token = token
-        self._expires_at = at
-        self._is_stale = False
-        self.generation += 1
-        self.expires_at()  # now, since the loop's clock may be a virtual one
+        return at
 
 
 def _parameters(function: Callable[..., object]) -> tuple[str | None, bool]:

@@ -65,8 +65,8 @@ async def let_go(session: Session, auth: Refreshing[Any]) -> None:
     assert credentials is not None
 
     def held() -> list[Any]:
-        loops = source_of(auth)._by_loop.values()
-        running = [each.running for each in loops if each.running is not None]
+        refresh = source_of(auth)._running
+        running = [] if refresh is None else [refresh]
         others = len(credentials._openings) - 1
         return [*running, *credentials._calls, *supervisor._draining, *[1] * others]
 

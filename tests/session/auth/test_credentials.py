@@ -16,7 +16,10 @@ from trio.testing import MockClock
 from anygql import (
     AppSyncTransport,
     Client,
+    Closed,
     Connected,
+    Connecting,
+    Disconnected,
     HTTPTransport,
     Refreshing,
     Session,
@@ -303,6 +306,29 @@ def test_a_session_that_is_idle_opens_no_other_connection() -> None:
                 # Idle ones were closed, and nothing was opened in their place.
                 assert len(server.connections) == 5
                 assert issuer.issued == 3
+
+    run(main)
+
+
+@pytest.mark.parametrize("idle_timeout", [None, 3 * HOUR])
+def test_an_idle_connection_ends_with_its_token(idle_timeout: float | None) -> None:
+    """Of a lazy session: nobody would use another one. It would never be idle for long."""
+    issuer = Issuer()
+    options: dict[str, Any] = {"reconnecting": True, "lazy": True, "idle_timeout": idle_timeout}
+
+    async def main() -> None:
+        async with in_memory(hourly(issuer), issuer, **options) as (server, session):
+            await session.execute(HELLO)
+            await anyio.sleep(10 * HOUR)
+            assert (issuer.issued, len(server.connections)) == (1, 1)
+            assert server.connections[0].closed == (1000, "its credentials have expired")
+            assert session.state == "waiting"
+            await session.execute(HELLO)
+            assert (issuer.issued, len(server.connections)) == (2, 2)
+            async with session.subscribe("subscription { ticks(every: 60000) }") as events:
+                while len(server.connections) == 2:  # in use, it is replaced as ever
+                    await events.receive()
+            assert issuer.issued == 3
 
     run(main)
 
@@ -595,6 +621,41 @@ async def test_a_transport_that_asks_for_something_else() -> None:
                 assert await session.execute("{ __typename }")
                 await server.connections[-1].close(4401)
                 await session.wait_closed()
+
+
+@pytest.mark.parametrize("reconnecting", [False, True])
+def test_what_is_told_of_a_connection_that_is_replaced(reconnecting: bool) -> None:
+    issuer = Issuer()
+    told: list[Any] = []
+    states: list[str] = []
+    sessions: list[Session] = []
+
+    def on_event(event: SessionEvent) -> None:
+        told.append(getattr(event, "reconnected", type(event)))
+        states.extend(session.state for session in sessions)
+
+    async def main() -> None:
+        options: dict[str, Any] = {"reconnecting": True} if reconnecting else {}
+        it = in_memory(hourly(issuer), issuer, on_event=on_event, **options)
+        async with it as (server, session):
+            sessions.append(session)
+            assert told == [Connecting, False]
+            await anyio.sleep(HOUR + 1)
+            assert told[2:] == [Connecting, True]
+            assert states == ["connecting", "connected"]
+            server._accepting = False  # the next attempt fails
+            await anyio.sleep(HOUR + 1)
+            if reconnecting:
+                assert told[4:6] == [Connecting, Disconnected]
+                assert session.state == "waiting"
+                server._accepting = True
+                await session.execute(HELLO)
+                assert told[-2:] == [Connecting, True]
+            else:
+                assert told[4:] == [Connecting, Disconnected, Closed]
+        assert told[-1] is Closed
+
+    run(main)
 
 
 def test_a_connection_that_is_replaced_as_soon_as_it_is_there() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
+import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -170,25 +171,170 @@ async def test_no_session_was_ever_open() -> None:
         await Refreshing(refresh=lambda: "t").token()
 
 
-async def test_two_loops_have_a_refresh_each() -> None:
-    issuer = Issuer()
-    auth = Refreshing(refresh=issuer)
+# Event loops in several threads.
 
-    async def other() -> None:
-        async with TokenServer(issuer, refuse_by_status=False) as server:
-            await server.listen()
-            async with Client(server.http_url, auth=auth) as session:
-                await session.execute(HELLO)
 
+class Loops:
+    """A session here, and one on a loop in another thread, which share credentials.
+
+    ``refresh``: what makes tokens, here and there.
+    """
+
+    def __init__(self, server: TokenServer, refresh: Any, **options: Any) -> None:
+        self.server = server
+        self.auth = Refreshing(refresh=refresh, **options)
+        self.source = source_of(self.auth)
+        self.here = threading.get_ident()
+
+    async def waited_for_there(self) -> None:
+        """Wait until the other loop, too, waits for the refresh that runs."""
+        while self.source._running is None or len(self.source._running._waiting) < 2:
+            await checkpoint()
+
+    async def there(self, calls: int, *, backend: str = "asyncio") -> list[Any]:
+        """What calls come to that are made at the same time on the other loop."""
+        outcomes: list[Any] = []
+
+        async def call(session: Session) -> None:
+            try:
+                outcomes.append(await session.execute(HELLO))
+            except Exception as exc:
+                outcomes.append(exc)
+
+        async def main() -> None:
+            async with (
+                Client(self.server.http_url, auth=self.auth) as session,
+                anyio.create_task_group() as tg,
+            ):
+                for _ in range(calls):
+                    tg.start_soon(call, session)
+
+        await anyio.to_thread.run_sync(lambda: anyio.run(main, backend=backend))
+        return outcomes
+
+
+@asynccontextmanager
+async def loops(issuer: Issuer, refresh: Any, **options: Any) -> AsyncGenerator[tuple[Loops, Any]]:
     async with TokenServer(issuer) as server:
         await server.listen()
-        async with Client(server.http_url, auth=auth) as session:
-            await session.execute(HELLO)
-            issuer.revoke()
-            await anyio.to_thread.run_sync(anyio.run, other)
-            await session.execute(HELLO)
-    assert issuer.issued == 2
-    assert len(source_of(auth)._by_loop) <= 2
+        both = Loops(server, refresh, **options)
+        async with Client(server.http_url, auth=both.auth) as session:
+            yield both, session
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("fails", [False, True])
+async def test_two_loops_share_a_refresh(fails: bool, backend: str) -> None:
+    issuer = Issuer()
+    threads: list[int] = []
+
+    async def refresh() -> str:
+        threads.append(threading.get_ident())
+        if len(threads) == 2:
+            await both.waited_for_there()
+        if fails and issuer.issued:
+            raise Refused
+        return await issuer()
+
+    async with loops(issuer, refresh) as (both, session):
+        await session.execute(HELLO)
+        issuer.revoke()
+        outcomes: list[Any] = []
+
+        async def call() -> None:
+            try:
+                outcomes.append(await session.execute(HELLO))
+            except Refused as exc:
+                outcomes.append(exc)
+
+        async with anyio.create_task_group() as tg:
+            for _ in range(10):
+                tg.start_soon(call)
+            while both.source._running is None:
+                await checkpoint()
+            outcomes += await both.there(10, backend=backend)
+        assert len(outcomes) == 20
+        if fails:
+            assert {type(each) for each in outcomes} == {Refused}
+            assert len({id(each) for each in outcomes}) == 20
+        else:
+            assert outcomes == [{"hello": "hello"}] * 20
+        # A call whose refusal came after a refresh had failed has had it tried anew.
+        assert threads[:2] == [both.here] * 2
+        assert len(threads) == 2 or fails
+    assert both.source._running is None
+    assert len(both.source._by_loop) <= 2
+
+
+async def test_the_session_that_refreshes_is_closed_and_the_other_loop_goes_on() -> None:
+    issuer = Issuer()
+    threads: list[int] = []
+    closing = anyio.Event()
+
+    async def refresh() -> str:
+        threads.append(threading.get_ident())
+        if len(threads) == 2:
+            await both.waited_for_there()
+            closing.set()
+            await anyio.sleep_forever()
+        return await issuer()
+
+    async with loops(issuer, refresh) as (both, _), anyio.create_task_group() as tg:
+        client = Client(both.server.http_url, auth=both.auth)
+        own = await client.connect_async(tg)  # the newest, so it is this that refreshes
+        await own.execute(HELLO)
+        issuer.revoke()
+
+        async def call() -> None:
+            with pytest.raises(TransportClosed):
+                await own.execute(HELLO)
+
+        async def close() -> None:
+            await closing.wait()
+            await client.close_async()
+
+        tg.start_soon(call)
+        tg.start_soon(close)
+        while both.source._running is None:
+            await checkpoint()
+        assert await both.there(5) == [{"hello": "hello"}] * 5
+        assert threads[:2] == [both.here] * 2
+        assert len(threads) == 3  # the last one in either
+
+
+async def test_a_refresh_that_has_just_ended_on_another_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with talking(issuer := Issuer()) as (_, auth, session):
+        await session.execute(HELLO)
+        answers = [True, False, False, False]
+        monkeypatch.setattr(source_of(auth), "_needs_refresh", lambda: answers.pop(0))
+        await auth.token()
+        assert (issuer.issued, answers) == (1, [])
+
+
+async def test_a_loop_that_is_blocked_is_waited_for_no_longer_than_a_refresh() -> None:
+    """By a function that should have been async."""
+    issuer = Issuer()
+    has_been_served = threading.Event()
+
+    async def refresh() -> str:
+        if threading.get_ident() == both.here:
+            return await issuer()
+        assert has_been_served.wait(10)
+        assert issuer.good is not None
+        return issuer.good
+
+    async with loops(issuer, refresh, timeout=0.2) as (both, session):
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(both.there, 1)
+            while both.source._running is None:
+                await checkpoint()
+            assert await session.execute(HELLO) == {"hello": "hello"}
+            has_been_served.set()
+        assert issuer.issued == 1
+        assert await session.execute(HELLO) == {"hello": "hello"}
+    assert both.source._running is None
 
 
 # How it ends.
@@ -483,6 +629,17 @@ class Weird(Exception):
         (TransportServerError("", errors=[{"errorType": "UnauthorizedException"}]), True),
         (TransportServerError("", errors=[{"errorType": "x.y#UnauthorizedException:http"}]), True),
         (TransportServerError("", errors=[{"errorType": 3}]), False),
+        (TransportServerError("", errors=[{"errorType": "NoUnauthorizedException"}]), False),
+        (TransportServerError("", errors=[{"errorCode": 401, "message": ""}]), True),
+        (TransportServerError("", errors=[{"errorCode": 4010}]), False),
+        (
+            TransportServerError(
+                "", errors=[{"errorType": "Other", "message": "Token has expired."}]
+            ),
+            True,
+        ),
+        # Not of AppSync: it may be an invitation's.
+        (TransportServerError("", errors=[{"message": "The token has expired."}]), False),
         (Weird(), False),
     ],
 )
@@ -702,4 +859,4 @@ async def test_nothing_is_kept_of_sessions_that_are_closed() -> None:
                 await session.execute(HELLO)
         (here,) = source_of(auth)._by_loop.values()
         assert not here.owners
-        assert here.running is None
+        assert source_of(auth)._running is None

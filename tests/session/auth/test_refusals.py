@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from anygql import (
+    AppSyncTransport,
     Client,
     HTTPTransport,
     Phoenix,
@@ -18,6 +19,7 @@ from anygql import (
     TransportError,
     WebSocketTransport,
 )
+from anygql.appsync import Token
 from anygql.testing import GraphQLServer, PeerConnection, ScriptedPeer, demo_schema
 from anygql.websocket.sockets.base import WebSocketEnded
 from tests.http.test_single_connection import Streams, event
@@ -159,6 +161,28 @@ async def test_appsync_over_http(errors: Any, status: str) -> None:
             issuer.revoke()
             await session.execute(COUNT)
     assert issuer.issued == 2
+
+
+async def test_appsync_gets_each_refused_request_once_with_each_token() -> None:
+    issuer = Issuer()
+    issuer.scheme = ""
+
+    async def answer(request: Request, stream: Any) -> bool:
+        good = issuer.accepts(request.headers.get("authorization"))
+        await stream.send(http('{"data": {"count": 1}}') if good else http("", "401 Unauthorized"))
+        return True
+
+    async with peer(answer) as server:
+        auth = Refreshing(refresh=issuer)
+        transport = AppSyncTransport(server.url, auth=Token(auth.token))
+        async with Client(transport, auth=auth) as session:
+            await session.execute(COUNT)
+            for number in range(1, 4):
+                issuer.revoke()
+                await session.execute(COUNT)
+                assert len(server.requests) == 1 + 2 * number
+    tokens = [request.headers["authorization"] for request in server.requests]
+    assert tokens == [f"s3cret-{number}" for number in (1, 1, 2, 2, 3, 3, 4)]
 
 
 # graphql-sse's single connection: a stream with a token, and a request with one for each operation.
