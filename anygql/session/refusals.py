@@ -10,7 +10,7 @@ from ..exceptions import TransportServerError
 from ..net.statuses import REFUSING_STATUSES
 from ..results.result import ExecutionResult
 
-__all__ = ["is_wholly_refused"]
+__all__ = ["has_run_nothing", "is_wholly_refused"]
 
 
 def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Exception) -> bool:
@@ -23,11 +23,21 @@ def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Except
         return True
     if getattr(outcome, "data", None) is not None:
         return False
-    if isinstance(outcome, TransportServerError):
-        return outcome.code in REFUSING_STATUSES
     errors: list[Any] = getattr(outcome, "errors", None) or []
+    if isinstance(outcome, TransportServerError):
+        return outcome.code in REFUSING_STATUSES and has_run_nothing(request, errors)
     if not errors and not isinstance(outcome, ExecutionResult):
         return False
+    return has_run_nothing(request, errors)
+
+
+def has_run_nothing(request: GraphQLRequest, errors: list[Any]) -> bool:
+    """Return whether errors that came without data say that nothing of a mutation has run.
+
+    A status of HTTP doesn't: servers derive it from the error of one field, and run the others.
+    """
+    if request.kind != "mutation":
+        return True
     depth = max((_depth(error) for error in errors), default=0)
     return not depth or (depth == 1 and request.has_one_field)
 

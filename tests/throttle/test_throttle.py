@@ -506,10 +506,15 @@ def test_only_what_was_refused_as_a_whole_is_sent_again(kind: str) -> None:
 
 async def test_a_mutation_of_which_a_field_was_refused_is_not_sent_again() -> None:
     error = {"message": "Throttled", "extensions": {"code": "THROTTLED"}, "path": ["b"]}
-    stub = Stub({"Pay": [ExecutionResult(None, [error])]})
-    async with Client(stub, interceptors=[Throttle()]) as session:
+    status = TransportServerError("slow down", code=429, errors=[error])
+    stub = Stub({"Pay": [ExecutionResult(None, [error]), status]})
+    throttle = Throttle()
+    async with Client(stub, interceptors=[throttle]) as session:
         with pytest.raises(TransportQueryError, match="Throttled"):
             await session.execute("mutation Pay { a b }")
+        with pytest.raises(TransportServerError, match="slow down"):
+            await session.execute("mutation Pay { a b }")
+    assert "0 waiting, 0 under way" in repr(throttle)
 
 
 async def test_other_errors_come_out_at_once() -> None:
