@@ -10,7 +10,7 @@ from ..exceptions import TransportServerError
 from ..net.statuses import REFUSING_STATUSES
 from ..results.result import ExecutionResult
 
-__all__ = ["has_data", "is_wholly_refused"]
+__all__ = ["has_data", "has_run_nothing", "is_wholly_refused"]
 
 
 def has_data(data: Any) -> bool:
@@ -29,12 +29,22 @@ def is_wholly_refused(request: GraphQLRequest, outcome: ExecutionResult | Except
     if request.kind != "mutation":
         return True
     data = getattr(outcome, "data", None)
-    if has_data(data):
-        return False
-    if isinstance(outcome, TransportServerError):
-        return outcome.code in REFUSING_STATUSES
     errors: list[Any] = getattr(outcome, "errors", None) or []
+    if isinstance(outcome, TransportServerError):
+        return outcome.code in REFUSING_STATUSES and has_run_nothing(request, errors, data)
     if not errors and not isinstance(outcome, ExecutionResult):
+        return False
+    return has_run_nothing(request, errors, data)
+
+
+def has_run_nothing(request: GraphQLRequest, errors: list[Any], data: Any = None) -> bool:
+    """Return whether errors, and the data beside them, say that nothing of a mutation has run.
+
+    A status of HTTP doesn't: servers derive it from the error of one field, and run the others.
+    """
+    if request.kind != "mutation":
+        return True
+    if has_data(data):
         return False
     depth = max((_depth(error) for error in errors), default=0)
     if depth == 0:

@@ -23,7 +23,7 @@ from ..documents.request import GraphQLRequest
 from ..exceptions import TransportError, TransportServerError
 from ..net.retry_after import MAX_RETRY_AFTER, retry_after, timestamp
 from ..results.result import ExecutionResult
-from ..session.refusals import is_wholly_refused
+from ..session.refusals import has_run_nothing
 
 __all__ = ["Answer", "Report", "is_limit_error", "read_error", "read_result"]
 
@@ -44,8 +44,10 @@ _LIMITED = frozenset(
 _SECONDARY = "secondary rate limit"
 _SECONDARY_WAIT = 60.0
 
-#: A larger number in a header for the reset is a time since 1970, and a smaller one is a delay.
+#: A larger number in a header for the reset is a time since 1970, and a smaller one is a delay. A
+#: still larger one is in milliseconds.
 _YEAR_2001 = 1e9
+_YEAR_5138 = 1e11
 
 _ITEM = re.compile(r";\s*([rt])\s*=\s*([0-9]+)")
 
@@ -116,9 +118,9 @@ def read_result(request: GraphQLRequest[Any], result: ExecutionResult) -> Answer
     )
 
 
-def read_error(error: TransportError) -> Answer:
+def read_error(request: GraphQLRequest[Any], error: TransportError) -> Answer:
     """Return what an error says about limits."""
-    if not is_limit_error(error):
+    if not is_limit_error(error) or not has_run_nothing(request, error.errors):
         return Answer(is_unsent=error.unsent)
     window = _window_of_headers(error.headers)
     wait = _wait(error.retry_after, window, is_secondary=_is_secondary(error))
@@ -153,7 +155,7 @@ def _is_refusal(request: GraphQLRequest[Any], result: ExecutionResult) -> bool:
     """
     if not result.errors or result.data is not None or not all(map(_is_limit, result.errors)):
         return False
-    return is_wholly_refused(request, result)
+    return has_run_nothing(request, result.errors)
 
 
 def _is_limit(error: object) -> bool:
@@ -222,6 +224,8 @@ def _until(headers: Mapping[str, str], reset: float) -> float:
     """Return the seconds until a reset, which is a delay, or a time by the server's clock."""
     if reset < _YEAR_2001:
         return _delay(reset)
+    if reset > _YEAR_5138:
+        reset /= 1000
     now = timestamp(headers.get("date", ""))
     return _delay(reset - (time.time() if now is None else now))
 

@@ -134,7 +134,7 @@ class Throttle:
             result = await call(operation)
             answer = read_result(operation.request, result)
         except TransportError as error:
-            answer = read_error(error)
+            answer = read_error(operation.request, error)
             if answer.is_refusal:
                 return error, True
             raise

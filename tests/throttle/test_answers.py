@@ -65,7 +65,8 @@ def shopify(**changed: Any) -> dict[str, Any]:
         (github(reset=NOW - 1), Report(5000, 3, reset=0)),
         (github(limit="many"), Report(0, 3, reset=60)),
         (github(reset=30), Report(5000, 3, reset=30)),
-        (github(reset=10**12), Report(5000, 3, reset=86_400)),
+        (github(reset=10**11), Report(5000, 3, reset=86_400)),
+        (github(reset=(NOW + 60) * 1000), Report(5000, 3, reset=60)),
         (github(remaining="5, 3"), Report(5000, 3, reset=60)),
         (github(remaining="few"), None),
         (github(remaining="-1"), None),
@@ -209,24 +210,33 @@ def test_the_time_that_a_refusal_names() -> None:
     ],
 )
 def test_errors(error: TransportServerError, answer: Answer) -> None:
-    assert read_error(error) == answer
+    assert read_error(QUERY, error) == read_error(MUTATION, error) == answer
     assert is_limit_error(error) is answer.is_refusal
+
+
+def test_a_status_that_one_of_several_fields_has_set() -> None:
+    """As Apollo's servers do, for an error with ``extensions.http.status``."""
+    error = refused(429, errors=[{**LIMITED, "path": ["b"]}], retry_after="7")
+    assert read_error(gql("mutation { a b }"), error) == Answer()
+    assert read_error(gql("mutation { b }"), error).is_refusal
+    assert read_error(gql("{ a b }"), error).is_refusal
+    assert is_limit_error(error)  # the session doesn't retry it, either
 
 
 def test_errors_with_headers() -> None:
     names = {name.replace("-", "_"): value for name, value in github(remaining=0).items()}
-    answer = read_error(refused(403, "a secondary rate limit", **names))
+    answer = read_error(QUERY, refused(403, "a secondary rate limit", **names))
     assert answer == Answer(is_refusal=True, wait=60, window=Report(5000, 0, reset=60))
     names = {name.replace("-", "_"): value for name, value in github().items()}
-    assert read_error(refused(403, "a secondary rate limit", **names)).wait == 60
-    assert read_error(refused(403, **names)) == Answer()
+    assert read_error(QUERY, refused(403, "a secondary rate limit", **names)).wait == 60
+    assert read_error(QUERY, refused(403, **names)) == Answer()
 
 
 def test_errors_of_what_was_not_sent_are_no_refusals() -> None:
     error = refused(429)
     error.unsent = True
-    assert read_error(error) == Answer(is_unsent=True)
-    assert read_error(TransportConnectionFailed("lost", code=429)) == Answer()
+    assert read_error(QUERY, error) == Answer(is_unsent=True)
+    assert read_error(QUERY, TransportConnectionFailed("lost", code=429)) == Answer()
     assert not is_limit_error(ValueError())
 
 
@@ -255,5 +265,5 @@ HEADERS = st.dictionaries(
 def test_any_words_are_read(data: Any, errors: Any, extensions: Any, headers: Any) -> None:
     request = gql("mutation { a rateLimit { cost } }")
     read(headers, request, data=data, errors=errors, extensions=extensions)
-    read_error(refused(429, errors=errors, **headers))
-    read_error(refused(403, errors=errors, **headers))
+    read_error(QUERY, refused(429, errors=errors, **headers))
+    read_error(QUERY, refused(403, errors=errors, **headers))

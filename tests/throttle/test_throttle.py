@@ -322,6 +322,61 @@ def test_a_permanent_session_still_retries_other_errors() -> None:
     on_mock_clock(main)
 
 
+@pytest.mark.parametrize(
+    ("place", "times"), [("interceptors", [0, 0, 0, 1]), ("attempt_interceptors", [0, 1, 2, 3])]
+)
+def test_what_a_session_repeats_counts_where_it_is_around_attempts(
+    place: str, times: list[float]
+) -> None:
+    sent: list[float] = []
+
+    async def answer(_: StubCall) -> Any:
+        sent.append(anyio.current_time())
+        if len(sent) < 3:
+            raise limited_error(503, wait=None)
+        return {"a": 1}
+
+    async def main() -> None:
+        options: dict[str, Any] = {place: [Throttle(rate=1)]}
+        policy = tenacity.AsyncRetrying(wait=tenacity.wait_none())
+        client = Client(Stub({"A": answer}), **options)
+        async with client.connect(reconnecting=True, retry_execute=policy) as session:
+            await session.execute("query A { a }")
+            await session.execute("query A { a }")
+        assert sent == pytest.approx(times)
+
+    on_mock_clock(main)
+
+
+def test_subscriptions_may_wait_in_line() -> None:
+    throttle = Throttle(rate=1)
+
+    async def send_nothing(_: Operation) -> ExecutionResult:
+        await checkpoint()
+        return ExecutionResult({})
+
+    async def wait_in_line(operation: Operation) -> Operation:
+        await throttle(operation, send_nothing)
+        return operation
+
+    async def main() -> None:
+        stub = Stub({"Ticks": [{"tick": 1}], "A": {"a": 1}})
+        limited = Client(stub, interceptors=[throttle], subscription_interceptors=[wait_in_line])
+        for client, seconds in ((Client(stub, interceptors=[throttle]), 0), (limited, 4)):
+            async with client as session:
+                await session.execute("query A { a }")
+                begun = anyio.current_time()
+                for _ in range(2):
+                    async with session.subscribe("subscription Ticks { tick }") as events:
+                        await anext(events)
+                    async with session.share("subscription Ticks { tick }") as hub:
+                        async with hub.listen() as events:
+                            await anext(events)
+                assert anyio.current_time() - begun == pytest.approx(seconds)
+
+    on_mock_clock(main)
+
+
 def test_in_a_batch() -> None:
     async def main() -> None:
         server = Shopify(10, 20)
@@ -506,10 +561,15 @@ def test_only_what_was_refused_as_a_whole_is_sent_again(kind: str) -> None:
 
 async def test_a_mutation_of_which_a_field_was_refused_is_not_sent_again() -> None:
     error = {"message": "Throttled", "extensions": {"code": "THROTTLED"}, "path": ["b"]}
-    stub = Stub({"Pay": [ExecutionResult(None, [error])]})
-    async with Client(stub, interceptors=[Throttle()]) as session:
+    status = TransportServerError("slow down", code=429, errors=[error])
+    stub = Stub({"Pay": [ExecutionResult(None, [error]), status]})
+    throttle = Throttle()
+    async with Client(stub, interceptors=[throttle]) as session:
         with pytest.raises(TransportQueryError, match="Throttled"):
             await session.execute("mutation Pay { a b }")
+        with pytest.raises(TransportServerError, match="slow down"):
+            await session.execute("mutation Pay { a b }")
+    assert "0 waiting, 0 under way" in repr(throttle)
 
 
 async def test_other_errors_come_out_at_once() -> None:
