@@ -212,6 +212,7 @@ async def test_refused_and_failed_streams() -> None:
                     await anext(events)
             if expected is TransportConnectionFailed:
                 assert caught.value.__cause__ is error
+                assert str(error) in str(caught.value)
         async with session.subscribe("subscription M { n }") as events:
             with pytest.raises(TransportConnectionFailed) as caught:
                 await anext(events)
