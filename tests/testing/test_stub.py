@@ -286,6 +286,11 @@ async def test_an_outage(soon: None) -> None:
         with pytest.raises(TransportTimeout) as caught:
             await session.execute("query Q { a }", timeout=0.05)
         assert str(caught.value.__cause__) == "away"
+        stub.refuse_with = ConnectionRefusedError("busy")
+        with pytest.raises(TransportConnectionFailed, match="the stub: busy") as refused:
+            async with Client(stub):
+                pass
+        assert refused.value.__cause__ is stub.refuse_with
         stub.refuse_with = None
         assert await session.execute("query Q { a }") == {"a": 1}
     with pytest.raises(TransportError, match="the stub: gone"):
