@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
+from ..net.options import seconds
+
 __all__ = ["Delivery", "OnOverflow"]
 
 
@@ -20,7 +22,7 @@ HARD_LIMIT_FACTOR = 64
 class Delivery(msgspec.Struct, frozen=True):
     """How a subscription's results wait for their consumer.
 
-    Raises ``ValueError`` for values that make no sense.
+    Raises ``TypeError`` or ``ValueError`` for values that make no sense.
     """
 
     #: How many results may wait without any consequence.
@@ -34,6 +36,10 @@ class Delivery(msgspec.Struct, frozen=True):
     make_room: Callable[[str], bool] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.buffer_size, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"buffer_size is a whole number of results, not {type(self.buffer_size).__name__}"
+            )
         if self.buffer_size < 1:
             raise ValueError(f"buffer_size must be at least 1, not {self.buffer_size}")
         if self.on_overflow not in get_args(OnOverflow):
@@ -41,8 +47,7 @@ class Delivery(msgspec.Struct, frozen=True):
                 f"on_overflow must be one of {', '.join(map(repr, get_args(OnOverflow)))}, "
                 f"not {self.on_overflow!r}"
             )
-        if self.stall_timeout is not None and self.stall_timeout <= 0:
-            raise ValueError(f"stall_timeout must be more than 0 s, not {self.stall_timeout}")
+        seconds("stall_timeout", self.stall_timeout)
 
     @property
     def hard_limit(self) -> int:

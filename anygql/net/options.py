@@ -57,7 +57,8 @@ def seconds(name: str, value: float | None, *, zero: bool = False) -> float | No
         return None
     check_seconds(name, value)
     if value < 0 or (value == 0 and not zero) or math.isnan(value):
-        raise ValueError(f"{name} must be more than 0 s (None: no limit), not {value}")
+        least = "at least 0 s" if zero else "more than 0 s"
+        raise ValueError(f"{name} must be {least} (None: no limit), not {value}")
     return value
 
 

@@ -34,6 +34,7 @@ from ..delivery.flow import Backlog, Flow
 from ..delivery.interfaces import Results
 from ..delivery.routes import Route
 from ..exceptions import copy_to_raise
+from ..net.options import check_seconds
 from ..results.result import ExecutionResult
 from .subscription import Subscription, results_of
 
@@ -72,10 +73,12 @@ class SharedSubscription(ContextManagerMixin, Generic[T_co]):
         replay: int,
         observe: Callable[[Results, Delivery], Results] | None = None,
     ) -> None:
-        if linger is not None and not linger >= 0:
-            raise ValueError(f"linger must be at least 0 s, not {linger}")
-        if replay not in {0, 1}:
-            raise ValueError(f"replay must be 0 (none) or 1 (the newest item), not {replay}")
+        if linger is not None:
+            check_seconds("linger", linger)
+            if not linger >= 0:
+                raise ValueError(f"linger must be at least 0 s, not {linger}")
+        if replay not in (0, 1):
+            raise ValueError(f"replay must be 0 (none) or 1 (the newest item), not {replay!r}")
         self._subscribe = subscribe
         self._convert = convert
         self._label = label
@@ -83,6 +86,7 @@ class SharedSubscription(ContextManagerMixin, Generic[T_co]):
         self._replays = bool(replay)
         self._observe = observe
         self._tasks: TaskGroup | None = None
+        self._loop: RunningLoop
         self._left = False
         self._upstream: _Upstream | None = None
 
@@ -103,6 +107,7 @@ class SharedSubscription(ContextManagerMixin, Generic[T_co]):
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         if self._tasks is not None:
             raise RuntimeError("a shared subscription can be entered once: call share() again")
+        self._loop = RunningLoop()
         with unwrapped():
             async with create_task_group() as self._tasks:
                 try:
@@ -143,8 +148,10 @@ class SharedSubscription(ContextManagerMixin, Generic[T_co]):
             subscription has begun.
 
         Raises:
-            ValueError: When an option is wrong. On entering, ``RuntimeError`` outside of the block
-                of the shared subscription, and whatever keeps the subscription from being sent.
+            ValueError, TypeError: When an option is wrong.
+            RuntimeError: On entering, outside of the block of the shared subscription, or in
+                another event loop.
+            TransportError: On entering, when the subscription can't be sent.
         """
         delivery = Delivery(buffer_size, on_overflow, stall_timeout)
         return Subscription(partial(self._join, delivery), self._read, self._label)
@@ -154,6 +161,7 @@ class SharedSubscription(ContextManagerMixin, Generic[T_co]):
         await checkpoint()
         if self._tasks is None or self._left:
             self._refuse()
+        self._loop.check("the shared subscription")
         upstream = self._upstream
         if upstream is None:
             upstream = self._upstream = _Upstream(self._subscribe, self._forget, self._linger)
@@ -274,7 +282,12 @@ class _Upstream:
 
     def leave(self, route: Route) -> None:
         """See ``RouteOwner``."""
-        if self._listeners.pop(route, None) is not None and not self._listeners:
+        if self._listeners.pop(route, None) is None or self._listeners:
+            return
+        if self._linger == 0:
+            # Not in a task: whether a listener that comes next joins would depend on the loop.
+            self.stop()
+        else:
             self._changed.notify()
 
     def leave_soon(self, leave: Callable[[], None]) -> None:
@@ -380,12 +393,13 @@ class _Upstream:
         # The end of the upstream can't come up: the connection has more results than this.
         while (
             results is not None
+            and not self._is_over
             and taken < TAKEN_FOR_ROOM
             and not self._at_limit()
             and self._give_next(results)
         ):
             taken += 1
-        return taken > 0
+        return taken > 0 or self._is_over
 
     def _at_limit(self) -> list[Backlog]:
         return [each for each in self.flow.full if each.queued >= each.delivery.hard_limit]

@@ -260,7 +260,8 @@ class Supervisor:
         self._cancel_owner = cancel_owner
         if self._is_lazy:
             task_status.started()
-        with self._scope, unwrapped():
+        # The scope inside: under trio the group has its cancellation beside another error.
+        with unwrapped(), self._scope:
             async with create_task_group() as tg:
                 self.task_group = tg
                 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from typing import Any
@@ -16,6 +17,12 @@ __all__ = ["Playable", "Playables"]
 
 #: How many characters of a value or line a message shows.
 SHOWN = 80
+
+
+#: A block string, a string, a comment, a name or number, or one other character.
+_TOKEN = re.compile(
+    r'"""(?:\\"""|(?!""").)*"""|"(?:[^"\\\n]|\\.)*"|#[^\n]*|\w+|[^\s,\ufeff]', re.DOTALL
+)
 
 
 class Playable:
@@ -102,8 +109,12 @@ class Playables:
 
 
 def _normalized(lines: list[str]) -> str:
-    """Return a document's text without what is there for its readers."""
-    return " ".join(" ".join(lines).split())
+    """Return a document's text without what is there for its readers.
+
+    Ignored tokens (section 2.1.7 of the GraphQL specification) are left out: blanks, line breaks,
+    commas and comments.
+    """
+    return " ".join(found for found in _TOKEN.findall("\n".join(lines)) if found[0] != "#")
 
 
 def _named(kind: str, name: str | None) -> str:

@@ -37,6 +37,12 @@ __all__ = [
 #: The plugin that has the fixtures for pytest-asyncio.
 _FOR_ASYNCIO = "anygql-asyncio"
 
+#: The names under which pytest may have the plugins that run a marked test, by their marks.
+_PLUGINS = {
+    "asyncio": ("asyncio", "pytest_asyncio.plugin"),
+    "trio": ("trio", "pytest_trio.plugin"),
+}
+
 _PASSED = pytest.StashKey[bool]()
 
 
@@ -94,10 +100,11 @@ def graphql_session(request: pytest.FixtureRequest) -> Session:
 
 @pytest.fixture
 def cassette(request: pytest.FixtureRequest) -> Generator[Cassettes]:
-    """Return what makes transports that record or replay: ``cassette(transport)``.
+    """Return a function: ``cassette(transport)`` makes a transport that records or replays.
 
-    The file is ``cassettes/<module>/<test>.json`` beside the test. If it is there, it is replayed;
-    otherwise ``transport`` is recorded, and the file written when the test has passed.
+    ``transport`` may be a URL. The file is ``cassettes/<module>/<test>.json`` beside the test. If
+    there is one, it is replayed. Otherwise ``transport`` is recorded, and the file is written when
+    the test has passed.
     """
     from .cassettes import Cassettes
 
@@ -109,11 +116,25 @@ def cassette(request: pytest.FixtureRequest) -> Generator[Cassettes]:
 
 def _async_fixture(request: pytest.FixtureRequest, name: str) -> Any:
     """Return the value of an async fixture, as the plugin that runs the test has it."""
-    node = request.node
-    if (marker := node.get_closest_marker("asyncio")) is not None:
-        return request.getfixturevalue(f"{name}_{_loop_scope(request.config, marker)}")
-    if node.get_closest_marker("trio") or "anyio_backend" in request.fixturenames:
+    config, missing = request.config, ""
+    for mark in _PLUGINS:
+        marker = request.node.get_closest_marker(mark)
+        if marker is None:
+            continue
+        if not any(config.pluginmanager.has_plugin(plugin) for plugin in _PLUGINS[mark]):
+            missing = mark
+        elif mark == "asyncio":
+            return request.getfixturevalue(f"{name}_{_loop_scope(config, marker)}")
+        else:
+            return request.getfixturevalue(name)
+    if "anyio_backend" in request.fixturenames:
         return request.getfixturevalue(name)
+    if missing:
+        pytest.fail(
+            f"{request.fixturename} needs the plugin pytest-{missing}, for which this test is "
+            "marked: it is not installed, or turned off",
+            pytrace=False,
+        )
     pytest.fail(
         f"{request.fixturename} is for async tests: mark this one for anyio, pytest-asyncio or "
         "pytest-trio, and have that plugin installed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -60,8 +61,8 @@ class Recorder:
 
     Raises:
         TypeError: ``transport`` is no transport or a ``SplitTransport``, or ``secrets`` one text.
-        OSError: When a session connects, if the file's folder can't be made, and when it ends, if
-            the file can't be written.
+        OSError: When a session connects, if the file's folder can't be made or written to, or if
+            there is a folder of the file's name. When it ends, if the file can't be written.
     """
 
     def __init__(
@@ -103,8 +104,15 @@ class Recorder:
         write_cassette(self._tape.cassette, self.path)
 
     def _prepare(self) -> None:
-        """Make the cassette's folder, so that one that can't be made is known at once."""
+        """Make the cassette's folder; raise at once what would keep the file from being written."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        fault = 0
+        if self.path.is_dir():
+            fault = errno.EISDIR
+        elif not os.access(self.path.parent, os.W_OK):
+            fault = errno.EACCES
+        if fault:
+            raise OSError(fault, os.strerror(fault), str(self.path))
 
     def _connection_ended(self) -> None:
         """Write what has been recorded so far."""

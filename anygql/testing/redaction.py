@@ -55,6 +55,10 @@ _ALIAS = re.compile(r"(?<![\w$])([A-Za-z_]\w*)\s*:\s*([A-Za-z_]\w*)")
 #: Credentials as they stand in a header.
 _CREDENTIALS = re.compile(r"\b(Basic|Bearer)\s+[\w.~+/=-]{8,}")
 
+#: A URL's user and password, and a parameter of its query.
+_USER_INFO = re.compile(r"(?<=://)[^\s/?#@\"'<>]+(?=@)")
+_PARAMETER = re.compile(r"(?<=[?&;])([\w.~%-]+)=([^\s&;#\"'<>]+)")
+
 
 def _normalized(name: str) -> str:
     return re.sub(r"[-_\s]", "", name).lower()
@@ -108,7 +112,7 @@ class Redaction:
         if isinstance(value, FileVar):
             return {"file": value.filename, "content_type": value.content_type}
         if isinstance(value, str):
-            return REDACTED if is_under_secret else _CREDENTIALS.sub(rf"\1 {REDACTED}", value)
+            return REDACTED if is_under_secret else self._plain(value)
         if not is_under_secret or value is None or isinstance(value, bool):
             return value
         return 0
@@ -124,8 +128,17 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Return a document, or a text with JSON in it, without its secrets."""
-        text = _NAMED_STRING.sub(self._string, text)
-        return _CREDENTIALS.sub(rf"\1 {REDACTED}", text)
+        return self._plain(_NAMED_STRING.sub(self._string, text))
+
+    def _plain(self, text: str) -> str:
+        """Return a text without credentials as they stand in headers and URLs."""
+        text = _CREDENTIALS.sub(rf"\1 {REDACTED}", text)
+        if "=" in text:
+            text = _PARAMETER.sub(self._parameter, text)
+        return _USER_INFO.sub(REDACTED, text) if "://" in text else text
+
+    def _parameter(self, match: re.Match[str]) -> str:
+        return f"{match[1]}={REDACTED}" if self.is_secret(match[1]) else match[0]
 
     def _string(self, match: re.Match[str]) -> str:
         if not self.is_secret(match["name"]):

@@ -15,7 +15,7 @@ from ..delivery.buffering import Delivery
 from ..delivery.independent import IndependentConnection, RunningFeed, RunningStream
 from ..delivery.interfaces import AnyTransportArgs
 from ..documents.request import GraphQLRequest, OperationKind
-from ..exceptions import copy_to_raise
+from ..exceptions import TransportConnectionFailed, TransportError
 from ..json import MsgspecJSON
 from ..local.variables import plain_variables
 from ..net.options import seconds
@@ -86,9 +86,10 @@ class Stub:
 
     The answer to a subscription is a list or other iterable of events, an async iterator of events,
     or a function that returns one. Each event is data, an ``ExecutionResult`` or a
-    ``GraphQLError``; any other exception ends the subscription. Each subscription begins the list
-    anew. An iterator is closed when the subscription ends. An exception in the place of all events
-    refuses the subscription.
+    ``GraphQLError``. Any other exception ends the subscription; its consumer gets
+    ``TransportConnectionFailed`` if that is no ``TransportError``. Each subscription begins the
+    list anew. An iterator is closed when the subscription ends. An exception in the place of all
+    events refuses the subscription.
 
     Values are encoded as JSON and decoded again, so that they look the same as over the wire.
 
@@ -103,7 +104,8 @@ class Stub:
         AssertionError: In the task that asks for an operation without an answer, or for more
             answers than a list has. The message has the nearest name.
         TypeError: If ``answers`` is not a mapping, or, in the task that asks, if an answer is of
-            no kind that is listed here.
+            no kind that is listed here. A subscription fails with ``TransportConnectionFailed``
+            then, which says so.
         ValueError: If ``close_timeout`` is not more than 0.
     """
 
@@ -191,6 +193,19 @@ def _named(call: StubCall) -> str:
     return f"the {call.kind} {call.name!r}" if call.name else f"a {call.kind} without a name"
 
 
+def _failure(error: Exception, description: str) -> TransportError:
+    """Return what a subscription fails with, for an error of its events or of their function."""
+    failed = transport_error(error, description)
+    if isinstance(failed, TransportError):
+        return failed
+    failed = TransportConnectionFailed(
+        f"{description}: {type(error).__name__} kept the subscription from going on: {error}",
+        retryable=False,
+    )
+    failed.__cause__ = error
+    return failed
+
+
 class _StubConnection(IndependentConnection):
     """A connection to a stub. A query runs in its caller, a subscription in a task of its own."""
 
@@ -210,8 +225,9 @@ class _StubConnection(IndependentConnection):
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         await checkpoint()
-        if self._stub.refuse_with is not None:
-            raise copy_to_raise(self._stub.refuse_with)
+        if (refusal := self._stub.refuse_with) is not None:
+            error = transport_error(refusal, self._stub.description)
+            raise error from error.__cause__
         async with super().__asynccontextmanager__():
             self._connections.add(self)
             try:
@@ -267,7 +283,7 @@ class _StubConnection(IndependentConnection):
             except Exception as exc:  # noqa: BLE001 - it goes to the consumer
                 failed = errors_of(exc)
                 if failed is None:
-                    error = transport_error(exc, self._stub.description)
+                    error = _failure(exc, self._stub.description)
                     raise error from error.__cause__
                 stream.reject(failed.errors or [])
 

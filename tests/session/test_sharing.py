@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +86,10 @@ class Ticker:
 
     async def wait_running(self, count: int = 1) -> None:
         while len(self.running) != count:
+            await self._changed.wait()
+
+    async def wait_begun(self, count: int) -> None:
+        while len(self.begun) != count or len(self.running) != 1:
             await self._changed.wait()
 
 
@@ -178,6 +183,17 @@ async def test_linger(session: Session, ticker: Ticker) -> None:
         assert len(ticker.running) == 1
     await ticker.wait_running(0)
     assert len(ticker.begun) == 1
+
+
+async def test_without_linger_the_next_one_begins_another(session: Session, ticker: Ticker) -> None:
+    """On every loop, and however soon it comes."""
+    async with session.share(TICKS, path="tick", replay=1) as hub:
+        for number in range(1, 4):
+            async with hub.listen() as events:
+                await ticker.wait_begun(number)
+                ticker.send(number)
+                assert await take(events, 1) == [number]
+            assert repr(hub).endswith("not running>")
 
 
 @pytest.mark.parametrize("again", [True, False])
@@ -309,6 +325,24 @@ async def test_an_execute_does_not_wait_for_a_stuck_listener(
             with pytest.raises(SubscriptionOverflow, match="while an execute was waiting"):
                 await rest(stuck)
     assert taken == list(range(count))
+
+
+@pytest.mark.parametrize("linger", [0, None])
+async def test_an_execute_does_not_wait_for_the_one_listener(
+    session: Session, ticker: Ticker, monkeypatch: pytest.MonkeyPatch, linger: int | None
+) -> None:
+    """It ends, and with it the upstream if that doesn't linger."""
+    monkeypatch.setattr("anygql.delivery.buffering.HARD_LIMIT_FACTOR", 2)
+    async with session.share(TICKS, path="tick", linger=linger) as hub:
+        async with listening(ticker, hub, buffer_size=8, stall_timeout=None) as stuck:
+            ticker.send(*range(10_000))
+            await anyio.wait_all_tasks_blocked()
+            assert await session.execute("{ hello }") == {"hello": None}
+            with pytest.raises(SubscriptionOverflow, match="while an execute was waiting"):
+                await rest(stuck)
+        await ticker.wait_running(int(linger is None))
+        async with hub.listen():
+            await ticker.wait_begun(1 if linger is None else 2)
 
 
 async def test_each_has_its_rule(session: Session, ticker: Ticker) -> None:
@@ -527,8 +561,14 @@ async def test_the_hub_is_left_while_a_listener_begins(
 async def test_mistakes(session: Session) -> None:
     with pytest.raises(ValueError, match="linger must be at least 0 s, not -1"):
         session.share(TICKS, linger=-1)
-    with pytest.raises(ValueError, match="replay must be 0"):
-        session.share(TICKS, replay=2)
+    with pytest.raises(ValueError, match="linger must be at least 0 s, not nan"):
+        session.share(TICKS, linger=math.nan)
+    with pytest.raises(TypeError, match="linger is a number of seconds or None, not str"):
+        session.share(TICKS, linger="2")  # type: ignore[call-overload]
+    wrong: Any
+    for wrong in (2, "1", None, []):
+        with pytest.raises(ValueError, match="replay must be 0"):
+            session.share(TICKS, replay=wrong)
     with pytest.raises(TypeError, match="buffersize"):
         session.share(TICKS, buffersize=2)  # type: ignore[call-overload]
     hub: SharedSubscription[Any] = session.share(TICKS)
@@ -548,6 +588,25 @@ async def test_mistakes(session: Session) -> None:
     with pytest.raises(TypeError, match="transport_args"):
         async with session.share(TICKS, transport_args={"headers": {}}) as hub, hub.listen():
             pass
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_another_loop(session: Session, ticker: Ticker, is_running: bool) -> None:
+    """A listener in it is refused, and takes nothing from the others."""
+
+    async def listen_there() -> None:
+        with pytest.raises(RuntimeError, match="the shared subscription belongs to another event"):
+            await hub.listen().receive()
+
+    async with session.share(TICKS, path="tick", linger=None) as hub, AsyncExitStack() as stack:
+        if is_running:
+            await stack.enter_async_context(hub.listen())
+            await ticker.wait_running()
+        await anyio.to_thread.run_sync(anyio.run, listen_there)
+        async with listening(ticker, hub) as events:
+            ticker.send(1)
+            assert await take(events, 1) == [1]
+    assert len(ticker.begun) == 1
 
 
 async def test_a_body_s_own_error(session: Session) -> None:

@@ -177,6 +177,15 @@ def test_with_all_plugins_together(tmp_path: Path) -> None:
     assert "warning" not in output, output
 
 
+def test_marked_for_a_plugin_that_is_not_there(tmp_path: Path) -> None:
+    write(tmp_path, {"asyncio": "pytest.mark.asyncio", "trio": "pytest.mark.trio"})
+    marks = "markers=asyncio: a mark\ntrio: another"
+    output = run_pytest(tmp_path, *LOADED, *ANYIO, "-p", "no:anyio", "-o", marks)
+    for name in ("asyncio", "trio"):
+        assert f"graphql_session needs the plugin pytest-{name}, for which this test" in output
+    assert "pytest_asyncio" not in output, output
+
+
 @pytest.mark.parametrize(
     ("options", "count"),
     [

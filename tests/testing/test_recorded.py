@@ -134,6 +134,25 @@ async def test_more_than_was_recorded_is_an_error(anyio_backend: Any, path: Path
         assert anyio.current_time() - begin == pytest.approx(27, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'query H($n: String) { a: hello(name: $n), b: hello(name: "x  y") }',
+        'query H($n:String){a:hello(name:$n)b:hello(name:"x  y")}',
+        'query H(\n\t$n : String\n) { # whom\n a : hello(name: $n)\n b: hello(name: "x  y") }\n',
+    ],
+)
+async def test_blanks_and_comments_do_not_matter(path: Path, text: str) -> None:
+    stub = Stub({"H": {"a": "1", "b": "2"}})
+    recorded = 'query H($n: String) {\n  a: hello(name: $n)\n  b: hello(name: "x  y")\n}'
+    async with Client(Recorder(stub, path)) as session:
+        await session.execute(recorded, {"n": "ada"})
+    async with Client(Recorded(path)) as session:
+        with pytest.raises(AssertionError, match="nearest recorded operation is the query 'H'"):
+            await session.execute(text.replace("x  y", "x y"), {"n": "ada"})
+        assert await session.execute(text, {"n": "ada"}) == {"a": "1", "b": "2"}
+
+
 async def test_each_recorded_answer_once_and_in_order(path: Path) -> None:
     ask = "query Q { n }"
     answers = {"Q": [{"n": 1}, {"n": 2}], "R": {"n": 3}}
@@ -162,7 +181,7 @@ async def test_each_recorded_answer_once_and_in_order(path: Path) -> None:
             None,
             f"the query 'Hello', with line 1 '{HELLO}' and not 'query Hello {{'",
         ),
-        (f"{HELLO}\n#", None, "the query 'Hello', with 1 lines and not 2"),
+        (f"{HELLO}\nfragment F on Q {{ a }}", None, "the query 'Hello', with 1 lines and not 2"),
         ("query Two { a b }", None, "the query 'Two', with line 1 'query Two { a }' and not"),
         ("query Tow { a }", None, "the query 'Two', with line 1 'query Two { a }'"),
         ("mutation Three { b }", None, "the mutation 'Three', with line 1 'mutation Three { a }'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +271,29 @@ async def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         async with Client(Recorder(Stub({}), tmp_path / "file" / "cassette.json")):
             pass
+
+
+async def test_a_folder_that_refuses_is_known_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(IsADirectoryError, match="Is a directory"):
+        async with Client(Recorder(Stub({}), tmp_path)):
+            pytest.fail("it is open")
+    monkeypatch.setattr("os.access", lambda path, _mode: path != tmp_path)  # root may write all
+    with pytest.raises(PermissionError, match=re.escape(str(tmp_path / "c.json"))):
+        async with Client(Recorder(Stub({}), tmp_path / "c.json")):
+            pytest.fail("it is open")
+
+
+@pytest.mark.parametrize("reconnecting", [False, True])
+async def test_the_error_of_writing_comes_out_as_it_is(path: Path, reconnecting: bool) -> None:
+    """On every loop: no group of its session's tasks is around it."""
+    async with GraphQLServer(demo_schema()) as server:
+        with pytest.raises(IsADirectoryError):
+            async with Client(Recorder(server.transport(), path)).connect(
+                reconnecting=reconnecting
+            ):
+                path.mkdir()
 
 
 def test_no_transport(path: Path) -> None:

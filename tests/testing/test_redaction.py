@@ -64,6 +64,16 @@ def test_the_shape_is_kept(redaction: Redaction) -> None:
         ('{"password": "cut of', '{"password": "REDACTED"'),
         ("{ password: passwordField }", "{ password: passwordField }"),
         ("Bearer abcdefgh12345 was wrong", "Bearer REDACTED was wrong"),
+        ('{ a(url: "https://u:p@h/x") }', '{ a(url: "https://REDACTED@h/x") }'),
+        (
+            "see https://ghp_1@h?access_token=x&a=b",
+            "see https://REDACTED@h?access_token=REDACTED&a=b",
+        ),
+        (
+            "s3://b/k?X-Amz-Signature=1a&X-Amz-Date=2",
+            "s3://b/k?X-Amz-Signature=REDACTED&X-Amz-Date=2",
+        ),
+        ("https://h/@ada?pageToken=3#token=4", "https://h/@ada?pageToken=3#token=4"),
         ("the bearer of news", "the bearer of news"),
         ("{ a(id: 1) }", "{ a(id: 1) }"),
     ],

@@ -212,6 +212,7 @@ async def test_refused_and_failed_streams() -> None:
                     await anext(events)
             if expected is TransportConnectionFailed:
                 assert caught.value.__cause__ is error
+                assert str(error) in str(caught.value)
         async with session.subscribe("subscription M { n }") as events:
             with pytest.raises(TransportConnectionFailed) as caught:
                 await anext(events)
@@ -285,6 +286,11 @@ async def test_an_outage(soon: None) -> None:
         with pytest.raises(TransportTimeout) as caught:
             await session.execute("query Q { a }", timeout=0.05)
         assert str(caught.value.__cause__) == "away"
+        stub.refuse_with = ConnectionRefusedError("busy")
+        with pytest.raises(TransportConnectionFailed, match="the stub: busy") as refused:
+            async with Client(stub):
+                pass
+        assert refused.value.__cause__ is stub.refuse_with
         stub.refuse_with = None
         assert await session.execute("query Q { a }") == {"a": 1}
     with pytest.raises(TransportError, match="the stub: gone"):
