@@ -16,6 +16,7 @@ from anyio._backends._asyncio import AsyncIOBackend
 
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
+from tests.support import virtual
 from tests.support.amount import EVERY_LOOP
 from tests.support.loops import ASYNCIO_LOOPS, LOOPS, Loop, is_chosen, of_chosen_sockets, rows_of
 
@@ -29,10 +30,10 @@ pytest_plugins = (
 
 
 @pytest.fixture(params=LOOPS, ids=str)
-def anyio_backend(request: pytest.FixtureRequest) -> str | Loop:
+def anyio_backend(request: pytest.FixtureRequest) -> str | Loop | tuple[str, dict[str, Any]]:
     """The loop, which equals the name of its backend. (`anyio_backend_name` is a text.)"""
     loop: str | Loop = request.param
-    return loop
+    return virtual.backend(loop) if loop in virtual.VIRTUAL else loop
 
 
 @pytest.fixture(params=["stream", "trio-websocket"])
@@ -139,7 +140,7 @@ def bounded(
     time_limit: float,
 ) -> Iterator[None]:
     """Fail a test that hangs, or that leaves a task."""
-    if "clock" not in anyio_backend_options:
+    if anyio_backend_options.keys().isdisjoint({"clock", "loop_factory"}):
         # Not by a scope around the `yield`: that would cancel the plugin's runner with the test.
         request.node.obj = in_time(request.node.obj, time_limit)
         yield
@@ -163,6 +164,19 @@ def each_bounded(request: pytest.FixtureRequest) -> None:
     """Bound every test that runs in a loop; those that run loops of their own are not async."""
     if inspect.iscoroutinefunction(request.function):
         request.getfixturevalue("bounded")
+
+
+@pytest.fixture
+def call_limits(monkeypatch: pytest.MonkeyPatch) -> list[anyio.CancelScope]:
+    """The time limits of calls, as they begin. Each is over when it is canceled, and not before."""
+    limits: list[anyio.CancelScope] = []
+
+    def move_on_after(_: float | None) -> anyio.CancelScope:
+        limits.append(anyio.CancelScope())
+        return limits[-1]
+
+    monkeypatch.setattr("anygql.session.attempts.move_on_after", move_on_after)
+    return limits
 
 
 @pytest.fixture

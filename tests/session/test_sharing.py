@@ -28,6 +28,7 @@ from anygql import (
     gql,
 )
 from anygql.testing import GraphQLServer
+from tests.support.virtual import on_virtual_time
 
 SCHEMA = build_schema("""
     type Query { hello: String }
@@ -180,6 +181,7 @@ async def test_linger(session: Session, ticker: Ticker) -> None:
     assert len(ticker.begun) == 1
 
 
+@on_virtual_time
 @pytest.mark.parametrize("again", [True, False])
 async def test_linger_for_a_time(session: Session, ticker: Ticker, again: bool) -> None:
     async with session.share(TICKS, path="tick", linger=0.02) as hub:
