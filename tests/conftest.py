@@ -175,7 +175,8 @@ def call_limits(monkeypatch: pytest.MonkeyPatch) -> list[anyio.CancelScope]:
         limits.append(anyio.CancelScope())
         return limits[-1]
 
-    monkeypatch.setattr("anygql.session.attempts.move_on_after", move_on_after)
+    for module in ("attempts", "interceptors.calls"):
+        monkeypatch.setattr(f"anygql.session.{module}.move_on_after", move_on_after)
     return limits
 
 
