@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio._backends._asyncio import AsyncIOBackend
+from hypothesis import HealthCheck, settings
 
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
@@ -27,6 +28,12 @@ pytest_plugins = (
     "tests.support.sessions",
     "tests.support.sockets",
 )
+
+#: A machine that is slow now and then has found nothing.
+settings.register_profile(
+    "unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(params=LOOPS, ids=str)
