@@ -269,7 +269,6 @@ async def test_what_cannot_be_stopped(caplog: pytest.LogCaptureFixture) -> None:
     assert "could not stop an operation" in caplog.text
 
 
-@pytest.mark.usefixtures("brief")
 async def test_a_request_that_is_never_answered_is_given_up(
     call_limits: list[anyio.CancelScope],
 ) -> None:
