@@ -13,9 +13,11 @@ from typing import Any
 import anyio
 import pytest
 from anyio._backends._asyncio import AsyncIOBackend
+from hypothesis import HealthCheck, settings
 
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
+from tests.support import virtual
 from tests.support.amount import EVERY_LOOP
 from tests.support.loops import ASYNCIO_LOOPS, LOOPS, Loop, is_chosen, of_chosen_sockets, rows_of
 
@@ -27,12 +29,18 @@ pytest_plugins = (
     "tests.support.sockets",
 )
 
+#: A machine that is slow now and then has found nothing.
+settings.register_profile(
+    "unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
+
 
 @pytest.fixture(params=LOOPS, ids=str)
-def anyio_backend(request: pytest.FixtureRequest) -> str | Loop:
+def anyio_backend(request: pytest.FixtureRequest) -> str | Loop | tuple[str, dict[str, Any]]:
     """The loop, which equals the name of its backend. (`anyio_backend_name` is a text.)"""
     loop: str | Loop = request.param
-    return loop
+    return virtual.backend(loop) if loop in virtual.VIRTUAL else loop
 
 
 @pytest.fixture(params=["stream", "trio-websocket"])
@@ -139,7 +147,7 @@ def bounded(
     time_limit: float,
 ) -> Iterator[None]:
     """Fail a test that hangs, or that leaves a task."""
-    if "clock" not in anyio_backend_options:
+    if anyio_backend_options.keys().isdisjoint({"clock", "loop_factory"}):
         # Not by a scope around the `yield`: that would cancel the plugin's runner with the test.
         request.node.obj = in_time(request.node.obj, time_limit)
         yield
@@ -163,6 +171,20 @@ def each_bounded(request: pytest.FixtureRequest) -> None:
     """Bound every test that runs in a loop; those that run loops of their own are not async."""
     if inspect.iscoroutinefunction(request.function):
         request.getfixturevalue("bounded")
+
+
+@pytest.fixture
+def call_limits(monkeypatch: pytest.MonkeyPatch) -> list[anyio.CancelScope]:
+    """The time limits of calls, as they begin. Each is over when it is canceled, and not before."""
+    limits: list[anyio.CancelScope] = []
+
+    def move_on_after(_: float | None) -> anyio.CancelScope:
+        limits.append(anyio.CancelScope())
+        return limits[-1]
+
+    for module in ("attempts", "interceptors.calls"):
+        monkeypatch.setattr(f"anygql.session.{module}.move_on_after", move_on_after)
+    return limits
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 There are two ways, which may be combined. One waits for anything from the peer
 (``keep_alive_timeout``); the other sends pings (``ping_interval``, ``pong_timeout``). While the
-connection itself has stopped reading, silence does not count.
+connection itself has stopped reading, or something has blocked the loop, silence does not count.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from ..concurrency.interrupts import uninterruptible
 from ..delivery.flow import Flow
 
 __all__ = ["KeepAliveTimes", "PeerMonitor"]
+
+#: Seconds. A timer that is so late tells that the loop was blocked: what has come from the peer
+#: meanwhile is not read yet.
+LATE = 0.05
 
 
 class KeepAliveTimes:
@@ -98,14 +102,20 @@ class PeerMonitor:
             silent_at = self._last_activity + timeout
             now = current_time()
             if self._flow.paused or self._last_activity == math.inf:
-                await sleep(timeout)
+                await self._sleep_until(now + timeout)
                 if self._flow.paused:
                     self.note_activity()
             elif now < silent_at:
-                await sleep_until(silent_at)
+                await self._sleep_until(silent_at)
             else:
                 self._report_dead(f"nothing was heard for {timeout:g} s (keep_alive_timeout)")
                 return
+
+    async def _sleep_until(self, deadline: float) -> None:
+        """Sleep. If the loop was blocked at the end, count silence anew."""
+        await sleep_until(deadline)
+        if current_time() - deadline > LATE:
+            self.note_activity()
 
     @uninterruptible
     async def _ask(self, interval: float) -> None:
@@ -117,7 +127,9 @@ class PeerMonitor:
             pauses = self._flow.pauses
             with move_on_after(timeout) as scope:
                 await self._ping()
-            # If reading paused meanwhile, a pong may have come unseen: the next ping decides.
-            if scope.cancelled_caught and self._flow.pauses == pauses:
+            # If reading paused meanwhile, or the loop was blocked, a pong may have come unseen: the
+            # next ping decides.
+            is_late = current_time() - scope.deadline > LATE
+            if scope.cancelled_caught and self._flow.pauses == pauses and not is_late:
                 self._report_dead(f"no pong came within {timeout:g} s of a ping (pong_timeout)")
                 return

@@ -110,8 +110,9 @@ def test_closing_half_way(make: Make, served: Served) -> None:
 def test_dropping_the_last_reference(make: Make, served: Served) -> None:
     with make() as session:
         events = session.subscribe(NEVER)
-        with pytest.raises(TimeoutError):
-            events.receive(timeout=0.01)
+        while "subscribe" not in [each["type"] for each in served.connection().received]:
+            with pytest.raises(TimeoutError):
+                events.receive(timeout=0.01)
         served.wait_operations(1)
         del events
         gc.collect()

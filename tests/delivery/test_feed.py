@@ -14,6 +14,7 @@ from anygql.testing import GraphQLServer
 from anygql.websocket.sockets.base import Connector
 from anygql.websocket.sockets.stream import StreamConnector
 from tests.support.amount import EVERYTHING
+from tests.support.virtual import on_virtual_time
 
 FLOOD = "subscription ($n: Int!) { flood(count: $n) }"
 #: Of events that fill the network's buffers when there are not many of them.
@@ -166,6 +167,7 @@ async def test_stuck_consumer_fails_alone(make, server: GraphQLServer) -> None:
         assert await session.execute("{ hello }")
 
 
+@on_virtual_time
 async def test_a_neighbor_does_not_prolong_the_time_of_a_stuck_consumer(memory: Client) -> None:
     async with memory as session, anyio.create_task_group() as tg:
 

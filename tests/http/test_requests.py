@@ -354,11 +354,32 @@ async def test_calls_that_wait_for_their_batch_were_not_sent_when_the_session_is
     assert recorder.bodies == []
 
 
-async def test_a_call_that_leaves_its_batch() -> None:
+@pytest.fixture
+def intervals(monkeypatch: pytest.MonkeyPatch) -> list[anyio.CancelScope]:
+    """The intervals of batches. Each is over when it is canceled, and not before."""
+    intervals: list[anyio.CancelScope] = []
+
+    def move_on_after(_: float) -> anyio.CancelScope:
+        intervals.append(anyio.CancelScope())
+        return intervals[-1]
+
+    monkeypatch.setattr("anygql.session.batch.move_on_after", move_on_after)
+    return intervals
+
+
+async def test_a_call_that_leaves_its_batch(intervals: list[anyio.CancelScope]) -> None:
+    async def leave() -> None:
+        try:
+            await session.execute("{ a }", timeout=0.01)
+        finally:
+            while not intervals:
+                await anyio.lowlevel.checkpoint()
+            intervals[0].cancel()
+
     recorder = Recorder(each, each)
     async with recorder.session({**BATCHING, "batch_max": 9}) as session:
         late, fine, other = await together(
-            lambda: session.execute("{ a }", timeout=0.01),
+            leave,
             lambda: session.execute("{ b }"),
             lambda: session.execute("{ c }"),
         )
@@ -366,11 +387,17 @@ async def test_a_call_that_leaves_its_batch() -> None:
     assert [fine, other] == [{"q": "{ b }"}, {"q": "{ c }"}]
 
 
-async def test_a_batch_that_nobody_waits_for_is_not_sent() -> None:
+async def test_a_batch_that_nobody_waits_for_is_not_sent(
+    intervals: list[anyio.CancelScope],
+) -> None:
     recorder = Recorder()
     async with recorder.session(BATCHING) as session:
-        with anyio.move_on_after(0.01):
-            await session.execute("{ a }")
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(session.execute, "{ a }")
+            while not intervals:
+                await anyio.lowlevel.checkpoint()
+            tg.cancel_scope.cancel()
+        intervals[0].cancel()
         await anyio.sleep(0.1)
     assert not recorder.requests
 

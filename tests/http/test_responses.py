@@ -196,10 +196,8 @@ async def test_what_a_user_s_hook_raises_passes() -> None:
         await ask_who_raises(ZeroDivisionError())
 
 
-async def test_nobody_listens() -> None:
-    async with peer(None) as server:
-        url = server.url
-    async with Client(HTTPTransport(url)) as session:
+async def test_nobody_listens(free_port: int) -> None:
+    async with Client(f"http://127.0.0.1:{free_port}/graphql") as session:
         with pytest.raises(
             TransportConnectionFailed, match="Check that the server is running"
         ) as e:
@@ -207,8 +205,9 @@ async def test_nobody_listens() -> None:
     assert e.value.unsent
 
 
-async def test_a_server_that_says_nothing() -> None:
+async def test_a_server_that_says_nothing(call_limits: list[anyio.CancelScope]) -> None:
     async def silent(request: Any, stream: Any) -> bool:
+        call_limits[0].cancel()
         await stream.receive()
         return False
 

@@ -269,10 +269,16 @@ async def test_what_cannot_be_stopped(caplog: pytest.LogCaptureFixture) -> None:
     assert "could not stop an operation" in caplog.text
 
 
-@pytest.mark.usefixtures("brief")
-async def test_a_request_that_is_never_answered_is_given_up() -> None:
+async def test_a_request_that_is_never_answered_is_given_up(
+    call_limits: list[anyio.CancelScope],
+) -> None:
+    def never(_operation: str) -> bytes:
+        call_limits[0].cancel()
+        return b""
+
     async with streaming() as (streams, session):
         streams.hold = anyio.Event()
+        streams.at_once = never
         with pytest.raises(TimeoutError):
             await session.execute("{ n }", timeout=0.05)
         await streams.until(lambda: streams.stopped == ["1"])

@@ -193,11 +193,14 @@ async def test_overflow() -> None:
     many = b"".join(event(n) for n in range(100))
     async with peer(endless(many, COMPLETE)) as server, Client(server.url) as session:
         async with session.subscribe(COUNT, buffer_size=4, on_overflow="error") as events:
-            await anyio.sleep(0.3)
+            while events._results.queued < 4:  # type: ignore[union-attr]
+                await anyio.sleep(0.001)
+            await anyio.wait_all_tasks_blocked()
             with pytest.raises(SubscriptionOverflow):
                 await received(events)
         async with session.subscribe(COUNT, buffer_size=4, on_overflow="drop_oldest") as events:
-            await anyio.sleep(0.3)
+            while events.dropped < 96:
+                await anyio.sleep(0.001)
             assert await received(events) == [{"n": n} for n in range(96, 100)]
             assert events.dropped == 96
 

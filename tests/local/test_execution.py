@@ -456,9 +456,15 @@ def nested(log: Log) -> dict[str, Any]:
     return {"Query.nodes": lambda *_: [node, node], "Node.wait": forever, "Query.a": forever}
 
 
-async def test_a_timeout_reaches_every_resolver() -> None:
+async def test_a_timeout_reaches_every_resolver(call_limits: list[anyio.CancelScope]) -> None:
     log = Log()
-    async with local(nested(log)) as session:
+
+    async def is_over() -> None:
+        await log.all_begun.wait()
+        call_limits[0].cancel()
+
+    async with local(nested(log)) as session, anyio.create_task_group() as tg:
+        tg.start_soon(is_over)
         with pytest.raises(TransportTimeout, match="the local schema: no answer"):
             await session.execute(NESTED, timeout=0.05)
         assert (log.begun, log.canceled, log.ended) == (5, 5, 5)

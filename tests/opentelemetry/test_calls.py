@@ -190,8 +190,11 @@ async def test_a_time_limit_is_an_error(telemetry: Telemetry, of_call: bool) -> 
 # Attempts.
 
 
-async def test_retries_are_events(telemetry: Telemetry) -> None:
+async def test_retries_are_events(
+    telemetry: Telemetry, call_limits: list[anyio.CancelScope]
+) -> None:
     async def hang(_call: object) -> Any:
+        call_limits[-1].cancel()
         await anyio.sleep_forever()
 
     answers = iter([TransportConnectionFailed("lost", code=1006), hang, {"hello": "hi"}])

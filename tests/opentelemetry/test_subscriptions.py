@@ -100,8 +100,9 @@ async def test_a_subscription_that_was_dropped(telemetry: Telemetry, reconnectin
     client = Client(Stub({"Ticks": silent}), interceptors=[telemetry.interceptor()])
     async with client.connect(reconnecting=reconnecting) as session:
         events = session.subscribe(TICKS, on_resubscribe=lambda _events, _last: None)
-        with anyio.move_on_after(0.01):
-            await anext(events)
+        while telemetry.total(ACTIVE) == 0:
+            with anyio.move_on_after(0.01):
+                await anext(events)
         assert telemetry.total(ACTIVE) == 1
         del events
         gc.collect()

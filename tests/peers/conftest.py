@@ -13,7 +13,7 @@ import pytest
 from anygql import Client, Session, WebSocketTransport
 from anygql.websocket.sockets.base import Connector
 from tests.peers import node
-from tests.peers.run import Server, listening, serving
+from tests.peers.run import Server, listening, serving, wait_answering
 
 Connect = Callable[..., AbstractAsyncContextManager[Session]]
 Seen = Callable[[int], Awaitable[None]]
@@ -49,6 +49,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[str
                 with listening() as listener:
                     server = serving(name, listener, logs / f"{name}.log")
                     started[name] = stack.enter_context(server)
+                    wait_answering(listener)
             return started[name]
 
         yield start

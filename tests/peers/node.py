@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.run import PATIENCE, listening
+from tests.peers.run import PATIENCE, listening, wait_answering
 
 #: The servers, but for AppSync's simulator, which needs an older graphql than they do.
 HERE = Path(__file__).with_name("node")
@@ -81,6 +81,7 @@ def serving(name: str, log: Path, folder: Path = HERE) -> Generator[NodeServer]:
             stderr=subprocess.STDOUT,
         )
         server = NodeServer(name, listener.getsockname()[1], process, log)
+        wait_answering(listener)
     try:
         yield server
     finally:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,14 @@ from tests.support.paths import ROOT
 
 #: How each server is told to take over a socket, to be quiet, and not to linger.
 ARGUMENTS = {
-    "uvicorn": "--fd {fd} --log-level warning --timeout-graceful-shutdown 1",
-    "hypercorn": "--bind fd://{fd} --log-level error --graceful-timeout 1 --workers 0",
+    "uvicorn": "--fd {fd} --log-level warning --timeout-graceful-shutdown 1 "
+    "--timeout-keep-alive 60",
+    "hypercorn": "--bind fd://{fd} --log-level error --graceful-timeout 1 --workers 0 "
+    "--keep-alive 60",
 }
+
+#: Seconds for a server to start in.
+STARTING = 60
 
 #: Seconds for a server to stop in before it is killed.
 PATIENCE = 10
@@ -58,6 +63,15 @@ def listening_at(path: Path) -> socket.socket:
     listener.bind(str(path))
     listener.listen()
     return listener
+
+
+def wait_answering(listener: socket.socket) -> None:
+    """Wait until a process has begun to answer, or has ended: that may take longer than a test."""
+    with socket.socket(listener.family) as client, suppress(OSError):
+        client.settimeout(STARTING)
+        client.connect(listener.getsockname())
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        client.recv(1)
 
 
 @contextmanager

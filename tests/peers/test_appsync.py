@@ -100,7 +100,7 @@ async def test_wrong_keys(server: NodeServer, reconnecting: bool) -> None:
 async def test_a_subscription_that_is_refused_harms_no_neighbor(server: NodeServer) -> None:
     # A token may not have this field; to a wrong key, the simulator says nothing at all.
     async with (
-        Client(transport_of(server, AUTHS["token"], start_timeout=0.5)) as session,
+        Client(transport_of(server, AUTHS["token"], start_timeout=2)) as session,
         session.subscribe(SAID) as neighbor,
     ):
         await hear(session, neighbor, "before")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -55,7 +56,7 @@ async def count_at_the_same_time(session: Any) -> None:
     before = (await session.execute("{ counter }"))["counter"]
     async with anyio.create_task_group() as tg:
         for _ in range(CALLS):
-            tg.start_soon(session.execute, "mutation { increment }")
+            tg.start_soon(partial(session.execute, "mutation { increment }", timeout=60))
     assert (await session.execute("{ counter }"))["counter"] == before + CALLS
 
 

@@ -68,7 +68,8 @@ async def test_one_connection_for_one_at_a_time(server: Server) -> None:
 @at
 @pytest.mark.over_http("engine", why="httpx looks at all its connections, twice for each request")
 @pytest.mark.table
-async def test_a_hundred_at_a_time(server: Server) -> None:
+async def test_a_hundred_at_a_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_connection, "KEEP_FOR", 60)  # as long as the server
     async with counted(server.port) as way, Client(url_of(way)) as session:
         for _ in range(3):
             async with anyio.create_task_group() as tg:

@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,9 +70,15 @@ class Running:
             found.append(int(await self._output.receive_until(b"\n", 100)))
         return found
 
-    async def kill(self) -> None:
+    async def kill(self) -> list[int]:
+        """Return the numbers that it has printed meanwhile."""
         self.process.send_signal(signal.SIGKILL)
         await self.process.wait()
+        found: list[int] = []
+        with suppress(anyio.EndOfStream, anyio.IncompleteRead):
+            while True:
+                found.append(int(await self._output.receive_until(b"\n", 100)))
+        return found
 
 
 class Fleet:
@@ -118,7 +124,7 @@ async def test_nothing_is_lost_when_any_of_them_dies(redis_url: str, anyio_backe
     async with fleet(redis_url) as (programs, server):
         async with programs.run(READ, "a") as reader, programs.run(FOLLOW) as follower:
             seen = await reader.numbers(5)
-            await reader.kill()
+            seen += await reader.kill()
             await server.restart()
             async with programs.run(READ, "a") as again:
                 # It was killed after it had printed, and perhaps before it had stored its cursor.

@@ -29,6 +29,7 @@ from anygql import (
     gql,
 )
 from anygql.testing import GraphQLServer
+from tests.support.virtual import on_virtual_time
 
 SCHEMA = build_schema("""
     type Query { hello: String }
@@ -196,6 +197,7 @@ async def test_without_linger_the_next_one_begins_another(session: Session, tick
             assert repr(hub).endswith("not running>")
 
 
+@on_virtual_time
 @pytest.mark.parametrize("again", [True, False])
 async def test_linger_for_a_time(session: Session, ticker: Ticker, again: bool) -> None:
     async with session.share(TICKS, path="tick", linger=0.02) as hub:

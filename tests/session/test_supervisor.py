@@ -25,6 +25,7 @@ from anygql import (
     WebSocketTransport,
 )
 from anygql.testing import GraphQLServer, ScriptedPeer
+from tests.support.virtual import on_virtual_time
 
 pytestmark = pytest.mark.usefixtures("soon")
 
@@ -91,6 +92,7 @@ async def test_plain_session_tells_too(server: GraphQLServer, events: Events) ->
     assert events[2].will_retry is False
 
 
+@on_virtual_time
 async def test_query_is_retried_and_answered(server: GraphQLServer) -> None:
     async with Client(server.transport()).connect(reconnecting=True) as session:
         async with anyio.create_task_group() as tg:
@@ -143,9 +145,11 @@ async def test_mutation_that_may_have_run_is_not(server: GraphQLServer) -> None:
                 assert received == 2
 
 
+@on_virtual_time
 async def test_mutation_that_never_left_is(server: GraphQLServer, events: Events) -> None:
     client = Client(server.transport(), on_event=events, execute_timeout=0.2)
-    async with client.connect(reconnecting=True, retry_connect=AT_ONCE) as session:
+    soon = tenacity.AsyncRetrying(wait=tenacity.wait_fixed(0.01))
+    async with client.connect(reconnecting=True, retry_connect=soon) as session:
         await server.stop()
         await events.wait(Disconnected)
         async with anyio.create_task_group() as tg:
@@ -712,6 +716,7 @@ async def test_a_cancellation_that_comes_out_of_a_transport(server: GraphQLServe
 # Lazy sessions
 
 
+@on_virtual_time
 async def test_lazy(server: GraphQLServer, events: Events) -> None:
     client = Client(server.transport(), on_event=events)
     async with client.connect(reconnecting=True, lazy=True, idle_timeout=0.05) as session:

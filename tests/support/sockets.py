@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 import trustme
 
 from anygql.exceptions import TransportConnectionFailed
+from anygql.testing.loopback import Reservation
 from anygql.websocket.sockets.base import Connector, WebSocket
 from anygql.websocket.sockets.opening import Opening
 from tests.support.websocket_peer import Peer, Script, serving
@@ -79,3 +80,11 @@ async def failure(connector: Connector, opening: Opening) -> TransportConnection
             with pytest.raises(TransportConnectionFailed) as caught:
                 await connector.connect(opening, tg)
     return caught.value
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port that nobody else gets, on which nothing listens."""
+    reservation = Reservation("127.0.0.1", 0)
+    yield reservation.port
+    reservation.close()

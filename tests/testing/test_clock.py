@@ -24,7 +24,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 def quickly() -> Iterator[None]:
     before = time.monotonic()
     yield
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 15
 
 
 async def test_no_init_in_time(raw_client: Any) -> None:

@@ -53,8 +53,10 @@ async def test_operations(path: Path) -> None:
             await session.execute(HELLO, {"name": "ada"})
             with pytest.raises(TransportQueryError):
                 await session.execute("{ fail }")
-            with anyio.move_on_after(0.01):
-                await session.execute("{ slow(seconds: 60) }")
+            async with anyio.create_task_group() as tg:
+                tg.start_soon(session.execute, "{ slow(seconds: 60) }")
+                await server.connections[0].wait_operations(1)
+                tg.cancel_scope.cancel()
             async with session.subscribe("subscription { countdown(from: 1) }") as events:
                 assert len([data async for data in events]) == 2
             async with session.subscribe("subscription { countdown(from: 5) }") as events:
@@ -199,17 +201,21 @@ async def test_a_failed_attempt_and_a_canceled_one(path: Path) -> None:
 
     class Waiting(Stub):
         def connect(self) -> Any:
-            return _Waiting()
+            return _Waiting(scope)
 
     recorder = Recorder(Waiting({}), path)
-    with anyio.move_on_after(0.01):
+    with anyio.CancelScope() as scope:
         async with Client(recorder):
             pass
     assert "connections" not in json.loads(path.read_text())
 
 
 class _Waiting:
+    def __init__(self, scope: anyio.CancelScope) -> None:
+        self._scope = scope
+
     async def __aenter__(self) -> None:
+        self._scope.cancel()
         await anyio.sleep_forever()
 
     async def __aexit__(self, *_args: object) -> None:

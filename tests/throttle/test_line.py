@@ -163,9 +163,10 @@ def test_threads_share_it(backend: str) -> None:
             for _ in range(10):
                 tg.start_soon(throttle, operation(), note)
 
+    began = time.monotonic()
     run_in_threads(4, main, backend=backend)
     assert len(times) == 40
-    assert max(times) - min(times) > 39 / 400 - 0.005
+    assert max(times) - began > 39 / 400 - 0.005
     assert "0 waiting, 0 under way" in repr(throttle)
 
 
@@ -193,7 +194,7 @@ def test_its_time_goes_on_from_loop_to_loop() -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("left", [1, 2])
 def test_a_loop_that_is_over_with_tasks_in_line(left: int) -> None:
-    throttle = Throttle(rate=20)
+    throttle = Throttle(rate=1)
     tasks: list[asyncio.Task[Any]] = []
 
     async def leave_behind() -> None:

@@ -396,7 +396,7 @@ def test_in_a_batch() -> None:
 def test_without_await() -> None:
     waits: list[Wait] = []
     client = without_await.Client(
-        Stub({"A": {"a": 1}}), interceptors=[Throttle(rate=100, on_wait=waits.append)]
+        Stub({"A": {"a": 1}}), interceptors=[Throttle(rate=2, on_wait=waits.append)]
     )
     with client as session, client as other:
         for each in (session, other, session):

@@ -253,7 +253,7 @@ async def test_a_keep_alive_of_the_legacy_protocol_is_life() -> None:
         await still_well(session, peer)
 
 
-@pytest.mark.usefixtures("brief", "soon")
+@pytest.mark.usefixtures("soon")
 async def test_a_permanent_session_comes_back_after_a_message_of_an_unknown_type(
     connector: Connector,
 ) -> None:

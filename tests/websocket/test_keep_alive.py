@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
 from anyio import EndOfStream
 from trio.testing import MockClock
 
@@ -411,6 +412,65 @@ def flooding(count: int, subprotocol: str = NEW) -> Script:
     return script
 
 
+def block(seconds: float) -> None:
+    """Do what a call does that blocks the loop for so long."""
+    clock = trio.lowlevel.current_clock()
+    assert isinstance(clock, MockClock)
+    clock.jump(seconds)
+
+
+@pytest.mark.parametrize("_number", range(4))  # trio takes ready tasks in an order of its own
+async def test_what_comes_while_the_loop_is_blocked_is_read_first(
+    kind: str, _number: int, now: Callable[[], float]
+) -> None:
+    say = anyio.Event()
+
+    async def script(conn: PeerConnection) -> None:
+        await conn.handshake()
+        op = (await conn.expect_type("subscribe"))["id"]
+        await say.wait()
+        await conn.send(event(op))
+        await conn.wait_closed()
+
+    async with connected(script, kind, keep_alive_timeout=30) as session:
+        now()
+        async with session.subscribe(EVENTS) as events:
+            await anyio.sleep(29)
+            say.set()
+            block(60)
+            assert await events.receive() == {"events": 0}
+            assert session.state == "connected"
+            assert now() == 89
+            await death(session)
+            assert now() == 119
+
+
+async def test_a_pong_that_comes_while_the_loop_is_blocked(kind: str) -> None:
+    """The next ping decides."""
+    peer = Answering()
+    async with connected(peer, kind, ping_interval=30, pong_timeout=5) as session:
+        for number in range(1, 11):
+            while len(peer.times) < number:
+                await anyio.sleep(0.1)
+            block(60)
+            await anyio.sleep(1)
+            assert session.state == "connected"
+        peer.pings = 0
+        await death(session)
+
+
+async def test_a_blocked_loop_does_not_keep_a_dead_peer(
+    kind: str, now: Callable[[], float]
+) -> None:
+    peer = Silent()
+    async with connected(peer, kind, keep_alive_timeout=30) as session:
+        now()
+        await anyio.sleep(29)
+        block(60)
+        await death(session)
+        assert now() == 89 + 30
+
+
 LIMITS = {"keep_alive_timeout": 30, "ping_interval": 40, "pong_timeout": 5}
 
 
@@ -716,8 +776,8 @@ async def test_silence_in_reality(connector: Connector) -> None:
         transport = WebSocketTransport(
             await endpoint.listen(), connector=connector, keep_alive_timeout=0.2
         )
+        began = time.monotonic()
         async with Client(transport) as session:
-            began = time.monotonic()
             with pytest.raises(TransportConnectionFailed, match="keep_alive_timeout") as caught:
                 await session.execute(HELLO)
             assert 0.15 < time.monotonic() - began < 5
@@ -730,20 +790,20 @@ async def test_silence_in_reality(connector: Connector) -> None:
 async def test_pings_in_reality(connector: Connector, protocol: str) -> None:
     """Answered by a server, until it freezes."""
     async with GraphQLServer(demo_schema()) as server:
-        transport = WebSocketTransport(
-            await server.listen(),
-            connector=connector,
-            protocol=protocol,
-            ping_interval=0.05,
-            pong_timeout=0.2,
-            close_timeout=0.05,
-        )
+        url = await server.listen()
+        options: dict[str, Any] = {"protocol": protocol, "ping_interval": 0.05}
+        transport = WebSocketTransport(url, connector=connector, **options, pong_timeout=60)
         async with Client(transport) as session:
-            await anyio.sleep(0.1)
+            if protocol == NEW:  # each follows the pong to the one before it
+                await server.connections[0].wait_received("ping", 3)
+            else:
+                await anyio.sleep(0.1)
             assert session.state == "connected"
             pings = [m for m in server.connections[0].received if m["type"] == "ping"]
             assert bool(pings) == (protocol == NEW)
-            server.connections[0].freeze()
+        options |= {"pong_timeout": 0.2, "close_timeout": 0.05}
+        async with Client(WebSocketTransport(url, connector=connector, **options)) as session:
+            server.connections[1].freeze()
             with anyio.fail_after(10):
                 with pytest.raises(TransportConnectionFailed, match="pong_timeout"):
                     await session.execute(HELLO)
@@ -764,13 +824,13 @@ async def test_close_timeout_in_reality(connector: Connector) -> None:
 
 @both_loops
 async def test_a_sleeping_consumer_in_reality(connector: Connector) -> None:
-    options = {"keep_alive_timeout": 0.3, "ping_interval": 0.1, "pong_timeout": 0.3}
+    options = {"keep_alive_timeout": 0.6, "ping_interval": 0.2, "pong_timeout": 0.6}
     async with ScriptedPeer(flooding(200)) as peer:
         transport = WebSocketTransport(await peer.listen(), connector=connector, **options)
         async with Client(transport) as session:
             async with session.subscribe(EVENTS, buffer_size=1) as events:
                 numbers = [(await events.receive())["events"]]
-                await anyio.sleep(0.4)
+                await anyio.sleep(0.8)
                 assert session.state == "connected"
                 numbers += [item["events"] async for item in events]
             assert numbers == list(range(200))

@@ -14,7 +14,7 @@ from anygql.net.errors import NotHTTP
 from anygql.net.streams import CHUNK
 from tests.support.fake_stream import FakeStream
 
-pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+pytestmark = pytest.mark.parametrize("anyio_backend", ["virtual asyncio"], indirect=True)
 
 ORIGIN = Origin(False, "x", 80)
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

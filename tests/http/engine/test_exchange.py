@@ -297,7 +297,7 @@ async def test_a_request_that_certainly_never_left_is_sent(
 
 
 async def test_a_server_s_own_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_connection, "MARGIN", 0.95)
+    monkeypatch.setattr(engine_connection, "MARGIN", 0.5)
     async with peer(kept(http('{"data":{"n":1}}', keep_alive="timeout=1"))) as server:
         async with Client(HTTPTransport(server.url)) as session:
             await session.execute(QUERY)

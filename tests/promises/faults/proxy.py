@@ -17,7 +17,7 @@ import anyio
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
 from anyio.abc import TaskGroup
 
-from anygql.testing.loopback import LoopbackListener, SocketStream
+from anygql.testing.loopback import LoopbackListener, Reservation, SocketStream
 
 __all__ = ["Direction", "FaultProxy", "ProxiedConnection"]
 
@@ -214,11 +214,14 @@ class FaultProxy(anyio.AsyncContextManagerMixin):
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         async with anyio.create_task_group() as self._tasks:
+            reservation = Reservation(self.host, 0)  # of the port, while it refuses
+            self.port = reservation.port
             self.accept()
             try:
                 yield self
             finally:
                 self.refuse()
+                reservation.close()
                 self._tasks.cancel_scope.cancel()
 
     # Faults, of all connections.

@@ -51,7 +51,7 @@ SUBSCRIPTION = "subscription { count }"
 TLS = ssl.create_default_context()
 
 #: Seconds after which silence is noticed, where there is silence.
-SILENCE = 0.3
+SILENCE = 1.0
 #: Seconds in which every cell is over.
 PATIENCE = 30
 

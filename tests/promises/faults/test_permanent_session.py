@@ -258,15 +258,15 @@ async def test_subscriptions_resume(soon: None, fault: Fault) -> None:
 
 
 KEEP_ALIVES = [
-    pytest.param({"keep_alive_timeout": 0.3}, "keep_alive_timeout", id="keep_alive_timeout"),
-    pytest.param({"ping_interval": 0.1, "pong_timeout": 0.3}, "pong_timeout", id="ping"),
+    pytest.param({"keep_alive_timeout": 0.6}, "keep_alive_timeout", id="keep_alive_timeout"),
+    pytest.param({"ping_interval": 0.1, "pong_timeout": 0.6}, "pong_timeout", id="ping"),
 ]
 
 
 @pytest.mark.parametrize(("options", "named"), KEEP_ALIVES)
 async def test_a_frozen_peer_is_found(soon: None, options: dict[str, float], named: str) -> None:
     async with (
-        world(**options, connect_timeout=0.3, close_timeout=0.2) as w,
+        world(**options, connect_timeout=0.6, close_timeout=0.2) as w,
         w.session() as session,
         anyio.create_task_group() as tg,
     ):
@@ -298,7 +298,7 @@ async def test_a_frozen_peer_is_found(soon: None, options: dict[str, float], nam
 @pytest.mark.parametrize(("options", "named"), KEEP_ALIVES)
 async def test_frozen_while_executing(soon: None, options: dict[str, float], named: str) -> None:
     async with (
-        world(**options, connect_timeout=0.3, close_timeout=0.2) as w,
+        world(**options, connect_timeout=0.6, close_timeout=0.2) as w,
         w.session() as session,
     ):
         async with anyio.create_task_group() as tg:
@@ -322,9 +322,9 @@ async def test_frozen_while_executing(soon: None, options: dict[str, float], nam
 
 
 async def test_a_mutation_that_was_under_way_when_the_peer_froze(soon: None) -> None:
-    options = {"ping_interval": 0.1, "pong_timeout": 0.3}
+    options = {"ping_interval": 0.1, "pong_timeout": 0.6}
     async with (
-        world(**options, connect_timeout=0.3, close_timeout=0.2) as w,
+        world(**options, connect_timeout=0.6, close_timeout=0.2) as w,
         w.session() as session,
     ):
         w.proxy.freeze()

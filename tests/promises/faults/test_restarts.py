@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import socket
@@ -132,7 +133,8 @@ class Load:
 
 
 def open_sockets() -> int:
-    """How many sockets this process has open."""
+    """How many sockets this process has open, without those that nobody holds any more."""
+    gc.collect()
     found = 0
     for name in os.listdir("/dev/fd"):
         with suppress(OSError):  # the descriptor of this listing itself
@@ -187,7 +189,7 @@ async def test_restarts_of_a_server_here() -> None:
             await newest.wait_operations(0)
         assert len(events.of(Connected)) == RESTARTS + 1
         load.check(data.counts, RESTARTS + 1)
-    assert open_sockets() == sockets
+    assert open_sockets() <= sockets
     load.report()
 
 
@@ -279,7 +281,7 @@ async def test_restarts_of_a_real_server(tmp_path: Path) -> None:
         await proxy.wait_idle()
         load.check(Counter((tmp_path / "counted").read_text().split()), REAL_RESTARTS + 1)
     assert len(events.of(Connected)) == REAL_RESTARTS + 1
-    assert open_sockets() == sockets
+    assert open_sockets() <= sockets
     load.report()
 
 

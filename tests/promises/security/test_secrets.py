@@ -10,7 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -639,7 +639,8 @@ async def test_a_token_that_expires(told: Collected) -> None:
     async with TokenServer(issuer) as server:
         transport = server.transport(init_payload=auth.payload)
         async with Client(transport, auth=auth, on_event=told.on_event) as session:
-            await session.execute("{ hello }")
+            with suppress(OSError):  # by now it may have expired
+                await session.execute("{ hello }")
             while refresh.calls < 2:
                 await anyio.sleep(0.01)
             await anyio.wait_all_tasks_blocked()

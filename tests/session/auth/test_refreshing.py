@@ -408,9 +408,15 @@ async def test_a_refresh_that_hangs_is_given_up() -> None:
     assert (issuer.begun, issuer.ended) == (2, 2)
 
 
-async def test_the_calls_own_timeout_is_shorter() -> None:
+async def test_the_calls_own_timeout_is_shorter(call_limits: list[anyio.CancelScope]) -> None:
     issuer = Slow()
-    async with talking(issuer) as (_, _, session):
+    async with talking(issuer) as (_, _, session), anyio.create_task_group() as tg:
+
+        async def is_over(refreshes: int) -> None:
+            await issuer.until_begun(refreshes)
+            call_limits[-1].cancel()
+
+        tg.start_soon(is_over, 1)
         with pytest.raises(TransportTimeout, match="interceptors or credentials") as caught:
             await session.execute(HELLO, timeout=0.02)
         assert caught.value.unsent
@@ -419,6 +425,7 @@ async def test_the_calls_own_timeout_is_shorter() -> None:
         assert issuer.begun == 1
         issuer.revoke()
         issuer.may_go_on = False
+        tg.start_soon(is_over, 2)
         with pytest.raises(TransportTimeout) as caught:
             await session.execute(HELLO, timeout=0.02)
         assert not caught.value.unsent

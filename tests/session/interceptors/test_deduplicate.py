@@ -44,6 +44,7 @@ from anygql import (
 from anygql.session.interceptors.deduplicate import _SharedCall
 from anygql.session.interceptors.operation import SessionOperation
 from anygql.testing import GraphQLServer, Stub, StubCall, demo_schema
+from tests.support.virtual import on_virtual_time
 
 AT_ONCE = tenacity.AsyncRetrying(
     wait=tenacity.wait_none(), stop=tenacity.stop_after_attempt(3), reraise=True
@@ -785,6 +786,7 @@ async def test_retries_are_those_of_the_shared_call() -> None:
     assert attempts == 3
 
 
+@on_virtual_time
 async def test_it_survives_a_lost_connection(soon: None) -> None:
     async with GraphQLServer(demo_schema()) as server:
         client = Client(server.transport(), interceptors=[Deduplicate()])

@@ -86,7 +86,8 @@ async def test_ending(connected: Connected, name: str, request: pytest.FixtureRe
             await websocket.ping()
         await websocket.aclose(1000, "")
         await websocket.aclose_forcefully()
-        await anyio.wait_all_tasks_blocked()
+        while not seen:
+            await anyio.sleep(0.001)
         assert seen == [code]
 
 
