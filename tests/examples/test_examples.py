@@ -123,11 +123,13 @@ async def test_traced_service(loop: str) -> None:
     assert orders == "40 orders, each shipped 1 time"
     issued, connections = map(int, re.findall(r"\d+", tokens))
     assert issued == connections > 2
-    # Each connection has the subscription sent anew, which has a span of its own.
+    # Each time that the subscription is sent anew has a span of its own. A connection that gets
+    # its successor at once may have had no time for that.
+    subscriptions = int(spans.pop(2).removesuffix(" spans 'subscription'"))
+    assert 1 < subscriptions <= connections
     assert spans == [
         "40 spans 'handle order'",
         "40 spans 'mutation'",
-        f"{connections} spans 'subscription'",
         "40 in a span of the service's",
     ]
 

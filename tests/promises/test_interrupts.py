@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -126,8 +127,14 @@ def interrupted(number: int, urls: dict[str, str], backend: str) -> str:
     )
     if backend == "trio" and any(text in done.stderr for text in NOT_LEFT):
         return ""
-    noise = [word for word in NOISE.get(backend, NOISE["asyncio"]) if word in done.stderr]
-    came_out = "\nKeyboardInterrupt\n" in done.stderr
+    # What was going on when Ctrl-C came may have been a group on its way.
+    last = re.split(r"\n\n(?:During handling|The above exception)[^\n]*\n\n", done.stderr)[-1]
+    noise = [
+        word
+        for word in NOISE.get(backend, NOISE["asyncio"])
+        if word in (last if word == "Group" else done.stderr)
+    ]
+    came_out = "\nKeyboardInterrupt\n" in last
     if done.returncode == -signal.SIGINT and came_out and not noise:
         return ""
     return f"{DAY} {number} {arguments[1:]}: {done.returncode} {noise}\n{done.stderr}"

@@ -7,9 +7,11 @@ import tracemalloc
 import anyio
 import pytest
 
-from anygql import TransportConnectionFailed, TransportTimeout
+from anygql import Client, TransportConnectionFailed, TransportTimeout, WebSocketTransport
 from anygql.testing import PeerConnection, ScriptedPeer
 from anygql.websocket import writer
+from anygql.websocket.connection import WebSocketConnection
+from anygql.websocket.sockets.base import Connector, WebSocketEnded
 from tests.support.clients import client_of
 
 QUERY = "query ($text: String) { hello(text: $text) }"
@@ -60,3 +62,35 @@ async def test_what_waits_is_bounded_and_says_so(monkeypatch: pytest.MonkeyPatch
                 await session.execute(QUERY, text, timeout=0.01)
     assert all(error.unsent and error.retryable for error in refused)
     assert "bytes wait to be written" in str(refused[0])
+
+
+class Taken(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("task", ["_receive_task", "_write_task"])
+async def test_a_task_that_never_begins(
+    task: str, connector: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C may have it under trio: the other one ends, and the socket is closed."""
+
+    async def taken(self: WebSocketConnection, **_: object) -> None:
+        raise Taken
+
+    ended = anyio.Event()
+
+    async def script(conn: PeerConnection) -> None:
+        await conn.accept()
+        with pytest.raises(WebSocketEnded):
+            while True:
+                await conn.receive()
+        ended.set()
+
+    monkeypatch.setattr(WebSocketConnection, task, taken)
+    async with ScriptedPeer(script) as peer:
+        transport = WebSocketTransport(await peer.listen(), connector=connector)
+        with pytest.raises(Taken):
+            async with Client(transport):
+                pass
+        with anyio.fail_after(10):
+            await ended.wait()

@@ -210,13 +210,14 @@ class _SharedCall:
         self._forget = forget
         self._waiting = 0
         self._waiters: list[Waiter] = []
-        self._is_over = False
+        self._has_begun = self._is_over = False
         self._scope = CancelScope()
         self._outcome: ExecutionResult | BaseException | None = None
 
     @uninterruptible
     async def run(self) -> None:
         """Send the operation. For a task of the session."""
+        self._has_begun = True
         _inside.set((*_inside.get(), self))
         try:
             with self._scope:
@@ -249,8 +250,9 @@ class _SharedCall:
             if self._waiting == 1:
                 self._forget(self)
                 self._scope.cancel()
-                with CancelScope(shield=True):
-                    await self._wait_until_over()
+                if self._has_begun:  # under trio, Ctrl-C may take its task before, for good
+                    with CancelScope(shield=True):
+                        await self._wait_until_over()
             raise
         finally:
             self._waiting -= 1

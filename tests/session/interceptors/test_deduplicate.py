@@ -981,3 +981,18 @@ async def test_nothing_is_left() -> None:
         await session.execute(QUERY)
         (calls,) = deduplicate._sessions.values()
         assert calls._running == {}
+
+
+async def test_a_shared_call_whose_task_never_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ctrl-C may have it under trio: the session ends, and the caller doesn't wait for it."""
+
+    async def taken(self: _SharedCall) -> None:
+        raise Taken
+
+    class Taken(BaseException):
+        pass
+
+    monkeypatch.setattr(_SharedCall, "run", taken)
+    with pytest.raises(Taken):
+        async with Client(Stub({"A": {"a": 1}}), interceptors=[Deduplicate()]) as session:
+            await session.execute(QUERY)
