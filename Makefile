@@ -148,7 +148,7 @@ reliability: $(STAMP) $(BENCH)/.installed autobahn node servers codegen
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/cancellation/test_checkpoints.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_matrix.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/faults/test_restarts.py tests/promises/faults/test_virtual_clock.py tests/promises/soak/test_much_over_http.py
-	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/test_interrupts.py
+	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q tests/promises/test_interrupts.py tests/promises/test_interrupted_lines.py
 	ANYGQL_EVERYTHING=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "table or sampled or over_http" --ignore tests/promises/faults tests
 	$(BENCH)/bin/python -m tests.promises.cancellation.through_gql
 	$(BENCH)/bin/python -m tests.promises.faults.matrix_through_gql
