@@ -261,18 +261,26 @@ class Supervisor:
         if self._is_lazy:
             task_status.started()
         # The scope inside: under trio the group has its cancellation beside another error.
-        with unwrapped(), self._scope:
-            async with create_task_group() as tg:
-                self.task_group = tg
-                try:
-                    with self._lending_task_group():
-                        await self._supervise(tg, task_status)
-                except Exception as exc:
-                    self._end_with(exc)
-                    if not self._attempts.connections and not self._is_lazy:
-                        raise
-                    if self.options.reconnecting or exc is self._status.event_error:
-                        self._raise_to_owner(exc)
+        try:
+            with unwrapped(), self._scope:
+                async with create_task_group() as tg:
+                    self.task_group = tg
+                    await self._supervise_until_over(tg, task_status)
+        finally:
+            # If it isn't yet, this is a cancellation, or an interrupt, on its way out.
+            self._mark_closed(closed(self.description))
+
+    async def _supervise_until_over(self, tg: TaskGroup, task_status: TaskStatus[None]) -> None:
+        """Supervise, and note the error that ends the session, or raise it as ``run`` does."""
+        try:
+            with self._lending_task_group():
+                await self._supervise(tg, task_status)
+        except Exception as exc:
+            self._end_with(exc)
+            if not self._attempts.connections and not self._is_lazy:
+                raise
+            if self.options.reconnecting or exc is self._status.event_error:
+                self._raise_to_owner(exc)
 
     def _lending_task_group(self) -> AbstractContextManager[None]:
         if self.credentials is None or not self._lends_task_group:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
 
@@ -14,9 +15,14 @@ __all__ = ["Refresh"]
 
 
 class Refresh:
-    """One refresh, and how it ended. Make it in a task of the loop that it runs on."""
+    """One refresh, and how it ended. Make it in a task of the loop that it runs on.
 
-    def __init__(self) -> None:
+    Args:
+        is_lost: Whether the session that it runs in is over, and so nothing will come of it.
+    """
+
+    def __init__(self, is_lost: Callable[[], bool]) -> None:
+        self.is_lost = is_lost
         self.error: Exception | None = None
         self.succeeded = False
         self._loop = RunningLoop()

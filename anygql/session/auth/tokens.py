@@ -233,13 +233,16 @@ class TokenSource(Generic[_T]):
         """
         here = self._on_loop()
         with self._lock:
-            if self._running is not None or not self._needs_refresh():
-                return self._running
+            running = self._running
+            if running is not None and not running.is_lost():
+                return running
+            if not self._needs_refresh():
+                return None
             # The newest session that isn't about to close.
             owner = next((each for each in reversed(here.owners) if each.fault is None), None)
             if owner is None:
                 return None
-            refresh = self._running = Refresh()
+            refresh = self._running = Refresh(lambda: owner.fault is not None)
         owner.task_group.start_soon(self._run, here, refresh, owner, name="anygql: refresh")
         return refresh
 

@@ -1492,11 +1492,12 @@ class Streams:
         key = (token, id)
         if key in self.operations:
             raise Violation(f"the id of operation {id} was used twice")
-        self.operations[key] = "running"
         stream = self._open.get(token)
         if stream is None:
+            self.operations[key] = "refused"
             await exchange.answer(b"", 404, "text/plain")
             return
+        self.operations[key] = "running"
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             data = {"five": 5} if "five" in asked["query"] else {"n": 0}
             await stream.more(event("next", {"id": id, "payload": {"data": data}}))
