@@ -233,8 +233,7 @@ async def test_canceling_closes_all(delay: float, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_canceled_natively_as_it_connects() -> None:
     """Whenever that is: no socket is left, which would warn."""
-    import asyncio
-
+    
     async with listening() as port:
         for turns in range(12):
             task = asyncio.ensure_future(connect_tcp("127.0.0.1", port))
@@ -256,3 +255,15 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
             assert await stream.receive() == b"hello"
     with pytest.raises(FileNotFoundError):
         await connect_unix(tmp_path / "nothing")
+
+
+async def test_an_attempt_that_begins_after_another_has_won_is_none() -> None:
+    """It isn't canceled with those that had begun."""
+    race, over = connecting._Race(None), anyio.Event()
+    async with listening() as port:
+        await race.run((socket.AF_INET, ("127.0.0.1", port)), anyio.Event())
+        assert race.is_won
+        await race.run((socket.AF_INET, (REFUSING, port)), over)
+        assert over.is_set()
+        async with race.result() as stream:
+            assert await stream.receive() == b"hello"
