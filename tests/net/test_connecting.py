@@ -233,7 +233,8 @@ async def test_canceling_closes_all(delay: float, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_canceled_natively_as_it_connects() -> None:
     """Whenever that is: no socket is left, which would warn."""
-    
+    import asyncio
+
     async with listening() as port:
         for turns in range(12):
             task = asyncio.ensure_future(connect_tcp("127.0.0.1", port))
