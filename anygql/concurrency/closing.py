@@ -7,6 +7,8 @@ from typing import Any
 
 from anyio import move_on_after
 
+from .interrupts import uninterruptible
+
 __all__ = ["aclose", "aclose_within"]
 
 
@@ -17,6 +19,7 @@ async def aclose(iterable: AsyncIterable[Any]) -> None:
         await close()
 
 
+@uninterruptible
 async def aclose_within(iterable: AsyncIterable[Any], timeout: float | None) -> None:
     """Close an async iterable, shielded from cancellation for at most ``timeout`` seconds."""
     with move_on_after(timeout, shield=True):

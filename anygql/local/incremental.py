@@ -46,6 +46,7 @@ from graphql.type import GraphQLObjectType
 
 from ..concurrency.closing import aclose_within
 from ..concurrency.exception_groups import unwrapped
+from ..concurrency.interrupts import uninterruptible
 from ..concurrency.signal import Signal
 from .executor import AnyioExecutorMixin
 
@@ -140,6 +141,7 @@ class _StreamedItems:
         self._index += 1
         return True
 
+    @uninterruptible
     async def aclose(self) -> None:
         """Close an async source within ``close_timeout``, and coroutines left in a list."""
         if self._closed:

@@ -64,6 +64,7 @@ class Hosts:
         # Each loop touches its own alone, so threads with a loop each may share a client.
         self._by_loop: dict[EventLoopToken, list[_Host]] = {}
 
+    @uninterruptible
     async def open(self, context: SessionContext, task_group: TaskGroupLike | None) -> Session:
         """Open a session in a task of ``task_group``, or under asyncio in a task of nobody's.
 
@@ -80,6 +81,7 @@ class Hosts:
                 host.closed.set()
             self._forget_closed(host.loop.token)
 
+    @uninterruptible
     async def close(self) -> None:
         """Close the sessions of the running loop, and those that are about to open; wait for it."""
         token = current_token()

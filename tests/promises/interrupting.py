@@ -20,12 +20,14 @@ import time
 import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import anyio
 import trio
 
+import anygql
 from anygql import Client, Deduplicate, HTTPTransport, LocalSchemaTransport, Refreshing
 from anygql.testing import GraphQLServer, Stub, demo_schema
 from anygql.throttle import Throttle
@@ -33,6 +35,9 @@ from anygql.throttle import Throttle
 __all__ = ["PROGRAMS", "wrong_ends"]
 
 COUNTDOWN = "subscription { countdown(from: 2) }"
+
+#: Where our own code is.
+OURS = str(Path(anygql.__file__).parent)
 
 #: Seconds after which a run that goes on says where it is, and ends the process.
 HUNG = 20
@@ -142,7 +147,11 @@ HAVE_TASKS = {with_all_around, opened_and_closed}
 
 
 class Lines:
-    """Counts the lines that are run, but for those of this file, and presses Ctrl-C at one."""
+    """Counts the lines that are run, and presses Ctrl-C at one, or soon after it.
+
+    Not in a program's own code, nor in what that calls of trio and anyio: a program is interrupted
+    there without us, too, where trio itself may break (it isn't protected while it starts a task).
+    """
 
     def __init__(self, number: int = 0) -> None:
         self.count = 0
@@ -156,10 +165,20 @@ class Lines:
     def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "line":
             self.count += 1
-            if self.count == self._number:
+            if 0 < self._number <= self.count and not self.place and not _is_its_own(frame):
                 self.place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
                 signal.raise_signal(signal.SIGINT)
         return self._line
+
+
+def _is_its_own(frame: FrameType) -> bool:
+    """Return whether a program runs a frame without us."""
+    caller: FrameType | None = frame
+    while caller is not None and not caller.f_code.co_filename.startswith(OURS):
+        if caller.f_code.co_filename == __file__:
+            return caller.f_code.co_name != "run"  # what trio runs beside the program
+        caller = caller.f_back
+    return False
 
 
 def run(program: Program, url: str, lines: Lines) -> BaseException | None:

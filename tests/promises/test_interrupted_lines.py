@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 #: Lines of each program, others every day.
-LINES = 1000 if EVERYTHING else 12
+LINES = 1000 if EVERYTHING else 4
 
 
 def test_a_keyboard_interrupt_comes_out_and_nothing_is_left() -> None:
