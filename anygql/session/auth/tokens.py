@@ -188,12 +188,7 @@ class TokenSource(Generic[_T]):
 
     def expires_at(self) -> float | None:
         """Return when the token is to be refreshed, on the running loop's clock, if it is known."""
-        here = self._on_loop()
-        if here.generation != self.generation:
-            here.generation, at = self.generation, self._expires_at
-            here.expires_at = None if at is None else current_time() + at - time.time()
-            here.expires_at_posix = at
-        return here.expires_at
+        return self._on_loop_now().expires_at
 
     async def ensure(self) -> None:
         """Wait until the token is fresh: at once, unless it is to be refreshed.
@@ -215,12 +210,21 @@ class TokenSource(Generic[_T]):
     def _needs_refresh(self) -> bool:
         if not self.generation or self._is_stale:
             return True
-        at = self.expires_at()
-        posix = self._on_loop().expires_at_posix
+        here = self._on_loop_now()
+        at, posix = here.expires_at, here.expires_at_posix
         if at is None or posix is None:
             return False
         # By the wall clock too: the loop's may stand still while the machine sleeps.
         return current_time() >= at or time.time() >= posix
+
+    def _on_loop_now(self) -> _OnLoop:
+        """Return what belongs to the running loop, with the expiry of the newest token."""
+        here = self._on_loop()
+        if here.generation != self.generation:
+            here.generation, at = self.generation, self._expires_at
+            here.expires_at = None if at is None else current_time() + at - time.time()
+            here.expires_at_posix = at
+        return here
 
     def _on_loop(self) -> _OnLoop:
         return self._by_loop.setdefault(current_token().native_token, _OnLoop())
@@ -336,7 +340,7 @@ class TokenSource(Generic[_T]):
             self._expires_at = expires_at
             self._is_stale = False
             self.generation += 1
-        self.expires_at()  # now, since the loop's clock may be a virtual one
+        self._on_loop_now()  # now, since the loop's clock may be a virtual one
 
     def _expiry_of(self, token: _T) -> float | None:
         """Return the POSIX time from which a token is to be refreshed, if that is known."""
